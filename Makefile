@@ -1,0 +1,111 @@
+# Everything here works on a fresh Debian or Ubuntu with python3 (3.11 or newer), python3-venv and make.
+# `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# ── The environment ──────────────────────────────────────────────────────────────────────────────────────────────
+# One .venv serves both: `start` puts requirements/base.txt into it, `test` adds requirements/dev.txt. What has been
+# installed is remembered in stamp files named after a checksum of all that decides it (the requirement files, this
+# project's own metadata, the interpreter, the folder), so that something is installed again when, and only when,
+# one of these changes. After the first install nothing here asks the network for anything.
+
+checksum = $(shell { $(1); } 2>/dev/null | cksum | tr ' ' '-')
+VENV_STAMP := $(VENV)/.made-$(call checksum,$(PYTHON) -VV; pwd)
+BASE_STAMP := $(VENV)/.base-$(call checksum,cat requirements/base.txt pyproject.toml)
+DEV_STAMP := $(VENV)/.dev-$(call checksum,cat requirements/base.txt requirements/dev.txt pyproject.toml)
+
+# dev.txt holds all of base.txt, so a development environment is good enough to run in.
+RUNTIME := $(if $(wildcard $(DEV_STAMP)),$(DEV_STAMP),$(BASE_STAMP))
+
+say = @printf '▸ %s\n'
+
+# --require-hashes: nothing is installed but what the requirement files name, byte for byte.
+# --only-binary: a machine for which there is no built package says so, rather than looking for a compiler.
+# --no-compile: bytecode is written when a module is first used; most of an exchange library never is.
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --no-compile
+PIP_PINNED := $(PIP_INSTALL) --require-hashes --only-binary :all:
+# The working tree itself: an editable install, made by the build backend that the requirement files have just
+# pinned (--no-build-isolation), and therefore without fetching anything.
+PIP_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --no-index --editable .
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help start test replay bench fix lock clean
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV_STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "ringfence needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1 || true)."; \
+	  echo "  Debian 12, Ubuntu 24.04 or newer:  sudo apt-get install python3 python3-venv"; \
+	  echo "  another interpreter on this machine:  make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; } >&2
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments: its venv module is a package of its own here."; \
+	  echo "  sudo apt-get install python3-venv"; exit 1; } >&2
+	@printf '▸ Making %s with %s\n' '$(VENV)' "$$($(PYTHON) -V)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(BASE_STAMP): $(VENV_STAMP)
+	@printf '▸ Installing %s packages, pinned and hashed, from requirements/base.txt\n' \
+	  "$$(grep -c '==' requirements/base.txt)"
+	@$(PIP_PINNED) -r requirements/base.txt
+	@$(PIP_PROJECT)
+	@rm -f $(VENV)/.base-* && touch $@
+
+$(DEV_STAMP): $(VENV_STAMP)
+	@printf '▸ Installing %s packages, pinned and hashed, from requirements/dev.txt (about 100 MB, once)\n' \
+	  "$$(grep -c '==' requirements/dev.txt)"
+	@$(PIP_PINNED) -r requirements/dev.txt
+	@$(PIP_PROJECT)
+	@rm -f $(VENV)/.dev-* && touch $@
+
+# ── The main job ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+start: $(RUNTIME) ## replay the crash of 10 October 2025 under isolated and under cross margin
+	$(say) 'Replaying an example account through the crash of 10 October 2025'
+	@mkdir -p out
+	@$(BIN)/ringfence replay --example crash-book --tape 2025-10-10 --report out/replay-2025-10-10.html
+
+replay: $(RUNTIME) ## replay an account of yours: make replay ARGS="my-account.json --tape 2024-08-05"
+	@$(BIN)/ringfence replay $(or $(ARGS),--help)
+
+# ── The checks ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+test: $(DEV_STAMP) ## run every check: format, lint, types, import contracts, tests
+	$(say) 'Format (ruff format)'
+	@$(BIN)/ruff format --check --quiet . || { echo '  not formatted; run: make fix' >&2; exit 1; }
+	$(say) 'Lint (ruff, every rule)'
+	@$(BIN)/ruff check --quiet .
+	$(say) 'Types (mypy --strict)'
+	@$(BIN)/mypy --no-error-summary
+	$(say) 'Import contracts (import-linter)'
+	@$(BIN)/lint-imports --no-logo
+	$(say) 'Tests (pytest)'
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(DEV_STAMP) ## run the benchmarks, one script per claim in the docs
+	@for script in bench/*.py; do printf '▸ %s\n' "$$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
+
+fix: $(DEV_STAMP) ## format, and repair what the linter can repair
+	$(say) 'Format and autofix (ruff)'
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+lock: ## pin the newest versions in requirements/*.txt (needs uv)
+	@command -v uv >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv' >&2; exit 1; }
+	$(say) 'Resolving requirements/base.txt'
+	@$(UV_COMPILE) -o requirements/base.txt
+	$(say) 'Resolving requirements/dev.txt'
+	@$(UV_COMPILE) --extra dev --constraint requirements/base.txt -o requirements/dev.txt
+
+# For every platform and Python ≥ 3.11 at once; without the address of the index that was asked.
+UV_COMPILE = uv pip compile pyproject.toml --group build --upgrade --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+
+clean: ## remove the environment, caches and outputs
+	@rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
