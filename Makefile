@@ -25,7 +25,8 @@ say = @printf '▸ %s\n'
 # --require-hashes: nothing is installed but what the requirement files name, byte for byte.
 # --only-binary: a machine for which there is no built package says so, rather than looking for a compiler.
 # --no-compile: bytecode is written when a module is first used; most of an exchange library never is.
-PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --no-compile
+# -qq: errors only.
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-compile
 PIP_PINNED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 # The working tree itself: an editable install, made by the build backend that the requirement files have just
 # pinned (--no-build-isolation), and therefore without fetching anything.
@@ -40,7 +41,7 @@ help: ## list the targets
 
 $(VENV_STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "ringfence needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1 || true)."; \
+	  echo "ringfence needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>/dev/null || echo 'not there')."; \
 	  echo "  Debian 12, Ubuntu 24.04 or newer:  sudo apt-get install python3 python3-venv"; \
 	  echo "  another interpreter on this machine:  make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; } >&2
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
@@ -58,7 +59,7 @@ $(BASE_STAMP): $(VENV_STAMP)
 	@rm -f $(VENV)/.base-* && touch $@
 
 $(DEV_STAMP): $(VENV_STAMP)
-	@printf '▸ Installing %s packages, pinned and hashed, from requirements/dev.txt (about 100 MB, once)\n' \
+	@printf '▸ Installing %s packages, pinned and hashed, from requirements/dev.txt (about 400 MB on disk, once)\n' \
 	  "$$(grep -c '==' requirements/dev.txt)"
 	@$(PIP_PINNED) -r requirements/dev.txt
 	@$(PIP_PROJECT)
@@ -89,7 +90,7 @@ test: $(DEV_STAMP) ## run every check: format, lint, types, import contracts, te
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench: $(DEV_STAMP) ## run the benchmarks, one script per claim in the docs
-	@for script in bench/*.py; do printf '▸ %s\n' "$$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
+	@for script in $(sort $(wildcard bench/*.py)); do printf '▸ %s\n' "$$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
 
 fix: $(DEV_STAMP) ## format, and repair what the linter can repair
 	$(say) 'Format and autofix (ruff)'
