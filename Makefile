@@ -79,9 +79,9 @@ replay: $(RUNTIME) ## replay an account of yours: make replay ARGS="my-account.j
 
 test: $(DEV_STAMP) ## run every check: format, lint, types, import contracts, tests
 	$(say) 'Format (ruff format)'
-	@$(BIN)/ruff format --check --quiet . || { echo '  not formatted; run: make fix' >&2; exit 1; }
+	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo '  not formatted; run: make fix' >&2; exit 1; }
 	$(say) 'Lint (ruff, every rule)'
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff check --quiet --output-format concise .
 	$(say) 'Types (mypy --strict)'
 	@$(BIN)/mypy --no-error-summary
 	$(say) 'Import contracts (import-linter)'
