@@ -13,7 +13,7 @@ NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "managers
 def test_no_function_is_longer_than_70_lines() -> None:
     too_long = [
         f"{found} is {found.length} lines long"
-        for path in python_files("src", "tests", "bench")
+        for path in python_files("src", "tests", "bench", "scripts")
         for found in definitions(path)
         if not isinstance(found.node, ast.ClassDef) and found.length > LONGEST_FUNCTION
     ]
@@ -23,7 +23,7 @@ def test_no_function_is_longer_than_70_lines() -> None:
 def test_no_module_or_folder_has_a_name_that_says_nothing() -> None:
     nameless = {
         str(path.relative_to(REPOSITORY))
-        for path in python_files("src", "tests", "bench")
+        for path in python_files("src", "tests", "bench", "scripts")
         if NAMELESS & {part.removesuffix(".py").strip("_") for part in path.relative_to(REPOSITORY).parts}
     }
     assert nameless == set()
@@ -32,7 +32,7 @@ def test_no_module_or_folder_has_a_name_that_says_nothing() -> None:
 def test_every_module_says_what_it_is_for() -> None:
     silent = [
         str(path.relative_to(REPOSITORY))
-        for path in python_files("src", "tests", "bench")
+        for path in python_files("src", "tests", "bench", "scripts")
         if parsed(path).body and not ast.get_docstring(parsed(path))
     ]
     assert silent == []
