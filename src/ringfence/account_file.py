@@ -1,0 +1,538 @@
+"""Account files: JSON or TOML in, an :class:`~ringfence.account.Account` with its marks and its own tables out.
+
+The form is that of the published answers, without ``expect``::
+
+    {
+        "rulebook": "binance-usdm",
+        "as_of": "2025-10-10",
+        "account": {
+            "wallet": {"USDT": "10000"},
+            "positions": [
+                {
+                    "symbol": "BTCUSDT",
+                    "side": "long",
+                    "quantity": "0.1",
+                    "entry_price": "117000",
+                    "mark_price": "117500",
+                    "margin_mode": "cross",
+                    "leverage": "10",
+                }
+            ],
+        },
+    }
+
+``rulebook`` and ``account`` are required; everything else falls back to the rulebook, and an absent key means null.
+Numbers are decimal strings (whole JSON numbers pass; a float would already have lost digits, and is refused).
+``quantity`` is unsigned with a ``side`` here and signed inside. ``account.schema.json`` describes the form to machines.
+Every fault is a :class:`~ringfence.errors.BadAccount` that names the file and the field.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ringfence import rulebooks
+from ringfence.account import (
+    Account,
+    Collateral,
+    CollateralMode,
+    MarginMode,
+    OpenOrder,
+    Position,
+    PositionMode,
+)
+from ringfence.contract import Contract, ContractKind
+from ringfence.errors import BadAccount, nearest
+from ringfence.numbers import ONE, ZERO
+from ringfence.rulebook import Tier, TierTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ringfence.numbers import Price
+    from ringfence.rulebook import Rulebook
+
+SCHEMA = "ringfence.account/1"
+
+_TOP = ("schema", "rulebook", "account", "as_of", "contracts", "policy", "notes", "id", "source", "authority", "title")
+_ACCOUNT = ("position_mode", "collateral_mode", "wallet", "collateral", "positions", "orders")
+_POSITION = (
+    "symbol", "side", "quantity", "entry_price", "mark_price", "margin_mode", "isolated_margin", "leverage",
+)  # fmt: skip
+_ORDER = ("symbol", "side", "quantity", "price", "leverage", "mark_price", "reduce_only", "position_side")
+_COLLATERAL = ("index", "ratio", "bid_buffer", "ask_buffer")
+_CONTRACT = (
+    "kind", "contract_size", "settle_asset", "price_step", "quantity_step", "minimum_quantity", "minimum_notional",
+    "maker_fee_rate", "taker_fee_rate", "liquidation_fee_rate", "tiers", "tier_unit", "underlying",
+)  # fmt: skip
+_TIER = ("floor", "cap", "maintenance_rate", "deduction", "max_leverage")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFile:
+    """An account as a file states it. ``marks_assumed``: symbols whose mark was not given (the entry price stands in)."""
+
+    rulebook_name: str
+    as_of: date | None
+    account: Account
+    marks: Mapping[str, Price]
+    marks_assumed: tuple[str, ...] = ()
+    contracts: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    where: str = "account"
+
+    def rulebook(self, as_of: date | None = None) -> Rulebook:
+        """Return the rulebook the file is assessed under: ``as_of`` > the file's day > the latest; its tables first.
+
+        Raises BadRulebook for an unknown rulebook, policy or day, and BadAccount for faulty ``contracts``.
+        """
+        base = rulebooks.load(self.rulebook_name, as_of or self.as_of)
+        changed = base.with_policies(self.policy)
+        progressive = changed.cross.tier_type == "progressive"
+        tables = {
+            symbol: read_contract(symbol, terms, f"{self.where}: contracts.{symbol}", progressive=progressive)
+            for symbol, terms in self.contracts.items()
+        }
+        return changed.with_tables(tables)
+
+
+def read(path: str | Path) -> AccountFile:
+    """Read an account file. The suffix ``.toml`` means TOML, anything else JSON. Raises BadAccount."""
+    target = Path(path)
+    try:
+        text = target.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        close = nearest(target.name, [p.name for p in target.parent.glob("*")] if target.parent.is_dir() else [])
+        raise BadAccount(
+            "no such file", where=str(path), expected="an account file (JSON or TOML)",
+            hint=close or "check the path; `ringfence account example` prints one to start from",
+        ) from None  # fmt: skip
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadAccount(f"cannot be read: {error}", where=str(path), expected="a text file") from None
+    return parse_text(text, where=str(path), toml=target.suffix == ".toml")
+
+
+def parse_text(text: str, *, where: str, toml: bool = False) -> AccountFile:
+    """Parse the text of an account file; ``where`` names it in errors. Raises BadAccount."""
+    return parse(load_text(text, where=where, toml=toml), where=where)
+
+
+def load_text(text: str, *, where: str, toml: bool = False) -> Any:
+    """Return the data of a JSON or TOML text. JSON floats are kept apart as the Decimal they were written as."""
+    if not text.strip():
+        raise BadAccount("the file is empty", where=where, expected="an account as JSON or TOML")
+    if toml:
+        import tomllib
+
+        try:
+            return tomllib.loads(text, parse_float=_Float)
+        except tomllib.TOMLDecodeError as error:
+            raise BadAccount(f"not valid TOML: {error}", where=where, hint="mend the file at that place") from None
+    try:
+        return json.loads(text, parse_float=_Float, parse_constant=_Float)
+    except json.JSONDecodeError as error:
+        place = f"{where}, line {error.lineno} column {error.colno}"
+        cut = error.pos >= len(text.rstrip()) - 1
+        raise BadAccount(
+            "the JSON ends too early; the file looks truncated" if cut else f"not valid JSON: {error.msg}",
+            where=place, expected="one JSON object", hint="mend the file at that place",
+        ) from None  # fmt: skip
+
+
+class _Float(str):
+    """A JSON or TOML float, kept as the text it was written as, to be refused with that text."""
+
+    __slots__ = ()
+
+
+def parse(data: Any, *, where: str) -> AccountFile:
+    """Turn the data of an account file into an :class:`AccountFile`. Raises BadAccount."""
+    top = _table(data, _TOP, where)
+    for key in ("rulebook", "account"):
+        if top.get(key) is None:
+            raise BadAccount(
+                f"{key} is missing", where=where, expected="an object with at least rulebook and account",
+                found=", ".join(top) or "nothing", hint=f'add "{key}"',
+            )  # fmt: skip
+    body = _table(top["account"], _ACCOUNT, f"{where}: account")
+    marks: dict[str, Price] = {}
+    assumed: list[str] = []
+    positions = _positions(body.get("positions") or [], f"{where}: account.positions", marks, assumed)
+    orders = _orders(body.get("orders") or [], f"{where}: account.orders", marks)
+    mode = _choice(body.get("position_mode"), PositionMode, f"{where}: account.position_mode", PositionMode.ONE_WAY)
+    _check_legs(positions, mode, f"{where}: account.positions")
+    wallet = _mapping(body.get("wallet"), f"{where}: account.wallet")
+    collateral = _mapping(body.get("collateral"), f"{where}: account.collateral")
+    account = Account(
+        positions=positions,
+        orders=orders,
+        wallet={a: _number(v, f"{where}: account.wallet.{a}", signed=True, null=True) for a, v in wallet.items()},
+        collateral={a: _collateral(v, f"{where}: account.collateral.{a}") for a, v in collateral.items()},
+        position_mode=mode,
+        collateral_mode=_choice(
+            body.get("collateral_mode"),
+            CollateralMode,
+            f"{where}: account.collateral_mode",
+            CollateralMode.SINGLE_ASSET,
+        ),
+    )
+    return AccountFile(
+        rulebook_name=_text(top["rulebook"], f"{where}: rulebook"),
+        as_of=_day(top.get("as_of"), f"{where}: as_of"),
+        account=account,
+        marks=marks,
+        marks_assumed=tuple(assumed),
+        contracts=_mapping(top.get("contracts"), f"{where}: contracts"),
+        policy=_mapping(top.get("policy"), f"{where}: policy"),
+        where=where,
+    )
+
+
+def with_marks(file: AccountFile, marks: Mapping[str, Price]) -> AccountFile:
+    """Return the file with single marks overridden. Raises BadAccount for a symbol that is not held or ordered."""
+    from dataclasses import replace
+
+    held = {item.symbol for item in (*file.account.positions, *file.account.orders)}
+    for symbol in marks:
+        if symbol not in held:
+            raise BadAccount(
+                f"--mark {symbol}: not in the account", where=file.where, expected="one of " + ", ".join(sorted(held)),
+                found=symbol, hint=nearest(symbol, held),
+            )  # fmt: skip
+    return replace(
+        file,
+        marks={**file.marks, **marks},
+        marks_assumed=tuple(symbol for symbol in file.marks_assumed if symbol not in marks),
+    )
+
+
+def check_leverage(file: AccountFile, rulebook: Rulebook) -> None:
+    """Raise BadAccount when a position's leverage is above what the tier of its entry value allows."""
+    for index, position in enumerate(file.account.positions):
+        contract, table = rulebook.entry(position.symbol)
+        if position.leverage is None or table is None or not table.tiers:
+            continue
+        size = abs(position.quantity)
+        amount = size if table.unit == "contracts" else size * contract.contract_value(position.entry_price)
+        allowed = table.tiers[table.index_at(amount)].max_leverage
+        if allowed is not None and position.leverage > allowed:
+            raise BadAccount(
+                f"leverage {position.leverage} is above what the tier allows",
+                where=f"{file.where}: account.positions[{index}].leverage",
+                expected=f"at most {allowed} at {amount.normalize():f} ({table.unit}) of {position.symbol}",
+                found=str(position.leverage),
+                hint=f"lower the leverage of {position.symbol}, or its size",
+            )
+
+
+def _positions(
+    given: Any,
+    where: str,
+    marks: dict[str, Price],
+    assumed: list[str],
+) -> tuple[Position, ...]:
+    positions = []
+    for index, raw in enumerate(_list(given, where)):
+        place = f"{where}[{index}]"
+        row = _table(raw, _POSITION, place)
+        symbol = _text(row.get("symbol"), f"{place}.symbol")
+        side = _word(row.get("side"), ("long", "short"), f"{place}.side")
+        quantity = _positive(row.get("quantity"), f"{place}.quantity")
+        entry = _positive(row.get("entry_price"), f"{place}.entry_price")
+        mode = _choice(row.get("margin_mode"), MarginMode, f"{place}.margin_mode", MarginMode.CROSS)
+        margin = _number(row.get("isolated_margin"), f"{place}.isolated_margin", signed=True, null=True)
+        if mode is MarginMode.ISOLATED and margin is None:
+            raise BadAccount(
+                "an isolated position without margin", where=f"{place}.isolated_margin", found="null",
+                expected="the position's own wallet, without unrealised PnL",
+                hint="give isolated_margin, or set margin_mode to cross",
+            )  # fmt: skip
+        mark = row.get("mark_price")
+        price = entry if mark is None else _positive(mark, f"{place}.mark_price")
+        if mark is None and symbol not in marks:
+            assumed.append(symbol)
+        elif mark is not None and symbol in assumed:
+            assumed.remove(symbol)
+            marks.pop(symbol)
+        if mark is not None and marks.setdefault(symbol, price) != price:
+            raise BadAccount(
+                f"two marks for {symbol}", where=f"{place}.mark_price", expected=str(marks[symbol]), found=str(price),
+                hint="both legs of a symbol have one mark",
+            )  # fmt: skip
+        marks.setdefault(symbol, price)
+        leverage = row.get("leverage")
+        positions.append(
+            Position(
+                symbol,
+                quantity if side == "long" else -quantity,
+                entry,
+                mode,
+                margin if mode is MarginMode.ISOLATED else None,
+                None if leverage is None else _positive(leverage, f"{place}.leverage"),
+            )
+        )
+    return tuple(positions)
+
+
+def _orders(given: Any, where: str, marks: dict[str, Price]) -> tuple[OpenOrder, ...]:
+    orders = []
+    for index, raw in enumerate(_list(given, where)):
+        place = f"{where}[{index}]"
+        row = _table(raw, _ORDER, place)
+        symbol = _text(row.get("symbol"), f"{place}.symbol")
+        side = _word(row.get("side"), ("buy", "sell"), f"{place}.side")
+        quantity = _positive(row.get("quantity"), f"{place}.quantity")
+        mark, leverage = row.get("mark_price"), row.get("leverage")
+        reference = None if mark is None else _positive(mark, f"{place}.mark_price")
+        if reference is not None:
+            marks.setdefault(symbol, reference)
+        reduce_only = row.get("reduce_only", False)
+        if reduce_only not in (True, False, None):
+            raise BadAccount("not a yes or no", where=f"{place}.reduce_only", expected="true or false",
+                             found=repr(reduce_only))  # fmt: skip
+        leg = row.get("position_side")
+        orders.append(
+            OpenOrder(
+                symbol,
+                quantity if side == "buy" else -quantity,
+                _positive(row.get("price"), f"{place}.price"),
+                None if leverage is None else _positive(leverage, f"{place}.leverage"),
+                reference,
+                bool(reduce_only),
+                None if leg is None else _word(leg, ("long", "short"), f"{place}.position_side"),
+            )
+        )
+    return tuple(orders)
+
+
+def _check_legs(positions: tuple[Position, ...], mode: PositionMode, where: str) -> None:
+    """Raise for the same leg twice, and for both legs of a symbol in one-way mode."""
+    seen: dict[tuple[str, str], int] = {}
+    for index, position in enumerate(positions):
+        key = (position.symbol, position.side)
+        if key in seen:
+            raise BadAccount(
+                f"{position.symbol} {position.side} is there twice", where=f"{where}[{index}]",
+                expected="one entry per symbol and side", found=f"also at [{seen[key]}]",
+                hint="add the quantities up, with their average entry price",
+            )  # fmt: skip
+        other = seen.get((position.symbol, "short" if position.side == "long" else "long"))
+        if other is not None and mode is PositionMode.ONE_WAY:
+            raise BadAccount(
+                f"a long and a short of {position.symbol} in one-way mode", where=f"{where}[{index}]",
+                expected="one net position per symbol", found=f"the other leg is at [{other}]",
+                hint='net the two, or set "position_mode": "hedge"',
+            )  # fmt: skip
+        seen[key] = index
+
+
+def _collateral(raw: Any, where: str) -> Collateral:
+    row = _table(raw, _COLLATERAL, where)
+    values = {key: _number(row.get(key), f"{where}.{key}", null=True) for key in _COLLATERAL}
+    index = values["index"]
+    if index is not None and index == 0:
+        raise BadAccount("a price of 0", where=f"{where}.index", expected="a positive price", found="0")
+    ratio = ONE if values["ratio"] is None else values["ratio"]
+    if ratio > ONE:
+        raise BadAccount("a collateral ratio above 1", where=f"{where}.ratio", expected="between 0 and 1",
+                         found=str(ratio), hint="95 % is written 0.95")  # fmt: skip
+    return Collateral(
+        ONE if index is None else index,
+        ratio,
+        values["bid_buffer"] or ZERO,
+        values["ask_buffer"] or ZERO,
+    )
+
+
+def read_contract(
+    symbol: str,
+    raw: Any,
+    where: str,
+    *,
+    progressive: bool,
+) -> tuple[Contract, TierTable | None]:
+    """Return a contract and its tiers as an account file states them. Raises BadAccount.
+
+    A deduction that is not given follows from continuity where the venue's tiers are progressive, and is 0 otherwise.
+    """
+    row = _table(raw, _CONTRACT, where)
+    optional = {
+        key: _number(row.get(key), f"{where}.{key}", null=True)
+        for key in ("quantity_step", "minimum_quantity", "minimum_notional", "maker_fee_rate", "taker_fee_rate",
+                    "liquidation_fee_rate")
+    }  # fmt: skip
+    step = row.get("price_step")
+    size = row.get("contract_size")
+    maker = row.get("maker_fee_rate")
+    if maker is not None:
+        optional["maker_fee_rate"] = _number(maker, f"{where}.maker_fee_rate", signed=True)
+    contract = Contract(
+        symbol=symbol,
+        kind=_choice(row.get("kind"), ContractKind, f"{where}.kind", ContractKind.LINEAR),
+        contract_size=ONE if size is None else _positive(size, f"{where}.contract_size"),
+        settle_asset=_text(row.get("settle_asset"), f"{where}.settle_asset"),
+        price_step=None if step is None else _positive(step, f"{where}.price_step"),
+        underlying=row.get("underlying"),
+        **optional,
+    )
+    unit = _word(row.get("tier_unit") or "notional", ("notional", "contracts"), f"{where}.tier_unit")
+    rows = _list(row.get("tiers") or [], f"{where}.tiers")
+    return contract, _tiers(rows, f"{where}.tiers", unit, progressive=progressive) if rows else None
+
+
+def _tiers(rows: list[Any], where: str, unit: str, *, progressive: bool) -> TierTable:
+    tiers: list[Tier] = []
+    given: list[Decimal | None] = []
+    for index, raw in enumerate(rows):
+        place = f"{where}[{index}]"
+        row = _table(raw, _TIER, place)
+        floor = _number(row.get("floor"), f"{place}.floor") or ZERO
+        cap = _number(row.get("cap"), f"{place}.cap", null=True)
+        rate = _number(row.get("maintenance_rate"), f"{place}.maintenance_rate", null=True)
+        deduction = _number(row.get("deduction"), f"{place}.deduction", null=True)
+        if index == 0 and floor:
+            raise BadAccount("the first tier does not start at 0", where=f"{place}.floor", expected="0", found=str(floor),
+                             hint="a single known tier is written with floor 0")  # fmt: skip
+        if tiers:
+            _check_next_tier(tiers[-1], floor, rate, place)
+        if cap is not None and cap <= floor:
+            raise BadAccount("a tier that ends before it starts", where=f"{place}.cap", expected=f"above {floor}",
+                             found=str(cap))  # fmt: skip
+        leverage = row.get("max_leverage")
+        tiers.append(Tier(floor, rate, deduction or ZERO,
+                          None if leverage is None else _positive(leverage, f"{place}.max_leverage"), cap))  # fmt: skip
+        given.append(deduction)
+    table = tuple(tiers)
+    return TierTable(rulebooks.with_deductions(table, tuple(given)) if progressive else table, unit)
+
+
+def _check_next_tier(before: Tier, floor: Decimal, rate: Decimal | None, place: str) -> None:
+    if floor <= before.floor or (before.cap is not None and floor < before.cap):
+        raise BadAccount(
+            "tiers overlap", where=f"{place}.floor",
+            expected=f"{before.cap if before.cap is not None else 'above ' + str(before.floor)}", found=str(floor),
+            hint="tiers ascend, and each starts where the one before it ends",
+        )  # fmt: skip
+    if before.cap is not None and floor > before.cap:
+        raise BadAccount(
+            "a gap between tiers", where=f"{place}.floor", expected=str(before.cap), found=str(floor),
+            hint="each tier starts where the one before it ends",
+        )  # fmt: skip
+    if rate is not None and before.maintenance_rate is not None and rate < before.maintenance_rate:
+        raise BadAccount(
+            "the maintenance rate falls", where=f"{place}.maintenance_rate",
+            expected=f"at least {before.maintenance_rate}", found=str(rate), hint="larger positions never need less",
+        )  # fmt: skip
+
+
+def _table(raw: Any, known: tuple[str, ...], where: str) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise BadAccount("not an object", where=where, expected="an object with " + ", ".join(known[:4]) + ", …",
+                         found=_shape(raw))  # fmt: skip
+    for key in raw:
+        if key not in known:
+            raise BadAccount(
+                f"unknown field {key!r}", where=where, expected="one of " + ", ".join(known), found=str(key),
+                hint=nearest(str(key), known) or "remove it",
+            )  # fmt: skip
+    return raw
+
+
+def _mapping(raw: Any, where: str) -> dict[str, Any]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise BadAccount("not an object", where=where, expected="an object", found=_shape(raw))
+    return raw
+
+
+def _list(raw: Any, where: str) -> list[Any]:
+    if not isinstance(raw, list):
+        raise BadAccount("not a list", where=where, expected="a list", found=_shape(raw))
+    return raw
+
+
+def _shape(raw: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null", int: "a number"}
+    return f"{names.get(type(raw), type(raw).__name__)}: {str(raw)[:40]}"
+
+
+def _text(raw: Any, where: str) -> str:
+    if not isinstance(raw, str) or isinstance(raw, _Float) or not raw:
+        raise BadAccount("not a name", where=where, expected="text", found=_shape(raw))
+    return raw
+
+
+def _word(raw: Any, words: tuple[str, ...], where: str) -> str:
+    if raw not in words:
+        raise BadAccount(
+            "unknown or missing", where=where, expected=" or ".join(words), found=repr(raw),
+            hint=nearest(str(raw).lower(), words),
+        )  # fmt: skip
+    return str(raw)
+
+
+def _choice(raw: Any, kind: Callable[[str], Any], where: str, default: Any) -> Any:
+    if raw is None:
+        return default
+    words = tuple(member.value for member in kind)  # type: ignore[attr-defined]
+    return kind(_word(raw, words, where))
+
+
+def _number(raw: Any, where: str, *, signed: bool = False, null: bool = False) -> Any:
+    if raw is None and null:
+        return None
+    if isinstance(raw, _Float):
+        raise BadAccount(
+            "a float where a decimal string is due", where=where, expected=f'"{raw}"', found=str(raw),
+            hint="write numbers as strings: a float has already lost digits",
+        )  # fmt: skip
+    if isinstance(raw, bool) or not isinstance(raw, (str, int)):
+        raise BadAccount("not a number", where=where, expected='a decimal string such as "0.1"', found=_shape(raw))
+    try:
+        number = Decimal(raw)
+    except ArithmeticError:
+        raise BadAccount(
+            "not a number", where=where, expected='a decimal string such as "0.1"', found=repr(raw)
+        ) from None
+    if not number.is_finite():
+        raise BadAccount("not a finite number", where=where, expected="a finite decimal", found=str(raw))
+    if number < 0 and not signed:
+        raise BadAccount(
+            "negative", where=where, expected="0 or more", found=str(raw),
+            hint="a short is written with side, not with a negative quantity" if where.endswith("quantity") else None,
+        )  # fmt: skip
+    if abs(number.adjusted()) > _LARGEST_EXPONENT or len(number.as_tuple().digits) > _MOST_DIGITS:
+        raise BadAccount(
+            "beyond any real amount", where=where, expected="at most 60 digits, within 1e±40", found=str(raw)
+        )
+    return number
+
+
+_LARGEST_EXPONENT = 40
+_MOST_DIGITS = 60
+
+
+def _positive(raw: Any, where: str) -> Decimal:
+    number: Decimal = _number(raw, where)
+    if number == 0:
+        raise BadAccount("zero", where=where, expected="a positive number", found=str(raw))
+    return number
+
+
+def _day(raw: Any, where: str) -> date | None:
+    if raw is None or isinstance(raw, date):
+        return raw
+    try:
+        return date.fromisoformat(raw)
+    except (TypeError, ValueError):
+        raise BadAccount("not a day", where=where, expected="YYYY-MM-DD", found=repr(raw)) from None
+
+
+__all__ = ["SCHEMA", "AccountFile", "check_leverage", "load_text", "parse", "parse_text", "read", "read_contract",
+           "with_marks"]  # fmt: skip

@@ -1,0 +1,91 @@
+"""A futures contract: what one contract is worth at a price.
+
+=========  =======================  ==========================  ===========================================
+kind       value of one contract    settled in                  example
+=========  =======================  ==========================  ===========================================
+linear     size · price             quote (USDT, USDC)          BTCUSDT, size 1 BTC: 30,000 USDT at 30,000
+inverse    size ÷ price             base coin (BTC, ETH)        BTCUSD_PERP, size 100 USD: 0.0025 BTC at 40,000
+quanto     size · price             a third asset               ETHUSD settled in BTC, size 1e-6 BTC per USD
+=========  =======================  ==========================  ===========================================
+
+A quanto contract's ``contract_size`` already holds the fixed settlement amount per point of price, so its arithmetic
+is that of a linear one. The value of a contract falls when the price of an *inverse* one rises, and a long still
+wins: its **unit value** carries the sign, ``−size ÷ price``. With it, ``quantity · unit_value − entry_value`` is the
+unrealised PnL of every kind (DESIGN: one signed number per thing).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from ringfence.numbers import ROUND_HALF_EVEN, UNIT_VALUE_PLACES, divide
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from ringfence.numbers import Price, Quantity, Rate, UnitValue
+
+
+class ContractKind(Enum):
+    """How a contract's value follows its price."""
+
+    LINEAR = "linear"
+    INVERSE = "inverse"
+    QUANTO = "quanto"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """Terms of one contract. A step, minimum or fee rate that is not known is None, and nothing is invented for it.
+
+    ``contract_size``: base units (linear), quote units (inverse) or settlement units per point of price (quanto) of
+    one contract. ``underlying`` names what expiries of one asset share (OKX counts tiers over it); default the symbol.
+    """
+
+    symbol: str
+    kind: ContractKind
+    contract_size: Decimal
+    settle_asset: str
+    price_step: Decimal | None = None
+    quantity_step: Decimal | None = None
+    minimum_quantity: Quantity | None = None
+    minimum_notional: Decimal | None = None
+    maker_fee_rate: Rate | None = None
+    taker_fee_rate: Rate | None = None
+    liquidation_fee_rate: Rate | None = None
+    underlying: str | None = None
+
+    @property
+    def inverse(self) -> bool:
+        """Whether the contract is settled in its own base coin."""
+        return self.kind is ContractKind.INVERSE
+
+    @property
+    def orientation(self) -> int:
+        """+1 where a contract's value rises with the price, −1 (inverse) where it falls."""
+        return -1 if self.kind is ContractKind.INVERSE else 1
+
+    def contract_value(self, price: Price) -> UnitValue:
+        """Return the unsigned settlement-asset value of one contract at ``price`` (> 0).
+
+        Inverse: rounded half-even to :data:`ringfence.numbers.UNIT_VALUE_PLACES` places; otherwise exact.
+        """
+        if self.kind is ContractKind.INVERSE:
+            return divide(self.contract_size, price, places=UNIT_VALUE_PLACES, rounding=ROUND_HALF_EVEN)
+        return self.contract_size * price
+
+    def unit_value(self, price: Price) -> UnitValue:
+        """Return the signed value of one contract at ``price``: what a long of one contract gains by is its change."""
+        value = self.contract_value(price)
+        return -value if self.kind is ContractKind.INVERSE else value
+
+    def price_at(self, numerator: UnitValue, denominator: Decimal, *, places: int, rounding: str) -> Price:
+        """Return the price at which one contract is worth ``numerator ÷ denominator``, rounded once.
+
+        Takes a fraction so that solving for a price divides a single time. Both parts are of one sign.
+        """
+        if self.kind is ContractKind.INVERSE:
+            return divide(self.contract_size * denominator, numerator, places=places, rounding=rounding)
+        return divide(numerator, denominator * self.contract_size, places=places, rounding=rounding)

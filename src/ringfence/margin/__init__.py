@@ -1,0 +1,9 @@
+"""The margin maths, exact. A newcomer starts at :mod:`~ringfence.margin.formulas`, then :mod:`~ringfence.margin.assess`.
+
+formulas   every formula once, operators only
+assess     what a pool holds and is held to: totals, and a line per position, order and asset
+price      at which prices it is called, liquidated and bankrupt
+move       the combined move of all its marks at which that happens
+order      whether an order is accepted: before and after
+change     what an account looks like after a change of margin, leverage, mode or position, or why it is refused
+"""

@@ -1,0 +1,787 @@
+"""What a collateral pool holds, what is required of it, and how healthy that leaves it.
+
+:func:`assess` answers for one pool; the answer *is* the explanation: every total is the sum of lines that keep the
+tier, rate, deduction and fee they came from. :func:`assess_account` answers for all pools of an account.
+
+``health = margin balance ÷ liquidation requirement``: at 1 (or just below, by the venue's trigger) the pool is
+liquidated. All decisions compare sums; the ratios are only shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ringfence.account import Backing, pools
+from ringfence.errors import BadAccount, BadRulebook
+from ringfence.margin import formulas
+from ringfence.numbers import (
+    ONE,
+    RATIO_PLACES,
+    ROUND_CEILING,
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    ROUND_UP,
+    UNIT_VALUE_PLACES,
+    VALUE_PLACES,
+    ZERO,
+    divide,
+    exact,
+    round_to,
+)
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from ringfence.account import Account, Marks, OpenOrder, Pool, Position
+    from ringfence.contract import Contract
+    from ringfence.numbers import Price, Rate, UnitValue, Value
+    from ringfence.rulebook import Levels, Policies, Rulebook, TierTable
+
+_ROUNDINGS = {"up": ROUND_UP, "down": ROUND_DOWN}
+_PPM = ONE.scaleb(-6)
+
+
+class Charge(NamedTuple):
+    """How one leg's liquidation requirement depends on the value of one contract, ``v``.
+
+    ``requirement = size · v · (rate + funding) − deduction + fee_slope · v + fee`` where ``moving``; otherwise the
+    maintenance part stays at ``fixed``. The tier is that of ``tier_slope · v + tier_offset`` in ``table``.
+    ``size`` is 0 for a leg that its venue does not charge (the smaller side of a hedge). None: not known.
+    """
+
+    size: Decimal
+    moving: bool
+    fixed: Value | None
+    table: TierTable | None
+    tier_slope: Decimal
+    tier_offset: Decimal
+    flat_rate: Rate | None
+    funding: Rate
+    fee_slope: Decimal
+    fee: Value
+
+
+class PositionLine(NamedTuple):
+    """One position of a pool at its mark. Amounts are in the settlement asset, quantities signed.
+
+    ``notional``: at the mark; ``position_value``: on the venue's own basis. ``contract_value``: unsigned value of one
+    contract at the mark. ``entry_value``: signed. ``closing_fee``: held back inside ``liquidation_requirement``.
+    ``tier``: index into the table. None: not known (no table, no leverage).
+    """
+
+    position: Position
+    contract: Contract
+    mark_price: Price
+    contract_value: UnitValue
+    notional: Value
+    position_value: Value
+    entry_value: Value
+    unrealised_pnl: Value
+    initial_margin: Value | None
+    maintenance_margin: Value | None
+    closing_fee: Value
+    liquidation_requirement: Value | None
+    tier: int | None
+    maintenance_rate: Rate | None
+    deduction: Value
+    charge: Charge
+
+
+class OrderLine(NamedTuple):
+    """One open order. ``order_cost`` is what it locks: initial margin plus the opening loss or fees its venue adds.
+
+    ``liquidation_requirement`` and ``opening_fee`` are 0 except on venues that count orders against a pool.
+    """
+
+    order: OpenOrder
+    contract: Contract
+    notional: Value
+    initial_margin: Value | None
+    order_cost: Value | None
+    liquidation_requirement: Value
+    opening_fee: Value
+
+
+class AssetLine(NamedTuple):
+    """One asset of a basket. ``value``: what its equity counts for, in the account's currency; debts at the ask."""
+
+    asset: str
+    balance: Value | None
+    unrealised_pnl: Value
+    value: Value | None
+    initial_margin: Value | None
+    liquidation_requirement: Value | None
+
+
+class Assessment(NamedTuple):
+    """A pool's margin. Amounts in the pool's asset, or in the account's currency for a basket. None: not known.
+
+    ``margin_balance = wallet_balance + unrealised_pnl`` (after haircut, in a basket). ``balance_held_against`` is what
+    the requirement is compared with: the margin balance, less opening fees of orders where the venue deducts them.
+    """
+
+    pool: Pool
+    policies: Policies
+    levels: Levels
+    asset: str | None
+    wallet_balance: Value | None
+    unrealised_pnl: Value
+    margin_balance: Value | None
+    balance_held_against: Value | None
+    initial_margin: Value | None
+    order_margin: Value | None
+    maintenance_margin: Value | None
+    closing_fee: Value
+    liquidation_requirement: Value | None
+    available_balance: Value | None
+    notional: Value
+    net_notional: Value
+    lines: tuple[PositionLine, ...]
+    orders: tuple[OrderLine, ...]
+    assets: tuple[AssetLine, ...]
+
+    @property
+    def health(self) -> Decimal | None:
+        """Margin balance ÷ liquidation requirement, 18 places, rounded down. None when nothing is required or known."""
+        if self.balance_held_against is None or not self.liquidation_requirement:
+            return None
+        return divide(
+            self.balance_held_against, self.liquidation_requirement, places=RATIO_PLACES, rounding=ROUND_FLOOR
+        )
+
+    @property
+    def shortfall(self) -> Value | None:
+        """What is missing to reach the liquidation requirement, never below 0. None when not known."""
+        if self.balance_held_against is None or self.liquidation_requirement is None:
+            return None
+        return max(ZERO, self.liquidation_requirement - self.balance_held_against)
+
+    @property
+    def liquidatable(self) -> bool | None:
+        """Whether the venue liquidates the pool at these marks. None when balance or requirement is not known."""
+        balance, required = self.balance_held_against, self.liquidation_requirement
+        if balance is None or required is None:
+            return None
+        if not required:
+            return bool(balance < 0)
+        return bool(balance < required or (self.policies.trigger == "at_or_below" and balance == required))
+
+    def reached(self, level: Decimal) -> bool | None:
+        """Whether health is at or below ``level``; False when nothing is required, None when not known."""
+        if self.balance_held_against is None or self.liquidation_requirement is None:
+            return None
+        return bool(self.liquidation_requirement and self.balance_held_against <= level * self.liquidation_requirement)
+
+    @property
+    def status(self) -> str | None:
+        """``healthy``, ``margin_call`` or ``liquidatable``; None when it cannot be known."""
+        if self.liquidatable is None:
+            return None
+        if self.liquidatable:
+            return "liquidatable"
+        return "margin_call" if self.reached(self.levels.margin_call) else "healthy"
+
+    @property
+    def margin_ratio(self) -> Decimal | None:
+        """The venue's own ratio, in its own direction, as a fraction with 18 places. None when not known or infinite."""
+        return _margin_ratio(self)
+
+
+@exact
+def assess(pool: Pool, marks: Marks, rulebook: Rulebook) -> Assessment:
+    """Return the margin of ``pool`` at ``marks`` under ``rulebook``. Pure and exact.
+
+    Raises BadAccount when a mark is missing, BadRulebook when a symbol has no table or a size exceeds the last tier.
+    """
+    policies = rulebook.policies_for(isolated=pool.isolated, basket=pool.mode.backing is Backing.BASKET)
+    entries = {item.symbol: rulebook.entry(item.symbol) for item in (*pool.positions, *pool.orders)}
+    values = {p.symbol: entries[p.symbol][0].contract_value(_mark(p, marks)) for p in pool.positions}
+    lines = tuple(_position_line(p, pool, marks, entries, values, policies) for p in pool.positions)
+    if policies.closing_fee == "bankruptcy_price":
+        lines = _with_fee_at_bankruptcy(lines, pool, policies)
+    orders = tuple(_order_line(o, pool, marks, entries, policies) for o in pool.orders)
+    if pool.mode.backing is Backing.BASKET:
+        return _basket_totals(pool, policies, rulebook.levels, lines, orders)
+    return _totals(pool, policies, rulebook.levels, lines, orders)
+
+
+@exact
+def assess_account(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Assessment, ...]:
+    """Return the assessment of every pool of ``account``, isolated pools first."""
+    return tuple(assess(pool, marks, rulebook) for pool in pools(account, rulebook.contract))
+
+
+def _mark(item: Position, marks: Marks) -> Price:
+    price = marks.get(item.symbol)
+    if price is None:
+        raise BadAccount(
+            f"no mark price for {item.symbol}", where=item.symbol, expected="a mark for every position held",
+            found="none", hint=f"give mark_price, or --mark {item.symbol}=PRICE",
+        )  # fmt: skip
+    return price
+
+
+def _position_line(
+    position: Position,
+    pool: Pool,
+    marks: Marks,
+    entries: dict[str, tuple[Contract, TierTable | None]],
+    values: dict[str, UnitValue],
+    policies: Policies,
+) -> PositionLine:
+    contract, table = entries[position.symbol]
+    quantity = position.quantity
+    size = abs(quantity)
+    value = values[position.symbol]
+    inverse = contract.inverse
+    entry = contract.contract_value(position.entry_price)
+    gross_entry = size * entry
+    notional = size * value
+    entry_value = -quantity * entry if inverse else quantity * entry
+    pnl = (-quantity * value if inverse else quantity * value) - entry_value
+    initial_basis = gross_entry if policies.initial_margin_at == "entry" else notional
+    initial = _initial_margin(position, contract, table, initial_basis, gross_entry, policies)
+    charge = _charge(position, pool, contract, table, entry, value, initial, policies)
+    tier, rate, deduction, maintenance = _maintenance(charge, value, position, policies)
+    fee = charge.fee_slope * value + charge.fee
+    return PositionLine(
+        position,
+        contract,
+        marks[position.symbol],
+        value,
+        notional,
+        gross_entry if policies.notional_at == "entry" else notional,
+        entry_value,
+        pnl,
+        initial,
+        maintenance if maintenance is None or not policies.closing_fee_in_maintenance else maintenance + fee,
+        fee,
+        None if maintenance is None else maintenance + fee,
+        tier,
+        rate,
+        deduction,
+        charge,
+    )
+
+
+def _initial_margin(
+    position: Position,
+    contract: Contract,
+    table: TierTable | None,
+    basis: Value,
+    gross_entry: Value,
+    policies: Policies,
+) -> Value | None:
+    """Return what the position ties up: value ÷ leverage, or value · rate; plus the fee its venue includes."""
+    if policies.initial_rate_base is not None:
+        slope = policies.rate_per_unit_of_base or ZERO
+        size = abs(position.quantity)
+        base_size = size * contract.contract_size if not contract.inverse else basis
+        return basis * formulas.rate_by_size(policies.initial_rate_base, slope, base_size)
+    leverage = position.leverage
+    if leverage is None and policies.unleveraged_initial and table is not None and table.tiers:
+        leverage = table.tiers[table.index_at(basis)].max_leverage
+    if leverage is None:
+        return None
+    if policies.open_interest is not None:
+        margin = basis * _open_interest_rate(position, contract, leverage, basis, policies)
+    else:
+        margin = divide(basis, leverage, places=VALUE_PLACES, rounding=ROUND_CEILING)
+    if policies.initial_margin_fee != "none" and contract.taker_fee_rate is not None:
+        margin += contract.taker_fee_rate * (
+            basis
+            if policies.initial_margin_fee == "value"
+            else _leverage_bankruptcy_value(position, contract, gross_entry, leverage)
+        )
+    if policies.initial_margin_rounding != "none":
+        margin = round_to(margin, policies.initial_margin_step, rounding=_ROUNDINGS[policies.initial_margin_rounding])
+    return margin
+
+
+def _open_interest_rate(
+    position: Position, contract: Contract, leverage: Decimal, basis: Value, policies: Policies
+) -> Rate:
+    """Return the initial rate after open-interest scaling, in whole parts per million, rounded down (dYdX v4)."""
+    base = divide(ONE, leverage, places=6, rounding=ROUND_FLOOR)
+    lower, upper = policies.open_interest_lower_cap, policies.open_interest_upper_cap
+    if policies.open_interest is None or lower is None or upper is None or upper <= lower:
+        return base
+    contract_value = divide(basis, abs(position.quantity), places=UNIT_VALUE_PLACES)
+    share, width = formulas.open_interest_share(policies.open_interest * contract_value, lower, upper)
+    return base + divide((ONE - base) * share, width, places=6, rounding=ROUND_FLOOR)
+
+
+def _leverage_bankruptcy_value(position: Position, contract: Contract, gross_entry: Value, leverage: Decimal) -> Value:
+    """Return the value at which the margin of ``leverage`` is lost: entry value · (1 ∓ 1 ÷ leverage)."""
+    margin = divide(gross_entry, leverage, places=VALUE_PLACES, rounding=ROUND_CEILING)
+    direction = contract.orientation if position.quantity > 0 else -contract.orientation
+    return formulas.bankruptcy_value(gross_entry, margin, direction)
+
+
+def _charge(
+    position: Position,
+    pool: Pool,
+    contract: Contract,
+    table: TierTable | None,
+    entry: UnitValue,
+    value: UnitValue,
+    initial: Value | None,
+    policies: Policies,
+) -> Charge:
+    """Return how the leg's requirement moves with the value of one contract."""
+    size = abs(position.quantity)
+    legs = [p for p in pool.positions if p.symbol == position.symbol] if pool.hedge else [position]
+    charged = size if policies.hedge_charge == "both" or _is_larger(position, legs) else ZERO
+    slope, offset = _tier_key(position, pool, legs, table, policies)
+    moving = policies.maintenance_at == "mark"
+    fixed_at = entry if policies.maintenance_at == "entry" else value
+    flat: Rate | None = None
+    fixed: Value | None = None
+    if policies.maintenance_rate_base is not None:
+        base_size = size * contract.contract_size if not contract.inverse else size * value
+        flat = formulas.rate_by_size(policies.maintenance_rate_base, policies.rate_per_unit_of_base or ZERO, base_size)
+    elif policies.tier_type == "adjustment_factor" and policies.adjustment_factor is not None:
+        if position.leverage is not None:
+            flat = divide(policies.adjustment_factor, position.leverage, places=UNIT_VALUE_PLACES)
+            moving = policies.initial_margin_at == "mark"
+            fixed_at = entry
+    elif policies.maintenance_from_initial and initial is not None:
+        pass  # the rounded figure is found in _maintenance; prices are solved on the unrounded rate
+    if not moving:
+        fixed = _fixed_maintenance(charged, fixed_at, slope, offset, table, flat, policies)
+    fee_slope, fee = _closing_fee(position, pool, contract, charged, entry, value, policies)
+    return Charge(charged, moving, fixed, table, slope, offset, flat, policies.funding_reserve_rate, fee_slope, fee)
+
+
+def _is_larger(position: Position, legs: list[Position]) -> bool:
+    """Whether ``position`` is the larger leg of its symbol; of equal legs the first one is."""
+    return max(legs, key=lambda leg: abs(leg.quantity)) is position
+
+
+def _tier_key(
+    position: Position, pool: Pool, legs: list[Position], table: TierTable | None, policies: Policies
+) -> tuple[Decimal, Decimal]:
+    """Return (per contract value, constant) of the amount that is looked up in the tiers."""
+    size = abs(position.quantity)
+    if policies.tier_key == "net":
+        size = abs(sum((leg.quantity for leg in legs), ZERO))
+    elif policies.tier_key == "larger_side":
+        size = max(abs(leg.quantity) for leg in legs)
+    if table is not None and table.unit == "contracts":
+        if policies.tier_key == "underlying_total" and not pool.isolated:
+            stem = _stem(position.symbol)
+            size = abs(sum((p.quantity for p in pool.positions if _stem(p.symbol) == stem), ZERO))
+            size = max(size, abs(position.quantity))
+        return ZERO, size
+    offset = ZERO
+    if policies.tier_key == "with_orders":
+        for order in pool.orders:
+            if order.symbol == position.symbol and not order.reduce_only and order.quantity * position.quantity > 0:
+                offset += abs(order.quantity) * order.price
+    return size, offset
+
+
+def _stem(symbol: str) -> str:
+    """Return what expiries of one underlying share in a symbol: ETH-USD of ETH-USD-210430 and of ETH-USD-SWAP."""
+    return "-".join(symbol.split("-")[:2])
+
+
+def _fixed_maintenance(
+    size: Decimal,
+    value: UnitValue,
+    slope: Decimal,
+    offset: Decimal,
+    table: TierTable | None,
+    flat: Rate | None,
+    policies: Policies,
+) -> Value | None:
+    """Return maintenance margin where it does not move with the price: by the tier at the price it is frozen at."""
+    rate, deduction = flat, ZERO
+    if rate is None:
+        if table is None or not table.tiers:
+            return None
+        tier = table.tiers[table.index_at(slope * value + offset)]
+        rate, deduction = tier.maintenance_rate, tier.deduction if size else ZERO
+        if rate is None:
+            return None
+    return formulas.maintenance_margin(size * value, rate + policies.funding_reserve_rate, deduction)
+
+
+def _maintenance(
+    charge: Charge, value: UnitValue, position: Position, policies: Policies
+) -> tuple[int | None, Rate | None, Value, Value | None]:
+    """Return (tier, rate, deduction, maintenance margin without closing fee) at the value of one contract."""
+    table = charge.table
+    if charge.flat_rate is not None:
+        rate = charge.flat_rate + charge.funding
+        return None, charge.flat_rate, ZERO, charge.fixed if not charge.moving else charge.size * value * rate
+    if table is None or not table.tiers:
+        return None, None, ZERO, None
+    amount = charge.tier_slope * value + charge.tier_offset
+    if not charge.moving and charge.fixed is not None:
+        size_value = charge.size * value
+    else:
+        size_value = charge.size * value
+    index = table.index_at(amount)
+    tier = table.tiers[index]
+    if tier.cap is not None and amount > tier.cap:
+        raise BadRulebook(
+            f"{position.symbol} {position.side} is larger than the venue allows",
+            where=f"position {position.symbol}",
+            expected=f"at most {tier.cap} ({table.unit}), the end of the last tier",
+            found=str(amount),
+            hint="check the quantity and the contract size, or update the tables",
+        )
+    rate = tier.maintenance_rate
+    deduction = tier.deduction if charge.size else ZERO
+    if rate is None:
+        return index, None, deduction, None
+    if not charge.moving:
+        return index, rate, deduction, charge.fixed
+    if policies.maintenance_from_initial:
+        return index, rate, deduction, _rounded_fraction(size_value, rate, tier.max_leverage, policies)
+    return index, rate, deduction, size_value * (rate + charge.funding) - deduction
+
+
+def _rounded_fraction(value: Value, rate: Rate, max_leverage: Decimal | None, policies: Policies) -> Value:
+    """Return maintenance as a fraction of the rounded base initial margin, rounded alike (dYdX v4: both up to 1e-6)."""
+    step, rounding = policies.initial_margin_step, _ROUNDINGS[policies.initial_margin_rounding]
+    if max_leverage is None:
+        return round_to(value * rate, step, rounding=rounding)
+    base_rate = divide(ONE, max_leverage, places=6, rounding=ROUND_FLOOR)
+    initial = round_to(value * base_rate, step, rounding=rounding)
+    fraction = divide(rate, base_rate, places=6, rounding=ROUND_FLOOR)
+    return round_to(initial * fraction, step, rounding=rounding)
+
+
+def closing_rate(contract: Contract, policies: Policies) -> Rate:
+    """Return the closing-fee rate by the venue's policy; 0 where the rate is not known."""
+    if policies.closing_fee_rate == "liquidation" and contract.liquidation_fee_rate is not None:
+        return contract.liquidation_fee_rate
+    return contract.taker_fee_rate or ZERO
+
+
+def _closing_fee(
+    position: Position,
+    pool: Pool,
+    contract: Contract,
+    size: Decimal,
+    entry: UnitValue,
+    value: UnitValue,
+    policies: Policies,
+) -> tuple[Decimal, Value]:
+    """Return (per contract value, constant) of the closing fee inside the requirement."""
+    policy = policies.closing_fee
+    rate = closing_rate(contract, policies)
+    if policy in {"none", "bankruptcy_price"} or not rate:
+        return ZERO, ZERO  # at the bankruptcy price: added once the pool's equity is known
+    if policy == "mark":
+        return size * rate, ZERO
+    if policy == "frozen_mark":
+        return ZERO, size * rate * value
+    gross_entry = size * entry
+    if policy == "entry_and_margin":
+        margin = next(iter(pool.balances.values())) if pool.isolated else None
+        if margin is not None:
+            own = divide(margin - rate * gross_entry, ONE + rate, places=VALUE_PLACES)
+        elif position.leverage is not None:
+            own = divide(gross_entry, position.leverage, places=VALUE_PLACES)
+        else:
+            own = ZERO
+        return ZERO, rate * (gross_entry + own)
+    if policy == "leverage_bankruptcy_price" and position.leverage is not None:
+        return ZERO, rate * _leverage_bankruptcy_value(position, contract, gross_entry, position.leverage)
+    return ZERO, rate * gross_entry
+
+
+def _with_fee_at_bankruptcy(
+    lines: tuple[PositionLine, ...], pool: Pool, policies: Policies
+) -> tuple[PositionLine, ...]:
+    """Return the lines with the fee to close at each symbol's bankruptcy price, other marks fixed.
+
+    That price covers its own fee: ``equity(v) = rate · size · v`` (Bybit, inverse contracts in cross margin).
+    """
+    balance = next(iter(pool.balances.values()), None)
+    if balance is None:
+        return lines
+    total = sum((line.unrealised_pnl for line in lines), ZERO)
+    priced = []
+    for line in lines:
+        rate = closing_rate(line.contract, policies)
+        size = line.charge.size
+        signed = line.position.quantity * line.contract.orientation
+        cash = balance + total - line.unrealised_pnl - line.entry_value
+        slope = rate * size - signed
+        fee = ZERO
+        if rate and slope and (cash > 0) == (slope > 0) and cash:
+            fee = divide(rate * size * cash, slope, places=VALUE_PLACES)
+        maintenance = line.maintenance_margin
+        priced.append(
+            line._replace(
+                closing_fee=fee,
+                charge=line.charge._replace(fee=fee),
+                maintenance_margin=maintenance + fee
+                if maintenance is not None and policies.closing_fee_in_maintenance
+                else maintenance,
+                liquidation_requirement=None if maintenance is None else maintenance + fee,
+            )
+        )
+    return tuple(priced)
+
+
+def _order_line(
+    order: OpenOrder,
+    pool: Pool,
+    marks: Marks,
+    entries: dict[str, tuple[Contract, TierTable | None]],
+    policies: Policies,
+) -> OrderLine:
+    contract, table = entries[order.symbol]
+    size = abs(order.quantity)
+    at_price = contract.contract_value(order.price)
+    value = size * at_price
+    if order.reduce_only:
+        return OrderLine(order, contract, value, ZERO, ZERO, ZERO, ZERO)
+    leverage = order.leverage or next((p.leverage for p in pool.positions if p.symbol == order.symbol), None)
+    taker = contract.taker_fee_rate or ZERO
+    margin = None if leverage is None else divide(value, leverage, places=VALUE_PLACES, rounding=ROUND_CEILING)
+    cost = margin
+    if margin is not None and policies.order_cost == "with_open_loss":
+        mark = marks.get(order.symbol, order.reference_price or order.price)
+        cost = margin + formulas.open_loss(order.quantity, contract.unit_value(mark), contract.unit_value(order.price))
+    elif margin is not None and policies.order_cost == "with_fees":
+        direction = contract.orientation if order.quantity > 0 else -contract.orientation
+        cost = margin + taker * (value + formulas.bankruptcy_value(value, margin, direction))
+    required = ZERO
+    if policies.orders_in_requirement and table is not None and table.tiers:
+        tier = table.tiers[table.index_at(size if table.unit == "contracts" else value)]
+        required = value * ((tier.maintenance_rate or ZERO) + closing_rate(contract, policies)) - tier.deduction
+    opening = taker * value if policies.opening_fees_deducted else ZERO
+    return OrderLine(order, contract, value, margin, cost, required, opening)
+
+
+def _order_margin(
+    pool: Pool, lines: tuple[PositionLine, ...], orders: tuple[OrderLine, ...], policies: Policies
+) -> Value | None:
+    """Return what open orders lock beyond the positions' own initial margin, symbol by symbol, by the worse side.
+
+    One-way: the larger exposure after all buys or after all sells, against the position's own. Hedge mode: each leg on
+    its own. Orders that only reduce are free.
+    """
+    total = ZERO
+    for symbol in dict.fromkeys(line.order.symbol for line in orders):
+        held = [line for line in lines if line.position.symbol == symbol]
+        working = [line for line in orders if line.order.symbol == symbol]
+        sides = _order_sides(pool, held, working, policies)
+        if sides is None:
+            return None
+        total += sides
+    return total
+
+
+def _order_sides(pool: Pool, held: list[PositionLine], working: list[OrderLine], policies: Policies) -> Value | None:
+    opening = [line for line in working if not line.order.reduce_only]
+    if any(line.order_cost is None or line.initial_margin is None for line in opening):
+        return None
+    costs = {"buy": ZERO, "sell": ZERO}
+    for line in opening:
+        if pool.hedge and line.order.position_side not in (None, "long" if line.order.quantity > 0 else "short"):
+            continue  # closes the other leg
+        costs[line.order.side] += line.order_cost or ZERO
+    if pool.hedge or not held:
+        return costs["buy"] + costs["sell"] if pool.hedge else max(costs.values())
+    line = held[0]
+    against = "sell" if line.position.quantity > 0 else "buy"
+    own = line.initial_margin
+    if own is None:
+        return max(costs.values())
+    return max(costs["buy" if against == "sell" else "sell"], costs[against] - own - own, ZERO)
+
+
+def _total(values: list[Value | None]) -> Value | None:
+    """Return the sum, or None when any part is not known."""
+    total = ZERO
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
+
+
+def _totals(
+    pool: Pool,
+    policies: Policies,
+    levels: Levels,
+    lines: tuple[PositionLine, ...],
+    orders: tuple[OrderLine, ...],
+) -> Assessment:
+    asset, wallet = next(iter(pool.balances.items()))
+    pnl = sum((line.unrealised_pnl for line in lines), ZERO)
+    initial = _total([line.initial_margin for line in lines])
+    order_margin = _order_margin(pool, lines, orders, policies) if orders else ZERO
+    order_requirement = sum((line.liquidation_requirement for line in orders), ZERO)
+    opening_fees = sum((line.opening_fee for line in orders), ZERO)
+    maintenance = _total([line.maintenance_margin for line in lines])
+    required = _total([line.liquidation_requirement for line in lines])
+    balance = None if wallet is None else wallet + pnl
+    available = None
+    if balance is not None and wallet is not None and initial is not None and order_margin is not None:
+        usable = balance
+        if policies.available_balance == "profit_excluded":
+            usable = wallet + _countable_loss(lines, pool, policies)
+        available = max(ZERO, usable - initial - order_margin)
+    return Assessment(
+        pool,
+        policies,
+        levels,
+        asset,
+        wallet,
+        pnl,
+        balance,
+        None if balance is None else balance - opening_fees,
+        initial,
+        order_margin,
+        maintenance,
+        sum((line.closing_fee for line in lines), ZERO),
+        None if required is None else required + order_requirement,
+        available,
+        sum((line.notional for line in lines), ZERO),
+        sum((line.notional if line.position.quantity > 0 else -line.notional for line in lines), ZERO),
+        lines,
+        orders,
+        (),
+    )
+
+
+def _countable_loss(lines: tuple[PositionLine, ...], pool: Pool, policies: Policies) -> Value:
+    """Return the unrealised loss (≤ 0) that reduces what can be opened where profit does not count.
+
+    With ``hedged_loss_locked`` the loss that a hedged quantity has fixed is taken in full, and only the rest nets
+    (Bybit, hedge mode since 2020).
+    """
+    open_pnl = sum((line.unrealised_pnl for line in lines), ZERO)
+    if not (policies.hedged_loss_locked and pool.hedge):
+        return min(ZERO, open_pnl)
+    locked = ZERO
+    for long in lines:
+        if long.position.quantity < 0:
+            continue
+        for short in lines:
+            if short.position.symbol != long.position.symbol or short.position.quantity > 0:
+                continue
+            hedged = min(long.position.quantity, -short.position.quantity)
+            entry_long = long.contract.unit_value(long.position.entry_price)
+            entry_short = short.contract.unit_value(short.position.entry_price)
+            fixed = hedged * (entry_short - entry_long)
+            open_pnl -= fixed
+            locked += min(ZERO, fixed)
+    return locked + min(ZERO, open_pnl)
+
+
+def _basket_totals(
+    pool: Pool,
+    policies: Policies,
+    levels: Levels,
+    lines: tuple[PositionLine, ...],
+    orders: tuple[OrderLine, ...],
+) -> Assessment:
+    """Return the totals of a basket: equity credited at the bid or charged at the ask, requirements at the ask.
+
+    Source: Binance, Multi-Assets mode (FAQ c983a9268cfa4e70a4916c276bb3b7bc).
+    """
+    assets = []
+    maintenance: Value | None = ZERO
+    closing = order_margin = pnl = ZERO
+    known_orders = True
+    for asset, held in pool.balances.items():
+        terms = pool.collateral[asset]
+        own = tuple(line for line in lines if line.contract.settle_asset == asset)
+        own_orders = tuple(line for line in orders if line.contract.settle_asset == asset)
+        gained = sum((line.unrealised_pnl for line in own), ZERO)
+        equity = None if held is None else held + gained
+        value = None if equity is None else min(equity * terms.bid, equity * terms.ask)
+        initial = _total([line.initial_margin for line in own])
+        required = _total([line.liquidation_requirement for line in own])
+        kept = _total([line.maintenance_margin for line in own])
+        maintenance = None if maintenance is None or kept is None else maintenance + kept * terms.ask
+        closing += sum((line.closing_fee for line in own), ZERO) * terms.ask
+        locked = _order_margin(pool, own, own_orders, policies) if own_orders else ZERO
+        known_orders = known_orders and locked is not None
+        order_margin += (locked or ZERO) * terms.ask
+        pnl += gained * (terms.bid if gained > 0 else terms.ask)
+        assets.append(
+            AssetLine(
+                asset,
+                held,
+                gained,
+                value,
+                None if initial is None else initial * terms.ask,
+                None if required is None else required * terms.ask,
+            )
+        )
+    balance = _total([line.value for line in assets])
+    initial = _total([line.initial_margin for line in assets])
+    known = known_orders and initial is not None and balance is not None
+    return Assessment(
+        pool,
+        policies,
+        levels,
+        None,
+        None if balance is None else balance - pnl,
+        pnl,
+        balance,
+        balance,
+        initial,
+        order_margin if known_orders else None,
+        maintenance,
+        closing,
+        _total([line.liquidation_requirement for line in assets]),
+        max(ZERO, balance - initial - order_margin) if known and balance is not None and initial is not None else None,
+        sum((line.notional * pool.collateral[line.contract.settle_asset].index for line in lines), ZERO),
+        sum(
+            (
+                (line.notional if line.position.quantity > 0 else -line.notional)
+                * pool.collateral[line.contract.settle_asset].index
+                for line in lines
+            ),
+            ZERO,
+        ),
+        lines,
+        orders,
+        tuple(assets),
+    )
+
+
+def _margin_ratio(assessment: Assessment) -> Decimal | None:
+    balance, required = assessment.balance_held_against, assessment.liquidation_requirement
+    policy = assessment.policies.margin_ratio
+    if balance is None:
+        return None
+    if policy == "balance / notional":
+        return _ratio(balance, assessment.notional)
+    if policy == "balance / initial - adjustment":
+        ratio = _ratio(balance, assessment.initial_margin)
+        return None if ratio is None else ratio - (assessment.policies.adjustment_factor or ZERO)
+    if policy == "balance / requirement":
+        return _ratio(balance, required)
+    if policy == "maintenance / balance":
+        return _ratio(assessment.maintenance_margin, balance)
+    return _ratio(required, balance)
+
+
+def _ratio(numerator: Value | None, denominator: Value | None) -> Decimal | None:
+    if numerator is None or not denominator:
+        return None
+    return divide(numerator, denominator, places=RATIO_PLACES)
+
+
+__all__ = [
+    "Assessment",
+    "AssetLine",
+    "Charge",
+    "OrderLine",
+    "PositionLine",
+    "assess",
+    "assess_account",
+    "closing_rate",
+]

@@ -1,0 +1,311 @@
+"""The exchanges' rules and tables as data, and the reader that turns them into a :class:`~ringfence.rulebook.Rulebook`.
+
+One folder per venue, one folder in it per day::
+
+    binance-usdm/
+    ├── always/        rules.toml             how margin is computed (in force as far back as is known)
+    ├── 2024-08-05/    contracts.csv tiers.csv SOURCES.toml      the tables of that day
+    └── 2025-10-10/    …
+
+Rules and tables are dated apart: a rulebook as of a day takes the latest ``rules.toml`` and, symbol by symbol, the
+latest table that is not younger than that day. Without a day it takes the latest of each. A user's own folder
+(``ringfence rulebooks update`` writes there) is read after the packaged ones and wins on the same day.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence.contract import Contract, ContractKind
+from ringfence.errors import BadRulebook, nearest
+from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide
+from ringfence.rulebook import (
+    Levels,
+    Policies,
+    Rulebook,
+    Tier,
+    TierTable,
+    continuous_deductions,
+    policy_values,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ALWAYS = "always"  #: folder of what holds as far back as is known
+PACKAGED = Path(__file__).parent
+
+
+class Folder(NamedTuple):
+    """One dated folder of a venue. ``day`` is None for what holds as far back as is known."""
+
+    day: date | None
+    path: Path
+
+    def not_after(self, as_of: date | None) -> bool:
+        """Whether the folder counts on the day ``as_of`` (None: on the latest)."""
+        return self.day is None or as_of is None or self.day <= as_of
+
+
+def user_directory() -> Path:
+    """Return where a user's own tables are kept: ``RINGFENCE_RULEBOOKS``, or ringfence/rulebooks in the data home."""
+    given = os.environ.get("RINGFENCE_RULEBOOKS")
+    if given:
+        return Path(given)
+    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")  # noqa: PTH111, PTH118 - pathlib would fail without a home
+    return Path(home) / "ringfence" / "rulebooks"
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all rulebooks, packaged and the user's."""
+    venues = (path for root in _roots() for path in root.iterdir() if path.is_dir())
+    return tuple(sorted({path.name for path in venues if any(_is_dated(child) for child in path.iterdir())}))
+
+
+def folders(name: str) -> tuple[Folder, ...]:
+    """Return the dated folders of a rulebook, oldest first. Raises BadRulebook, with the nearest names, when unknown."""
+    found = [
+        Folder(None if path.name == ALWAYS else date.fromisoformat(path.name), path)
+        for root in _roots()
+        if (root / name).is_dir()
+        for path in (root / name).iterdir()
+        if _is_dated(path)
+    ]
+    if not found:
+        raise BadRulebook(
+            f"no rulebook {name!r}",
+            where="rulebook",
+            expected="one of " + ", ".join(names()),
+            found=name,
+            hint=nearest(name, names()) or "run `ringfence rulebooks list`",
+        )
+    return tuple(sorted(found, key=lambda folder: folder.day or date.min))
+
+
+def load(name: str, as_of: date | None = None) -> Rulebook:
+    """Return the rulebook ``name`` as of a day; None takes the latest rules and tables.
+
+    Raises BadRulebook for an unknown name, for a rule file that does not hold, and for a day before the first rules.
+    """
+    dated = folders(name)
+    rules = [folder for folder in dated if (folder.path / "rules.toml").is_file()]
+    current = [folder for folder in rules if folder.not_after(as_of)]
+    if not current:
+        raise BadRulebook(
+            f"no rules of {name} on {as_of}",
+            where=f"rulebook {name}",
+            expected="a day from " + ", ".join(str(folder.day) for folder in rules) + " on",
+            found=str(as_of),
+            hint="give a later --as-of",
+        )
+    text = _rules(current[-1].path / "rules.toml")
+    tables = dated
+    for other in text.get("tables_from", ()):
+        tables += folders(other)
+    reader = _Tables(name, tuple(sorted(tables, key=lambda folder: folder.day or date.min)), as_of)
+    return _rulebook(name, as_of, text, reader, str(current[-1].path / "rules.toml"))
+
+
+def _roots() -> Iterator[Path]:
+    yield PACKAGED
+    user = user_directory()
+    if user.is_dir():
+        yield user
+
+
+def _is_dated(path: Path) -> bool:
+    if path.name == ALWAYS:
+        return path.is_dir()
+    try:
+        date.fromisoformat(path.name)
+    except ValueError:
+        return False
+    return path.is_dir()
+
+
+@lru_cache(maxsize=64)
+def _rules(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except tomllib.TOMLDecodeError as error:
+        raise BadRulebook(f"not valid TOML: {error}", where=str(path), hint="mend the file at that line") from error
+
+
+def _rulebook(name: str, as_of: date | None, text: Mapping[str, Any], reader: _Tables, where: str) -> Rulebook:
+    groups = text.get("policies", {})
+    shared = {key: value for key, value in groups.items() if not isinstance(value, dict)}
+    resolved = {
+        kind: Policies(**policy_values({**shared, **groups.get(kind, {})}, where=f"{where}: policies"))  # type: ignore[arg-type]
+        for kind in ("isolated", "cross", "basket")
+    }
+    variants = {
+        key: policy_values(group, where=f"{where}: variants.{key}") for key, group in text.get("variants", {}).items()
+    }
+    levels = text.get("levels", {})
+    liquidation = text.get("liquidation", {})
+    default = Levels()
+    return Rulebook(
+        name=name,
+        title=text.get("title", name),
+        as_of=as_of,
+        isolated=resolved["isolated"],
+        cross=resolved["cross"],
+        basket=resolved["basket"],
+        levels=Levels(
+            Decimal(levels.get("warning", default.warning)),
+            Decimal(levels.get("margin_call", default.margin_call)),
+            levels.get("source", default.source),
+        ),
+        liquidation_sequence=tuple(liquidation.get("sequence", ())),
+        liquidation_note=liquidation.get("note", ""),
+        sources=text.get("sources", {}),
+        refusals=text.get("refusals", {}),
+        lookup=reader.entry,
+        symbols=reader.symbols,
+        table_source=reader.source,
+        variants=variants,
+    )
+
+
+class _Tables:
+    """Looks symbols up in a venue's dated CSV tables, latest first. Reads only the lines of the symbols asked for."""
+
+    def __init__(self, name: str, dated: tuple[Folder, ...], as_of: date | None) -> None:
+        self.name = name
+        self.as_of = as_of
+        self.all = tuple(folder for folder in dated if (folder.path / "contracts.csv").is_file())
+        self.current = tuple(reversed([folder for folder in self.all if folder.not_after(as_of)]))
+        self._found: dict[str, tuple[Contract, TierTable | None] | None] = {}
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return every symbol that has a table on the day."""
+        return tuple(
+            sorted({row.split(",", 1)[0] for folder in self.current for row in _lines(folder.path, "contracts.csv")})
+        )
+
+    def source(self, symbol: str) -> str | None:
+        """Return which day's table a symbol is read from, for an explanation; None when there is none."""
+        folder = self._folder(symbol)
+        return None if folder is None else f"{self.name} tables of {folder.day or 'unknown date'}"
+
+    def _folder(self, symbol: str) -> Folder | None:
+        return next((folder for folder in self.current if _rows(folder.path, "contracts.csv", symbol)), None)
+
+    def entry(self, symbol: str) -> tuple[Contract, TierTable | None] | None:
+        """Return the contract and tiers of ``symbol``, or None. Raises BadRulebook on a day before its first table."""
+        if symbol not in self._found:
+            folder = self._folder(symbol)
+            if folder is None:
+                self._refuse_early_day(symbol)
+            self._found[symbol] = None if folder is None else _read_entry(folder.path, symbol)
+        return self._found[symbol]
+
+    def _refuse_early_day(self, symbol: str) -> None:
+        later = [folder for folder in self.all if _rows(folder.path, "contracts.csv", symbol)]
+        if later:
+            days = ", ".join(str(folder.day) for folder in later)
+            raise BadRulebook(
+                f"no table for {symbol} in {self.name} on {self.as_of}",
+                where=f"rulebook {self.name}",
+                expected=f"a day on or after a table of it: {days}",
+                found=str(self.as_of),
+                hint=f"give --as-of {later[0].day}, or bring the tiers along under contracts.{symbol}",
+            )
+
+
+@lru_cache(maxsize=128)
+def _text(path: Path, file: str) -> str:
+    target = path / file
+    return "\n" + target.read_text(encoding="utf-8") if target.is_file() else "\n"
+
+
+def _lines(path: Path, file: str) -> list[str]:
+    return _text(path, file).splitlines()[2:]
+
+
+def _rows(path: Path, file: str, symbol: str) -> list[str]:
+    """Return the lines of ``symbol``; they stand together in a file sorted by symbol."""
+    text = _text(path, file)
+    start = text.find(f"\n{symbol},")
+    if start < 0:
+        return []
+    rows = []
+    prefix = f"{symbol},"
+    for line in text[start + 1 :].split("\n", 512):
+        if not line.startswith(prefix):
+            break
+        rows.append(line)
+    return rows
+
+
+def _records(path: Path, file: str, symbol: str) -> list[dict[str, str]]:
+    header = _text(path, file)[1:].split("\n", 1)[0].split(",")
+    return [dict(zip(header, row, strict=False)) for row in csv.reader(_rows(path, file, symbol))]
+
+
+def _read_entry(path: Path, symbol: str) -> tuple[Contract, TierTable | None]:
+    row = _records(path, "contracts.csv", symbol)[0]
+    contract = Contract(
+        symbol=symbol,
+        kind=ContractKind(row["kind"]),
+        contract_size=Decimal(row["contract_size"]),
+        settle_asset=row["settle_asset"],
+        price_step=_number(row.get("price_step")),
+        quantity_step=_number(row.get("quantity_step")),
+        minimum_quantity=_number(row.get("minimum_quantity")),
+        minimum_notional=_number(row.get("minimum_notional")),
+        maker_fee_rate=_number(row.get("maker_fee_rate")),
+        taker_fee_rate=_number(row.get("taker_fee_rate")),
+        liquidation_fee_rate=_number(row.get("liquidation_fee_rate")),
+    )
+    return contract, _read_tiers(path, symbol, row, contract)
+
+
+def _read_tiers(path: Path, symbol: str, row: Mapping[str, str], contract: Contract) -> TierTable | None:
+    records = _records(path, "tiers.csv", symbol)
+    if not records:
+        return None
+    unit = row.get("tier_unit") or "notional"
+    scale = ONE
+    if unit == "base":  # base units of a linear contract are a fixed number of contracts
+        unit, scale = "contracts", contract.contract_size
+    tiers = []
+    for record in records:
+        cap = _number(record["cap"])
+        tiers.append(
+            Tier(
+                divide(Decimal(record["floor"]), scale, places=VALUE_PLACES),
+                _number(record["maintenance_rate"]),
+                _number(record["deduction"]) or ZERO,
+                _number(record["max_leverage"]),
+                None if cap is None else divide(cap, scale, places=VALUE_PLACES),
+            )
+        )
+    return TierTable(tuple(tiers), unit)
+
+
+def _number(text: str | None) -> Decimal | None:
+    return Decimal(text) if text else None
+
+
+def with_deductions(tiers: tuple[Tier, ...], given: tuple[Decimal | None, ...]) -> tuple[Tier, ...]:
+    """Return progressive ``tiers`` with the deductions that are not ``given`` filled in by continuity."""
+    if all(value is not None for value in given) or any(tier.maintenance_rate is None for tier in tiers):
+        return tiers
+    computed = continuous_deductions(tuple((tier.floor, tier.maintenance_rate or ZERO) for tier in tiers))
+    return tuple(
+        tier._replace(deduction=computed[index] if given[index] is None else tier.deduction)
+        for index, tier in enumerate(tiers)
+    )
+
+
+__all__ = ["ALWAYS", "Folder", "folders", "load", "names", "user_directory", "with_deductions"]
