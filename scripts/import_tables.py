@@ -118,9 +118,7 @@ class Pack:
     def specs_of(self, venue: str, product: str | None = None) -> dict[str, Row]:
         """Return the contract terms of a venue by symbol."""
         return {
-            str(row["symbol"]): row
-            for row in self.specs
-            if row["venue"] == venue and product in (None, row["product"])
+            str(row["symbol"]): row for row in self.specs if row["venue"] == venue and product in (None, row["product"])
         }
 
 
@@ -243,9 +241,7 @@ def terms_source(covers: str, note: str) -> Source:
     return Source("contracts.csv", covers, "the recording named for tiers.csv", "as there", HIGH, note)
 
 
-def spec_source(
-    specs: Iterable[Row], covers: str, confidence: str, note: str, as_of: str = "not stated"
-) -> Source:
+def spec_source(specs: Iterable[Row], covers: str, confidence: str, note: str, as_of: str = "not stated") -> Source:
     """Return the source of recorded contract terms, which all stem from one recording."""
     rows = list(specs)
     (origin,) = {str(row["source"]) for row in rows}
@@ -277,9 +273,8 @@ def binance_asset(written: str) -> str:
 
 
 _BINANCE_STEPS = (
-    "25 contracts have steps, minimum and liquidation fee; the recording is of March 2026 and nothing says "
-    "that a step "
-    "changed until the day of the tiers. Maker and taker fees are not in it (they depend on the account)."
+    "25 contracts have steps, minimum and liquidation fee; the recording is of March 2026 and nothing says that a "
+    "step changed until the day of the tiers. Maker and taker fees are not in it (they depend on the account)."
 )
 
 
@@ -288,21 +283,16 @@ def binance_usdm(pack: Pack) -> list[Folder]:
     rows = [row for row in pack.tiers_of("binance") if str(row["product"]).startswith("usdm")]
     specs = pack.specs_of("binance", "usdm")
     symbols = {binance_symbol(symbol): row for symbol, row in firsts(rows).items()}
-    now = Folder(
-        "binance-usdm", "2026-09-29", "complete", "Every USDⓈ-M contract of the day has its whole ladder."
-    )
+    now = Folder("binance-usdm", "2026-09-29", "complete", "Every USDⓈ-M contract of the day has its whole ladder.")
     now.contracts = [
-        contract(symbol, size=ONE, asset=row["currency"], spec=specs.get(symbol))
-        for symbol, row in symbols.items()
+        contract(symbol, size=ONE, asset=row["currency"], spec=specs.get(symbol)) for symbol, row in symbols.items()
     ]
     now.tiers = tiers(rows, published, lambda row: binance_symbol(str(row["symbol"])))
     now.sources = [
         *tier_sources(
             rows, HIGH, "Deductions as published; delivery contracts carry the venue's name, BTCUSDT_261225."
         ),
-        terms_source(
-            "symbol, kind, contract_size, settle_asset", "USDⓈ-M quantities are base units: size 1."
-        ),
+        terms_source("symbol, kind, contract_size, settle_asset", "USDⓈ-M quantities are base units: size 1."),
         spec_source(
             specs.values(),
             "steps, minimum, liquidation fee: " + named(specs),
@@ -318,20 +308,14 @@ def _binance_history(pack: Pack) -> list[Folder]:
     folders = []
     for day in sorted({str(row["as_of"]) for row in pack.history}):
         rows = [row for row in pack.history if row["as_of"] == day]
-        folder = Folder(
-            "binance-usdm", day, "complete", "Every symbol of the recording has its whole ladder."
-        )
+        folder = Folder("binance-usdm", day, "complete", "Every symbol of the recording has its whole ladder.")
         folder.contracts = [
-            contract(binance_symbol(written), size=ONE, asset=binance_asset(written))
-            for written in firsts(rows)
+            contract(binance_symbol(written), size=ONE, asset=binance_asset(written)) for written in firsts(rows)
         ]
         folder.tiers = tiers(rows, published, lambda row: binance_symbol(str(row["symbol"])))
         note = "Deductions as published."
         if day == "2025-10-10":
-            note += (
-                " The recording is of 2025-09-29; that nothing changed until "
-                "the day of the crash is an assumption."
-            )
+            note += " The recording is of 2025-09-29; that nothing changed until the day of the crash is an assumption."
         folder.sources = [
             *tier_sources(rows, HIGH, note),
             terms_source(
@@ -348,12 +332,8 @@ def _binance_btc_2021(pack: Pack) -> Folder:
     folder.contracts = [contract("BTCUSDT", size=ONE, asset="USDT")]
     folder.tiers = tiers(rows, published)
     folder.sources = [
-        *tier_sources(
-            rows, HIGH, "Deductions computed from continuity; the announcement prints rates and caps."
-        ),
-        terms_source(
-            "symbol, kind, contract_size, settle_asset", "Steps, minimum and fees of that day: not known."
-        ),
+        *tier_sources(rows, HIGH, "Deductions computed from continuity; the announcement prints rates and caps."),
+        terms_source("symbol, kind, contract_size, settle_asset", "Steps, minimum and fees of that day: not known."),
     ]
     return folder
 
@@ -388,24 +368,20 @@ def binance_coinm(pack: Pack) -> list[Folder]:
         *tier_sources(
             rows,
             MEDIUM,
-            "Source names the month. Tiers 1 to 5 are fixed by the published deductions of 0.56 and 1.81 "
-            "BTC; "
-            "the rates of tiers 6 to 9 are inferred from the same leverage steps of USDⓈ-M, not printed.",
+            "Source names the month. Tiers 1 to 5 are fixed by the published deductions of 0.56 and 1.81 BTC; the "
+            "rates of tiers 6 to 9 are inferred from the same leverage steps of USDⓈ-M, not printed.",
         ),
         spec_source(
             [specs["BTCUSD_PERP"]],
             "BTCUSD_PERP: size and steps",
             MEDIUM,
-            "Recorded in March 2026; size and steps "
-            "are those of the launch. The liquidation fee of 2026 (1.5 %) did not hold in 2021 and is left "
-            "out.",
+            "Recorded in March 2026; size and steps are those of the launch. The liquidation fee of 2026 (1.5 %) did "
+            "not hold in 2021 and is left out.",
             "2026-03",
         ),
     ]
     others = [row for symbol, row in specs.items() if symbol != "BTCUSD_PERP"]
-    late = Folder(
-        "binance-coinm", "2026-03-16", "partial", "Terms of 24 perpetuals; their tiers are not known."
-    )
+    late = Folder("binance-coinm", "2026-03-16", "partial", "Terms of 24 perpetuals; their tiers are not known.")
     late.contracts = [
         contract(
             str(row["symbol"]),
@@ -422,8 +398,8 @@ def binance_coinm(pack: Pack) -> list[Folder]:
             others,
             "all columns, 24 symbols",
             HIGH,
-            "Source names no day; other replies of the same recording are of this "
-            "one. BTCUSD_PERP stands in the folder that has its tiers.",
+            "Source names no day; other replies of the same recording are of this one. BTCUSD_PERP stands in the "
+            "folder that has its tiers.",
             "2026-03",
         )
     ]
@@ -437,9 +413,8 @@ def bybit(pack: Pack) -> list[Folder]:
     """Linear risk limits of two days, the inverse sample, and the unified account's example ladder."""
     terms = terms_source(
         "symbol, kind, contract_size, settle_asset",
-        "Linear quantities are base units: size 1. Steps and fees are empty: the one recording of terms "
-        "there is "
-        "(BTCUSDT, ETHUSDT) names no day and a highest leverage of 100, which contradicts the tiers.",
+        "Linear quantities are base units: size 1. Steps and fees are empty: the one recording of terms there is "
+        "(BTCUSDT, ETHUSDT) names no day, and nothing shows that its price steps (0.5 and 0.05) still held.",
     )
     folders = []
     for day, sentence in (
@@ -448,9 +423,7 @@ def bybit(pack: Pack) -> list[Folder]:
     ):
         rows = [row for row in pack.tiers_of("bybit", as_of=day) if str(row["product"]).startswith("linear")]
         folder = Folder("bybit-linear", day, "partial", sentence)
-        folder.contracts = [
-            contract(symbol, size=ONE, asset=row["currency"]) for symbol, row in firsts(rows).items()
-        ]
+        folder.contracts = [contract(symbol, size=ONE, asset=row["currency"]) for symbol, row in firsts(rows).items()]
         folder.tiers = tiers(rows, published)
         folder.sources = [
             *tier_sources(rows, HIGH, "Deductions as published, continuous without exception."),
@@ -463,9 +436,7 @@ def bybit(pack: Pack) -> list[Folder]:
 def _bybit_inverse(pack: Pack) -> Folder:
     rows = pack.tiers_of("bybit", "inverse_perp")
     specs = pack.specs_of("bybit", "inverse")
-    folder = Folder(
-        "bybit-inverse", "2026-07-24", "partial", "BTCUSD's first tier, as the documentation samples it."
-    )
+    folder = Folder("bybit-inverse", "2026-07-24", "partial", "BTCUSD's first tier, as the documentation samples it.")
     folder.contracts = [
         contract("BTCUSD", kind="inverse", size=ONE, asset="BTC", coverage="partial", spec=specs["BTCUSD"])
     ]
@@ -494,8 +465,7 @@ def _bybit_haircuts(pack: Pack) -> Folder:
     folder.sources = haircut_sources(
         rows,
         LOW,
-        "Bybit prints these BTC tiers to explain the calculation. Positive balances only; a debt counts in "
-        "full.",
+        "Bybit prints these BTC tiers to explain the calculation. Positive balances only; a debt counts in full.",
     )
     return folder
 
@@ -514,9 +484,7 @@ def mexc(pack: Pack) -> list[Folder]:
         folder = Folder(venue, "2025-08-03", "complete", "Every contract of the day.")
         if kind == "inverse":
             folder.coverage = "partial"
-            folder.sentence = (
-                "All ten contracts of the day; BTC_USD's ladder goes on above the one tier that is known."
-            )
+            folder.sentence = "All ten contracts of the day; BTC_USD's ladder goes on above the one tier that is known."
         folder.contracts = [
             contract(
                 symbol,
@@ -537,8 +505,8 @@ def mexc(pack: Pack) -> list[Folder]:
                 (specs[symbol] for symbol in firsts(rows)),
                 "all columns",
                 HIGH,
-                "A liquidation fee of 0 is recorded, not unknown. A ladder is partial where one order may "
-                "exceed its last cap.",
+                "A liquidation fee of 0 is recorded, not unknown. A ladder is partial where one order may exceed its "
+                "last cap.",
             ),
         ]
         folders.append(folder)
@@ -552,14 +520,10 @@ _OKX_SIZES = {"BIGTIME-USDT-SWAP": "10"}
 def okx(pack: Pack) -> list[Folder]:
     """Position tiers of four days, in contracts, and the discount rates of five."""
     specs = pack.specs_of("okx")
-    folders = [
-        _okx_tiers(pack, specs, day) for day in ("2023-04-24", "2023-05-19", "2025-07-23", "2026-05-28")
-    ]
+    folders = [_okx_tiers(pack, specs, day) for day in ("2023-04-24", "2023-05-19", "2025-07-23", "2026-05-28")]
     for day in ("2024-07-18", "2025-06-06", "2025-07-16", "2025-10-13", "2025-2026"):
         rows = [row for row in pack.haircuts if row["venue"] == "okx" and row["as_of"] == day]
-        folder = Folder(
-            "okx-swap", day, "partial", f"Discount rates of {named(str(row['asset']) for row in rows)}."
-        )
+        folder = Folder("okx-swap", day, "partial", f"Discount rates of {named(str(row['asset']) for row in rows)}.")
         folder.haircuts = [
             haircut(row, unit="usd" if row["unit"] == "USD" else "base", cap=row["max_qty"]) for row in rows
         ]
@@ -591,9 +555,7 @@ def _okx_tiers(pack: Pack, specs: Mapping[str, Row], day: str) -> Folder:
         size = row.get("contract_size", _OKX_SIZES.get(symbol))
         coverage = "partial" if early else "complete"
         folder.contracts.append(
-            contract(
-                symbol, size=size, asset="USDT", unit="contracts", coverage=coverage, spec=specs.get(symbol)
-            )
+            contract(symbol, size=size, asset="USDT", unit="contracts", coverage=coverage, spec=specs.get(symbol))
         )
     folder.tiers = tiers(rows, none_published)
     if early:
@@ -603,8 +565,7 @@ def _okx_tiers(pack: Pack, specs: Mapping[str, Row], day: str) -> Folder:
         folder.sources = tier_sources(
             rows,
             HIGH,
-            "Transcribed tier by tier up to BTC 18, ETH 7, 1INCH 44, BIGTIME 33, 0G 45; above, expanded by "
-            "the "
+            "Transcribed tier by tier up to BTC 18, ETH 7, 1INCH 44, BIGTIME 33, 0G 45; above, expanded by the "
             "table's own rule (equal steps of contracts, +0.5 % per tier, up to an initial rate of 50 %).",
         )
     folder.sources.append(
@@ -624,9 +585,7 @@ def _okx_tiers(pack: Pack, specs: Mapping[str, Row], day: str) -> Folder:
             )
         )
         folder.sources += [
-            spec_source(
-                specs.values(), "sizes and steps: " + named(specs), MEDIUM, "BTC-USD-SWAP has no tiers here."
-            ),
+            spec_source(specs.values(), "sizes and steps: " + named(specs), MEDIUM, "BTC-USD-SWAP has no tiers here."),
             Source(
                 "contracts.csv",
                 "BIGTIME-USDT-SWAP: contract_size",
@@ -662,8 +621,7 @@ def bitget(pack: Pack) -> list[Folder]:
                 *tier_sources(rows, HIGH, "As announced. No deduction is printed."),
                 terms_source(
                     "symbol, kind, contract_size, settle_asset",
-                    "The venue gives position values in USD; so quantities are counted in contracts of 1 "
-                    "USD here."
+                    "The venue gives position values in USD; so quantities are counted in contracts of 1 USD here."
                     if inverse
                     else "Quantities are base units: size 1. Steps and fees: not known.",
                 ),
@@ -684,9 +642,7 @@ def weex(pack: Pack) -> list[Folder]:
         folder.tiers = tiers(rows, none_published)
         folder.sources = [
             *tier_sources(rows, HIGH, "As announced. No deduction is printed."),
-            terms_source(
-                "symbol, kind, settle_asset: " + named(symbols), "Contract size, steps and fees: not known."
-            ),
+            terms_source("symbol, kind, settle_asset: " + named(symbols), "Contract size, steps and fees: not known."),
         ]
         folders.append(folder)
     late = folders[-1]
@@ -710,8 +666,7 @@ def weex(pack: Pack) -> list[Folder]:
             specs.values(),
             "all columns: " + named(specs),
             HIGH,
-            "Source names the year 2026. Recorded in base units; steps and minimum are counted in "
-            "contracts here.",
+            "Source names the year 2026. Recorded in base units; steps and minimum are counted in contracts here.",
             "2026",
         )
     )
@@ -736,8 +691,8 @@ def kucoin(pack: Pack) -> list[Folder]:
         *tier_sources(
             rows,
             MEDIUM,
-            "A documentation sample, but complete; it names the month. Highest leverage as printed: "
-            "at tiers 3, 5 and 10 it is not the reciprocal of the printed initial rate.",
+            "A documentation sample, but complete; it names the month. Highest leverage as printed: at tiers 3, 5 "
+            "and 10 it is not the reciprocal of the printed initial rate.",
         ),
         Source(
             "contracts.csv",
@@ -775,21 +730,16 @@ def kraken(pack: Pack) -> list[Folder]:
         )
     folder.tiers = [
         cells
-        | {
-            "max_leverage": plain(
-                divide(ONE, decimal(row["initial_margin_rate"]), places=12, rounding=ROUND_DOWN)
-            )
-        }
+        | {"max_leverage": plain(divide(ONE, decimal(row["initial_margin_rate"]), places=12, rounding=ROUND_DOWN))}
         for cells, row in zip(tiers(rows, none_published), rows, strict=True)
     ]
     folder.sources = [
         *tier_sources(
             rows,
             HIGH,
-            "Recorded in 2023 or 2024. The venue publishes the initial rate, twice the maintenance rate; "
-            "highest "
-            "leverage is its reciprocal, rounded down at the twelfth decimal place. PI_XBTUSD counts "
-            "contracts of 1 USD.",
+            "Recorded in 2023 or 2024. The venue publishes the initial rate, twice the maintenance rate; highest "
+            "leverage is its reciprocal, rounded down at the twelfth decimal place. PI_XBTUSD counts contracts of 1 "
+            "USD.",
         ),
         spec_source(specs.values(), "all columns", HIGH, "Minimum and fees: not known.", "2023-2024"),
     ]
@@ -814,9 +764,8 @@ def bingx(pack: Pack) -> list[Folder]:
         *tier_sources(
             rows,
             HIGH,
-            "Source names the month. Maintenance rate and deduction are not published in it. The ladders "
-            "of BTC, "
-            "ETH and ADA are Binance's; whether the rates are too is not known.",
+            "Source names the month. Maintenance rate and deduction are not published in it. The ladders of BTC, ETH "
+            "and ADA are Binance's; whether the rates are too is not known.",
         ),
         terms_source("symbol, kind, contract_size, settle_asset", "Quantities are base units: size 1."),
     ]
@@ -827,8 +776,7 @@ def gate(pack: Pack) -> list[Folder]:
     """BTC_USDT: five tiers of 2025-07-04 and the first one of a later table."""
     spec = pack.specs_of("gate")["BTC_USDT"]
     terms = (
-        "Recording without a day. Size, price step and taker fee were the same on"
-        " 2023-06-18 (ccxt/ccxt pull 15622)."
+        "Recording without a day. Size, price step and taker fee were the same on 2023-06-18 (ccxt/ccxt pull 15622)."
     )
     folders = []
     for venue, day, sentence, note in (
@@ -870,9 +818,7 @@ def hyperliquid(pack: Pack) -> list[Folder]:
     rows = pack.tiers_of("hyperliquid", "perp")
     specs = pack.specs_of("hyperliquid")
     symbols = firsts(rows)
-    folder = Folder(
-        "hyperliquid", "2026-01-01", "partial", f"{len(symbols)} coins whose margin table is known."
-    )
+    folder = Folder("hyperliquid", "2026-01-01", "partial", f"{len(symbols)} coins whose margin table is known.")
     for symbol in symbols:
         spec = specs.get(symbol)
         known = (
@@ -890,18 +836,15 @@ def hyperliquid(pack: Pack) -> list[Folder]:
         *tier_sources(
             rows,
             HIGH,
-            "maintenance_rate = 1 ÷ (2 · max_leverage), the venue's rule, to 18 decimal places; deductions "
-            "follow "
+            "maintenance_rate = 1 ÷ (2 · max_leverage), the venue's rule, to 18 decimal places; deductions follow "
             "from continuity. Recorded in December 2025 or January 2026.",
         ),
         spec_source(
             used,
             "quantity_step: " + named(str(row["symbol"]) for row in used),
             MEDIUM,
-            "Recorded in 2023; of it only the "
-            "decimals of a size are taken. minimum_notional: general knowledge. The price step has five "
-            "significant "
-            "figures, no fixed size.",
+            "Recorded in 2023; of it only the decimals of a size are taken. minimum_notional: general knowledge. The "
+            "price step has five significant figures, no fixed size.",
             "2023",
         ),
     ]
@@ -989,8 +932,8 @@ def _dydx_genesis(pack: Pack, known: set[str]) -> Folder:
             tier_origin,
             "2026-03-04",
             LOW,
-            "Caps of the liquidity tier with the market's fractions, in USDC; EIGEN-USD and BOME-USD fit "
-            "two tiers: empty.",
+            "Caps of the liquidity tier with the market's fractions, in USDC; EIGEN-USD and BOME-USD fit two tiers: "
+            "empty.",
         ),
     ]
     return folder
@@ -999,9 +942,7 @@ def _dydx_genesis(pack: Pack, known: set[str]) -> Folder:
 def deribit(pack: Pack) -> list[Folder]:
     """Terms of BTC-PERPETUAL; margin there is linear in size, so there are no tiers."""
     spec = pack.specs_of("deribit")["BTC-PERPETUAL"]
-    folder = Folder(
-        "deribit", "2025-12-09", "partial", "Terms of BTC-PERPETUAL; the venue's margin has no tiers."
-    )
+    folder = Folder("deribit", "2025-12-09", "partial", "Terms of BTC-PERPETUAL; the venue's margin has no tiers.")
     folder.contracts = [
         contract(
             "BTC-PERPETUAL",
@@ -1022,8 +963,8 @@ def deribit(pack: Pack) -> list[Folder]:
             [spec],
             "all columns",
             MEDIUM,
-            "Test network. Recorded in USD; steps and minimum are counted in contracts of 10 "
-            "USD here. liquidation_fee_rate is the largest liquidation commission.",
+            "Test network. Recorded in USD; steps and minimum are counted in contracts of 10 USD here. "
+            "liquidation_fee_rate is the largest liquidation commission.",
             "2025-12-09",
         )
     ]
@@ -1131,9 +1072,7 @@ def write(folder: Folder, into: Path) -> None:
 
 def main() -> None:
     """Read the data pack and write every folder."""
-    arguments = argparse.ArgumentParser(
-        description="Write the packaged rulebooks' tables from the recorded data."
-    )
+    arguments = argparse.ArgumentParser(description="Write the packaged rulebooks' tables from the recorded data.")
     arguments.add_argument("--into", type=Path, default=REPOSITORY / "src" / "ringfence" / "rulebooks")
     into: Path = arguments.parse_args().into
     data = Path(os.environ.get("RINGFENCE_DATA") or REPOSITORY.parent / "shared" / "data")
