@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.contract import Contract, ContractKind
 from ringfence.errors import BadRulebook, nearest
-from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide
+from ringfence.numbers import VALUE_PLACES, ZERO, divide
 from ringfence.rulebook import (
     Levels,
     Policies,
@@ -254,6 +254,14 @@ def _records(path: Path, file: str, symbol: str) -> list[dict[str, str]]:
 
 def _read_entry(path: Path, symbol: str) -> tuple[Contract, TierTable | None]:
     row = _records(path, "contracts.csv", symbol)[0]
+    if not row["contract_size"]:
+        raise BadRulebook(
+            f"the contract size of {symbol} is not known",
+            where=f"{path.parent.name} tables of {path.name}",
+            expected="contract_size, without which nothing can be valued",
+            found="an empty cell",
+            hint=f"give contracts.{symbol} in the account file, or run `ringfence rulebooks update {path.parent.name}`",
+        )
     contract = Contract(
         symbol=symbol,
         kind=ContractKind(row["kind"]),
@@ -275,22 +283,16 @@ def _read_tiers(path: Path, symbol: str, row: Mapping[str, str], contract: Contr
     if not records:
         return None
     unit = row.get("tier_unit") or "notional"
-    scale = ONE
-    if unit == "base":  # base units of a linear contract are a fixed number of contracts
-        unit, scale = "contracts", contract.contract_size
+    in_base = unit == "base"  # base units of a linear contract are a fixed number of contracts
     tiers = []
     for record in records:
-        cap = _number(record["cap"])
-        tiers.append(
-            Tier(
-                divide(Decimal(record["floor"]), scale, places=VALUE_PLACES),
-                _number(record["maintenance_rate"]),
-                _number(record["deduction"]) or ZERO,
-                _number(record["max_leverage"]),
-                None if cap is None else divide(cap, scale, places=VALUE_PLACES),
-            )
-        )
-    return TierTable(tuple(tiers), unit)
+        floor, cap = Decimal(record["floor"]), _number(record["cap"])
+        if in_base:
+            floor = divide(floor, contract.contract_size, places=VALUE_PLACES)
+            cap = None if cap is None else divide(cap, contract.contract_size, places=VALUE_PLACES)
+        rate, deduction = _number(record["maintenance_rate"]), _number(record["deduction"])
+        tiers.append(Tier(floor, rate, deduction or ZERO, _number(record["max_leverage"]), cap))
+    return TierTable(tuple(tiers), "contracts" if in_base else unit)
 
 
 def _number(text: str | None) -> Decimal | None:

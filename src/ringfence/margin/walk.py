@@ -1,0 +1,177 @@
+"""Where a pool's surplus changes sign when the values of its contracts move together along a line.
+
+Let every contract value be ``start + rate · t``. What a pool holds above a multiple of its requirement is then piecewise
+linear in ``t``: PnL is linear in contract values for every kind of contract, so is the requirement within a tier, and an
+asset of a basket only changes slope where its equity turns from credit to debt. :func:`crossing` starts where the tiers
+are known and walks outward, segment by segment, changing tier where a tier's floor is reached, until the surplus changes
+sign. A root is thus accepted only inside its own tier, and the jump of a step tier is found as the point it is.
+
+One symbol's price (:mod:`~ringfence.margin.price`) is the line on which only its contracts move, with ``t`` the value of
+one contract; a combined move (:mod:`~ringfence.margin.move`) is the line on which all do, with ``t`` the move.
+Points are fractions (numerator, denominator > 0): comparisons cross-multiply and nothing is rounded here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from ringfence.numbers import ONE, ZERO
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from ringfence.margin.assess import Charge
+    from ringfence.numbers import UnitValue
+
+Point: TypeAlias = "tuple[Decimal, Decimal]"
+
+_LONGEST_WALK = 100_000  # segments: a ladder has some hundred tiers at most, a pool some hundred legs
+
+
+class Leg(NamedTuple):
+    """A position on the line: its charge, its contract value ``start + rate · t``, and its tier where the walk begins.
+
+    ``weight``: what one unit of its requirement takes off the surplus, i.e. the health asked for, times the price at
+    which a basket charges its settlement asset.
+    """
+
+    charge: Charge
+    start: UnitValue
+    rate: Decimal
+    weight: Decimal
+    tier: int
+
+
+class Equity(NamedTuple):
+    """Cash and PnL of one asset along the line, ``constant + slope · t``, and what a unit of it counts for by sign."""
+
+    slope: Decimal
+    constant: Decimal
+    credit: Decimal = ONE
+    debit: Decimal = ONE
+
+
+class Walk:
+    """A pool's surplus along a line. ``constant``: what does not move (others' requirement, other assets)."""
+
+    __slots__ = ("_tiers", "constant", "equities", "legs")
+
+    def __init__(self, legs: tuple[Leg, ...], equities: tuple[Equity, ...], constant: Decimal) -> None:
+        self.legs = legs
+        self.equities = equities
+        self.constant = constant
+        self._tiers: list[int] = []
+
+    def sign(self, at: Decimal) -> int:
+        """Return the sign of the surplus at ``at``, where the legs' tiers hold."""
+        self._tiers = [leg.tier for leg in self.legs]
+        slope, constant = self._terms((at, ONE), upward=True)
+        total = slope * at + constant
+        return (total > 0) - (total < 0)
+
+    def crossing(self, begin: Decimal, *, upward: bool) -> Point | None:
+        """Return the point nearest to ``begin``, in one direction, where the surplus changes sign, or None.
+
+        Begins where the legs' tiers hold. Where the surplus is 0 to begin with, that is the point, if the surplus
+        falls in that direction. Below the lowest tier's floor the lowest tier goes on.
+        """
+        sign = self.sign(begin)
+        point: Point = (begin, ONE)
+        if not sign:
+            slope, _ = self._terms(point, upward=upward)
+            return point if slope and (slope < 0) == upward else None
+        for _ in range(_LONGEST_WALK):
+            slope, constant = self._terms(point, upward=upward)
+            here = slope * point[0] + constant * point[1]
+            if (here > 0) - (here < 0) != sign:
+                return point  # the requirement jumped at this edge
+            edge, steps = self._next_edge(point, upward=upward)
+            root = _root(slope, constant)
+            if root is not None and _ahead(root, point, upward=upward):  # noqa: SIM102 - two thoughts
+                if edge is None or not _ahead(root, edge, upward=upward):
+                    return root
+            if edge is None:
+                return None
+            point = edge
+            for index, step in steps:
+                self._tiers[index] += step
+        raise AssertionError("a walk over the tiers did not end")
+
+    def _terms(self, point: Point, *, upward: bool) -> tuple[Decimal, Decimal]:
+        """Return (slope, constant) of the surplus in the segment that begins at ``point``."""
+        slope, constant = ZERO, self.constant
+        for equity in self.equities:
+            weight = (
+                equity.credit if equity.credit == equity.debit or _positive(equity, point, upward) else equity.debit
+            )
+            slope += weight * equity.slope
+            constant += weight * equity.constant
+        for leg, tier in zip(self.legs, self._tiers, strict=True):
+            charge = leg.charge
+            per_value, fixed = charge.fee_slope, charge.fee
+            if not charge.moving:
+                fixed += charge.fixed or ZERO
+            elif charge.flat_rate is not None:
+                per_value += charge.size * (charge.flat_rate + charge.funding)
+            elif charge.size and charge.table is not None:
+                row = charge.table.tiers[tier]
+                per_value += charge.size * ((row.maintenance_rate or ZERO) + charge.funding)
+                fixed -= row.deduction
+            slope -= leg.weight * per_value * leg.rate
+            constant -= leg.weight * (per_value * leg.start + fixed)
+        return slope, constant
+
+    def _next_edge(self, point: Point, *, upward: bool) -> tuple[Point | None, list[tuple[int, int]]]:
+        """Return the nearest point ahead where a leg changes tier or an asset changes sign, with the tier steps there."""
+        best: Point | None = None
+        steps: list[tuple[int, int]] = []
+        for index, leg in enumerate(self.legs):
+            charge = leg.charge
+            if (
+                charge.table is None
+                or charge.flat_rate is not None
+                or not (charge.moving and charge.tier_slope and leg.rate)
+            ):
+                continue
+            rising = upward == (leg.rate > 0)
+            number = self._tiers[index] + rising  # the floor to be reached: the next tier's, or this one's going down
+            if number >= len(charge.table.floors) or number == 0:
+                continue
+            amount = charge.table.floors[number] - charge.tier_offset - charge.tier_slope * leg.start
+            edge = _fraction(amount, charge.tier_slope * leg.rate)
+            if best is None or _ahead(best, edge, upward=upward):
+                best, steps = edge, [(index, 1 if rising else -1)]
+            elif not _ahead(edge, best, upward=upward):
+                steps.append((index, 1 if rising else -1))
+        for equity in self.equities:
+            zero = None if equity.credit == equity.debit else _root(equity.slope, equity.constant)
+            if (
+                zero is not None
+                and _ahead(zero, point, upward=upward)
+                and (best is None or _ahead(best, zero, upward=upward))
+            ):
+                best, steps = zero, []
+        return best, steps
+
+
+def _positive(equity: Equity, point: Point, upward: bool) -> bool:  # noqa: FBT001 - private
+    """Whether an asset's equity is positive just past ``point`` in the walk's direction."""
+    at = equity.slope * point[0] + equity.constant * point[1]
+    return bool(at > 0) if at else bool((equity.slope > 0) == upward)
+
+
+def _fraction(numerator: Decimal, denominator: Decimal) -> Point:
+    return (numerator, denominator) if denominator > 0 else (-numerator, -denominator)
+
+
+def _root(slope: Decimal, constant: Decimal) -> Point | None:
+    return _fraction(-constant, slope) if slope else None
+
+
+def _ahead(point: Point, origin: Point, *, upward: bool) -> bool:
+    """Whether ``point`` lies strictly beyond ``origin`` in the direction of the walk."""
+    left, right = point[0] * origin[1], origin[0] * point[1]
+    return bool(left > right) if upward else bool(left < right)
+
+
+__all__ = ["Equity", "Leg", "Point", "Walk"]
