@@ -240,9 +240,7 @@ class Tape:
 
     def gaps(self, symbol: str) -> tuple[Gap, ...]:
         """Return where the symbol has no price between two of its own bars."""
-        return tuple(
-            Gap(symbol, moment_of(start), moment_of(end)) for start, end in self._known(symbol).gaps()
-        )
+        return tuple(Gap(symbol, moment_of(start), moment_of(end)) for start, end in self._known(symbol).gaps())
 
     def covers(self, symbol: str, ts: datetime) -> bool:
         """Say whether the symbol has a price at ``ts``: whether one of its bars contains it."""

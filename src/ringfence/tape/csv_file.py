@@ -67,9 +67,7 @@ def csv_text(tape: Tape) -> str:
     }
     lines = [f"# {key}: {' '.join(value.split())}" for key, value in known.items() if value]
     lines.append(",".join(REQUIRED_COLUMNS))
-    lines += [
-        f"{utc_text(bar.ts)},{bar.symbol},{bar.open},{bar.high},{bar.low},{bar.close}" for bar in tape.bars()
-    ]
+    lines += [f"{utc_text(bar.ts)},{bar.symbol},{bar.open},{bar.high},{bar.low},{bar.close}" for bar in tape.bars()]
     return "\n".join(lines) + "\n"
 
 

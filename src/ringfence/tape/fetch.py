@@ -202,9 +202,7 @@ def _collect(
     return exact
 
 
-def _pages(
-    exchange: Exchange, market: Mapping[str, Any], asked: _Request, *, after: int
-) -> Iterator[list[list[Any]]]:
+def _pages(exchange: Exchange, market: Mapping[str, Any], asked: _Request, *, after: int) -> Iterator[list[list[Any]]]:
     """Yield pages of (milliseconds, open, high, low, close), each of bars that lie wholly inside."""
     since = asked.first
     while since + asked.step <= after:
@@ -221,9 +219,7 @@ def _page(exchange: Exchange, market: Mapping[str, Any], asked: _Request, *, sin
     before = exchange.number
     exchange.number = str
     try:
-        page: list[list[Any]] = exchange.fetch_ohlcv(
-            market["symbol"], asked.timeframe, since, _PAGE, parameters
-        )
+        page: list[list[Any]] = exchange.fetch_ohlcv(market["symbol"], asked.timeframe, since, _PAGE, parameters)
     finally:
         exchange.number = before
     return page

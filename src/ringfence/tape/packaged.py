@@ -43,9 +43,7 @@ class Window:
         file = f"{self.name}.csv"
         text = (files("ringfence.tape") / "windows" / file).read_text(encoding="utf-8")
         tape = read_csv_text(text, name=self.name, file=f"packaged window {self.name}")
-        provenance = replace(
-            tape.provenance, venue=self.venue, market=self.market, source="; ".join(self.sources)
-        )
+        provenance = replace(tape.provenance, venue=self.venue, market=self.market, source="; ".join(self.sources))
         return replace(tape, provenance=provenance)
 
 
@@ -133,9 +131,7 @@ def _longest_unchanged(series: Series) -> tuple[int, int]:
     for index, high in enumerate(series.high):
         flat = high == series.low[index]
         follows = (
-            index > 0
-            and high == series.close[index - 1]
-            and series.ts[index] == series.ts[index - 1] + series.step
+            index > 0 and high == series.close[index - 1] and series.ts[index] == series.ts[index - 1] + series.step
         )
         run = (run + 1 if run and follows else 1) if flat else 0
         if run > best:

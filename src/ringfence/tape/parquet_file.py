@@ -113,8 +113,7 @@ def _price_texts(arrow: ModuleType, column: ChunkedArray) -> Iterator[str]:
         if value is None:
             yield ""
         elif isinstance(value, float):
-            # "2.0" says no more than "2" here, and would make every price of the symbol one place wider.
-            yield repr(value).removesuffix(".0")
+            yield repr(value)
         else:
             yield str(value)
 

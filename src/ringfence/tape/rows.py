@@ -115,15 +115,10 @@ def check_columns(columns: Sequence[str], *, where: str) -> None:
     if not missing:
         return
     renames = [
-        f"rename {other!r} to {name!r}"
-        for name in missing
-        for other in columns
-        if other.lower() in _OTHER_NAMES[name]
+        f"rename {other!r} to {name!r}" for name in missing for other in columns if other.lower() in _OTHER_NAMES[name]
     ]
     raise BadTape(
-        f"column {missing[0]} is missing"
-        if len(missing) == 1
-        else f"columns {', '.join(missing)} are missing",
+        f"column {missing[0]} is missing" if len(missing) == 1 else f"columns {', '.join(missing)} are missing",
         where=where,
         expected=f"columns {', '.join(REQUIRED_COLUMNS)} and optionally price_kind",
         found=", ".join(columns) or "no columns",
@@ -165,15 +160,20 @@ class _Columns:
 
     places: int = 0
     ts: list[int] = field(default_factory=list)
-    prices: tuple[list[int], list[int], list[int], list[int]] = field(
-        default_factory=lambda: ([], [], [], [])
-    )
+    prices: tuple[list[int], list[int], list[int], list[int]] = field(default_factory=lambda: ([], [], [], []))
 
     def widen(self, places: int) -> None:
         factor = 10 ** (places - self.places)
         for column in self.prices:
             column[:] = [price * factor for price in column]
         self.places = places
+
+    def narrow(self) -> None:
+        """Drop decimal places that are zero in every price, so that the finest place is one that prices use."""
+        while self.places and not any(price % 10 for column in self.prices for price in column):
+            for column in self.prices:
+                column[:] = [price // 10 for price in column]
+            self.places -= 1
 
 
 @dataclass
@@ -343,6 +343,7 @@ class RowCollector:
         known = [step for step in shortest.values() if step is not None]
         series, notes = {}, []
         for symbol, columns in sorted(self._symbols.items()):
+            columns.narrow()
             step, own = stated, shortest[symbol]
             if step is not None and own is not None and own < step:
                 raise BadTape(

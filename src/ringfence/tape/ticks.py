@@ -14,7 +14,7 @@ says how:
     tick, so a bar that does not move gives one.
 
 Draws come from SHAKE-256 of (seed, symbol, bar time): the same on every machine and in every Python, and a
-symbol's walk does not depend on which other symbols are on the tape or on where the tape begins. Inside one
+symbol's walk does not depend on which other symbols are on the tape or on where the tape was cut. Inside one
 bar symbols are thus drawn independently: the lows of two symbols in one minute need not coincide, as in a
 crash they may have.
 """
@@ -83,8 +83,7 @@ class Walk:
         """Yield the ticks."""
         starts = sorted({ts for series in self.tape.series.values() for ts in series.ts})
         makers = [
-            _SymbolTicks(series, seed=self.seed, intermediate=self.intermediate)
-            for series in self.tape.series.values()
+            _SymbolTicks(series, seed=self.seed, intermediate=self.intermediate) for series in self.tape.series.values()
         ]
         tape_end = max(series.ts[-1] + series.step for series in self.tape.series.values())
         pending: list[Tick] = []
@@ -113,13 +112,15 @@ def walk(tape: Tape, seed: int, *, intermediate: int = DEFAULT_INTERMEDIATE) -> 
     """Return the walk of this tape for this seed.
 
     A bar gives its four corners and at most ``intermediate`` ticks between them; fewer when prices
-    repeat. Raises BadConfiguration for a number of intermediate ticks below 0 or above 10,000.
+    repeat. Raises BadConfiguration for a number of intermediate ticks below 0 or above 10,000 (or what fits into a bar).
     """
-    if not 0 <= intermediate <= _MOST_INTERMEDIATE:
+    # Each tick of a bar needs a microsecond of its own.
+    most = min(_MOST_INTERMEDIATE, *(series.step - _CORNERS for series in tape.series.values()))
+    if not 0 <= intermediate <= most:
         raise BadConfiguration(
             "the number of intermediate ticks per bar cannot be",
             where="walk",
-            expected=f"0 to {_MOST_INTERMEDIATE}",
+            expected=f"0 to {most}",
             found=str(intermediate),
             hint=f"leave it out for {DEFAULT_INTERMEDIATE}",
         )
