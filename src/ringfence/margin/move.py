@@ -33,7 +33,7 @@ _BISECTIONS = 64
 
 
 class CombinedMove(NamedTuple):
-    """Moves of all marks at which a pool's health reaches a level. −0.25 is a fall of 25 %. None: never in that direction.
+    """Moves of all marks at which a pool's health reaches a level. −0.25 is a fall of 25 %. None: never that way.
 
     ``exact``: solved; otherwise found by scan and bisection, good to 12 digits, and a second crossing inside one scan
     step (1/256 of the way) could be passed over.
@@ -126,7 +126,7 @@ def _along_inverse_prices(assessment: Assessment, beta: dict[str, Decimal], heal
     start = {symbol: ZERO if value else ONE for symbol, value in beta.items()}
     walk = _walk(assessment, start, {symbol: ONE - value for symbol, value in start.items()}, health)
     sign = walk.sign(ONE)
-    moves = []
+    moves: list[Decimal | None] = []
     for upward in (True, False):  # a larger y is a lower price
         point = walk.crossing(ONE, upward=upward)
         if point is None or point[0] <= 0:
@@ -163,10 +163,9 @@ def _by_scan(pool: Pool, marks: Marks, rulebook: Rulebook, beta: dict[str, Decim
         return bool((at.balance_held_against or ZERO) < health * (at.liquidation_requirement or ZERO))
 
     state = short_of(ZERO)
-    found = []
+    found: list[Decimal | None] = []
     for end in (lowest, highest):
         step = divide(end, _SCAN_STEPS * ONE, places=12, rounding=ROUND_HALF_EVEN)
-        inside = ZERO
         outside = next((step * n for n in range(1, _SCAN_STEPS) if short_of(step * n) != state), None)
         if outside is None:
             found.append(None)

@@ -1,13 +1,14 @@
 """Where a pool's surplus changes sign when the values of its contracts move together along a line.
 
-Let every contract value be ``start + rate · t``. What a pool holds above a multiple of its requirement is then piecewise
-linear in ``t``: PnL is linear in contract values for every kind of contract, so is the requirement within a tier, and an
-asset of a basket only changes slope where its equity turns from credit to debt. :func:`crossing` starts where the tiers
-are known and walks outward, segment by segment, changing tier where a tier's floor is reached, until the surplus changes
-sign. A root is thus accepted only inside its own tier, and the jump of a step tier is found as the point it is.
+Let every contract value be ``start + rate · t``. What a pool holds above a multiple of its requirement is then
+piecewise linear in ``t``: PnL is linear in contract values for every kind of contract, so is the requirement within a
+tier, and an asset of a basket only changes slope where its equity turns from credit to debt. :meth:`Walk.crossing`
+starts where the tiers are known and walks outward, segment by segment, changing tier where a tier's floor is reached,
+until the surplus changes sign. A root is thus accepted only inside its own tier, and the jump of a step tier is found
+as the point it is.
 
-One symbol's price (:mod:`~ringfence.margin.price`) is the line on which only its contracts move, with ``t`` the value of
-one contract; a combined move (:mod:`~ringfence.margin.move`) is the line on which all do, with ``t`` the move.
+One symbol's price (:mod:`~ringfence.margin.price`) is the line on which only its contracts move, with ``t`` the value
+of one contract; a combined move (:mod:`~ringfence.margin.move`) is the line on which all do, with ``t`` the move.
 Points are fractions (numerator, denominator > 0): comparisons cross-multiply and nothing is rounded here.
 """
 
@@ -122,7 +123,7 @@ class Walk:
         return slope, constant
 
     def _next_edge(self, point: Point, *, upward: bool) -> tuple[Point | None, list[tuple[int, int]]]:
-        """Return the nearest point ahead where a leg changes tier or an asset changes sign, with the tier steps there."""
+        """Return the nearest point where a leg changes tier or an asset changes sign, and the tier steps there."""
         best: Point | None = None
         steps: list[tuple[int, int]] = []
         for index, leg in enumerate(self.legs):

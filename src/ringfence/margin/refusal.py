@@ -1,0 +1,52 @@
+"""Numbered refusals: what a venue says no to. An expected answer, not an error.
+
+Numbers never change their meaning. 1xx balance and margin · 2xx leverage · 3xx modes · 4xx positions and orders.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+REASONS = {
+    "insufficient_balance": 101,
+    "margin_not_removable": 102,
+    "not_isolated": 103,
+    "would_be_liquidated": 104,
+    "balance_unknown": 105,
+    "leverage_above_tier": 201,
+    "leverage_down_isolated": 202,
+    "leverage_unknown": 203,
+    "margin_mode_with_position": 301,
+    "margin_mode_with_orders": 302,
+    "isolated_margin_in_basket": 303,
+    "cross_to_isolated": 304,
+    "position_mode_with_position": 305,
+    "position_mode_with_orders": 306,
+    "unchanged": 307,
+    "no_position": 401,
+    "quantity_step": 402,
+    "price_step": 403,
+    "minimum_quantity": 404,
+    "minimum_notional": 405,
+    "reduce_only": 406,
+    "above_last_tier": 407,
+}
+
+
+class Refusal(NamedTuple):
+    """Why the venue refuses: a number, its name, and the figures in a sentence."""
+
+    number: int
+    reason: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"refused ({self.number} {self.reason}): {self.message}"
+
+
+def refuse(reason: str, message: str) -> Refusal:
+    """Return the refusal of that name; a name that has no number is a bug."""
+    return Refusal(REASONS[reason], reason, message)
+
+
+__all__ = ["REASONS", "Refusal", "refuse"]
