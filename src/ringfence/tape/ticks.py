@@ -112,7 +112,7 @@ def walk(tape: Tape, seed: int, *, intermediate: int = DEFAULT_INTERMEDIATE) -> 
     """Return the walk of this tape for this seed.
 
     A bar gives its four corners and at most ``intermediate`` ticks between them; fewer when prices
-    repeat. Raises BadConfiguration for a number of intermediate ticks below 0 or above 10,000 (or what fits into a bar).
+    repeat. Raises BadConfiguration for intermediate ticks below 0, above 10,000, or more than fit into a bar.
     """
     # Each tick of a bar needs a microsecond of its own.
     most = min(_MOST_INTERMEDIATE, *(series.step - _CORNERS for series in tape.series.values()))

@@ -257,3 +257,18 @@ def test_without_ccxt_the_error_says_how_to_install_it(monkeypatch: pytest.Monke
     with pytest.raises(BadTape, match="needs ccxt") as caught:
         fetch_window("binance-usdm", ["BTCUSDT"], START, START + LENGTH)
     assert "ringfence[live]" in str(caught.value.hint)
+
+
+def test_an_exchange_that_answers_an_outage_with_an_empty_page_is_asked_on() -> None:
+    asked: list[int] = []
+    start = int(START.timestamp()) * 1000
+
+    def fetch(_symbol: str, _timeframe: str, since: int, _limit: int, _params: object) -> list[list[Any]]:
+        asked.append((since - start) // MINUTE)
+        return [] if since == start else [[since, "1", "1", "1", "1", None]]
+
+    with venue() as (exchange, _):
+        exchange.fetch_ohlcv = fetch
+        tape = fetch_window("binance-usdm", ["BTCUSDT"], START, START + timedelta(minutes=502), exchange=exchange)
+    assert asked == [0, 500, 501]
+    assert [bar.ts for bar in tape.bars()] == [START + timedelta(minutes=minute) for minute in (500, 501)]

@@ -117,3 +117,12 @@ def test_fractions_of_a_summary_are_rounded_half_even() -> None:
     a, b = summarise(read_csv_text("ts,symbol,open,high,low,close\n" + rows, name="t", file="t.csv"))
     assert a.largest_drop == Decimal("0.000000")  # 2 ÷ 4,000,000 = 0.0000005
     assert b.largest_rise == Decimal("0.000002")  # 6 ÷ 4,000,000 = 0.0000015
+
+
+def test_only_bars_at_one_price_without_a_gap_count_as_unchanged() -> None:
+    prices = {0: 5, 1: 6, 2: 6, 4: 6}  # another price at minute 1, a gap at minute 3
+    rows = "".join(
+        f"{1760119200 + 60 * minute},A,{price},{price},{price},{price}\n" for minute, price in prices.items()
+    )
+    (found,) = summarise(read_csv_text("ts,symbol,open,high,low,close\n" + rows, name="t", file="t.csv"))
+    assert (found.longest_unchanged, found.unchanged_from) == (2, at("2025-10-10 18:01"))
