@@ -1,0 +1,223 @@
+"""The same book under isolated, cross and its own architecture, by the six things people compare them by.
+
+1. **margin used** and 2. **free collateral**; 3. **distance to liquidation** of each position, its symbol alone
+moving; 4. **combined move** at which the first pool dies; 5. **at stake**: what a liquidation of each pool takes;
+6. **protected**: what no liquidation can touch. Every number is an assessment of the book as it would be held.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence.account import MarginMode, pools
+from ringfence.errors import BadAccount
+from ringfence.margin.assess import Assessment, assess
+from ringfence.margin.change import switch_margin_mode
+from ringfence.margin.move import combined_move, exposure
+from ringfence.margin.price import bankruptcy_price, liquidation_prices
+from ringfence.margin.refusal import Refusal
+from ringfence.numbers import RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
+from ringfence.study.architecture import all_cross, all_isolated
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from ringfence.account import Account, Marks
+    from ringfence.account_file import AccountFile
+    from ringfence.margin.assess import PositionLine
+    from ringfence.numbers import Price, Value
+    from ringfence.rulebook import Rulebook
+
+SCHEMA = "ringfence.compare/1"
+
+
+class HeldPosition(NamedTuple):
+    """A position as one architecture holds it. ``distance``: signed move of its mark to ``liquidation_price``.
+
+    ``at_stake``: what the liquidation of its pool takes, the whole equity of that pool at the marks.
+    """
+
+    symbol: str
+    side: str
+    pool: str
+    mark_price: Price
+    liquidation_price: Price | None
+    distance: Decimal | None
+    bankruptcy_price: Price | None
+    at_stake: Value | None
+
+
+class Architecture(NamedTuple):
+    """One way to hold the book. ``unavailable``: why it cannot be held so; then the rest is empty.
+
+    ``first_death``: the combined move, down and up, at which the first of its pools is liquidated, and which pool.
+    ``protected``: equity outside every pool that holds positions. ``refusals``: what the venue says to switching there.
+    """
+
+    name: str
+    unavailable: str | None
+    assessments: tuple[Assessment, ...]
+    margin_used: Value | None
+    free: Value | None
+    equity: Value | None
+    gross: Value
+    leverage: Decimal | None
+    positions: tuple[HeldPosition, ...]
+    first_death_down: tuple[Decimal, str] | None
+    first_death_up: tuple[Decimal, str] | None
+    last_death_down: tuple[Decimal, str] | None
+    protected: Value | None
+    refusals: tuple[Refusal, ...]
+
+
+class Comparison(NamedTuple):
+    """The book under every architecture, with the asset that amounts are in (None: several)."""
+
+    rulebook: str
+    asset: str | None
+    architectures: tuple[Architecture, ...]
+
+
+@exact
+def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
+    """Return the file's book as given, all isolated and all cross, at its marks."""
+    account, marks = file.account, file.marks
+    assets = {rulebook.contract(position.symbol).settle_asset for position in account.positions}
+    if not assets:
+        raise BadAccount("nothing to compare: the account holds no position", where=file.where,
+                         expected="at least one position")  # fmt: skip
+    asset = next(iter(assets)) if len(assets) == 1 else None
+    held = [_architecture("as given", account, account, marks, rulebook)]
+    for name, hold in (("isolated", all_isolated), ("cross", all_cross)):
+        try:
+            other = hold(account, rulebook)
+        except BadAccount as error:
+            held.append(_unavailable(name, error.message))
+            continue
+        held.append(_architecture(name, other, account, marks, rulebook))
+    return Comparison(rulebook.name, asset, tuple(held))
+
+
+def _unavailable(name: str, why: str) -> Architecture:
+    return Architecture(name, why, (), None, None, None, ZERO, None, (), None, None, None, None, ())
+
+
+def _architecture(name: str, account: Account, given: Account, marks: Marks, rulebook: Rulebook) -> Architecture:
+    assessments = tuple(assess(pool, marks, rulebook) for pool in pools(account, rulebook.contract))
+    moves = [(a.pool.name, combined_move(a.pool, marks, rulebook)) for a in assessments if a.lines]
+    downs = sorted(((move.down, pool) for pool, move in moves if move.down is not None), reverse=True)
+    ups = sorted((move.up, pool) for pool, move in moves if move.up is not None)
+    one_asset = len({a.asset for a in assessments if a.lines or a.margin_balance}) == 1
+    equity = _sum([a.margin_balance for a in assessments]) if one_asset else None
+    gross = sum((exposure(a).gross for a in assessments), ZERO) if one_asset else ZERO
+    return Architecture(
+        name=name,
+        unavailable=None,
+        assessments=assessments,
+        margin_used=_used(assessments) if one_asset else None,
+        free=_sum([a.available_balance for a in assessments if not a.pool.isolated]) if one_asset else None,
+        equity=equity,
+        gross=gross,
+        leverage=divide(gross, equity, places=RATIO_PLACES) if equity else None,
+        positions=tuple(_position(a, line) for a in assessments for line in a.lines),
+        first_death_down=downs[0] if downs else None,
+        first_death_up=ups[0] if ups else None,
+        last_death_down=downs[-1] if len(downs) == len(moves) and downs else None,
+        protected=_sum([a.margin_balance for a in assessments if not a.lines]) if one_asset else None,
+        refusals=_refusals(account, given, marks, rulebook),
+    )
+
+
+def _used(assessments: tuple[Assessment, ...]) -> Value | None:
+    """Return what is tied up: the margins of isolated positions, and initial and order margin of the shared pools."""
+    parts: list[Value | None] = []
+    for assessment in assessments:
+        if assessment.pool.isolated:
+            parts.append(assessment.wallet_balance)
+        else:
+            parts += [assessment.initial_margin, assessment.order_margin]
+    return _sum(parts)
+
+
+def _sum(parts: list[Value | None]) -> Value | None:
+    total = ZERO
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total
+
+
+def _position(assessment: Assessment, line: PositionLine) -> HeldPosition:
+    price = liquidation_prices(assessment, line.position.symbol).of_side(line.position.side)
+    distance = None
+    if price is not None:
+        distance = divide(price - line.mark_price, line.mark_price, places=RATIO_PLACES, rounding=ROUND_FLOOR)
+    return HeldPosition(
+        line.position.symbol,
+        line.position.side,
+        assessment.pool.name,
+        line.mark_price,
+        price,
+        distance,
+        bankruptcy_price(assessment, line),
+        assessment.margin_balance,
+    )
+
+
+def _refusals(account: Account, given: Account, marks: Marks, rulebook: Rulebook) -> tuple[Refusal, ...]:
+    """Return what the venue would say to switching the positions of ``given`` to how ``account`` holds them, now."""
+    said = {}
+    for position, before in zip(account.positions, given.positions, strict=True):
+        if position.margin_mode is before.margin_mode:
+            continue
+        outcome = switch_margin_mode(
+            given, position.symbol, MarginMode(position.margin_mode.value), marks=marks, rulebook=rulebook
+        )
+        if isinstance(outcome, Refusal):
+            said[outcome.reason] = outcome
+    return tuple(said.values())
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison as ``ringfence compare --json`` prints it: decimals as strings, unknown as null."""
+    return {
+        "schema": SCHEMA,
+        "rulebook": comparison.rulebook,
+        "asset": comparison.asset,
+        "architectures": [_architecture_json(held) for held in comparison.architectures],
+    }
+
+
+def _architecture_json(held: Architecture) -> dict[str, Any]:
+    def text(value: Decimal | None) -> str | None:
+        return None if value is None else plain(value)
+
+    def death(found: tuple[Decimal, str] | None) -> dict[str, str] | None:
+        return None if found is None else {"move": plain(found[0]), "pool": found[1]}
+
+    return {
+        "name": held.name,
+        "unavailable": held.unavailable,
+        "margin_used": text(held.margin_used),
+        "free_collateral": text(held.free),
+        "equity": text(held.equity),
+        "gross_notional": text(held.gross),
+        "effective_leverage": text(held.leverage),
+        "first_liquidation_down": death(held.first_death_down),
+        "first_liquidation_up": death(held.first_death_up),
+        "last_liquidation_down": death(held.last_death_down),
+        "protected": text(held.protected),
+        "refusals": [{"number": r.number, "reason": r.reason, "message": r.message} for r in held.refusals],
+        "pools": [
+            {"name": a.pool.name, "health": text(a.health), "status": a.status, "at_stake": text(a.margin_balance)}
+            for a in held.assessments
+        ],
+        "positions": [
+            {key: text(value) if not isinstance(value, str) else value for key, value in p._asdict().items()}
+            for p in held.positions
+        ],
+    }
+
+
+__all__ = ["SCHEMA", "Architecture", "Comparison", "HeldPosition", "as_json", "compare"]
