@@ -24,6 +24,7 @@ from ringfence.numbers import (
     ZERO,
     divide,
     exact,
+    plain,
 )
 from ringfence.rulebook import max_leverage_at
 
@@ -61,7 +62,7 @@ def add_isolated_margin(
     if free is None:
         return refuse("balance_unknown", f"what is free in {asset} is not known")
     if amount > free:
-        return refuse("insufficient_balance", f"{amount} {asset} asked for, {free.normalize():f} is free")
+        return refuse("insufficient_balance", f"{amount} {asset} asked for, {plain(free)} is free")
     moved = replace(found, isolated_margin=(found.isolated_margin or ZERO) + amount)
     return _changed(account, _with(account, found, moved, {asset: -amount}), marks, rulebook)
 
@@ -92,7 +93,7 @@ def remove_isolated_margin(
     if isinstance(most, Refusal):
         return most
     if amount > most:
-        return refuse("margin_not_removable", f"{amount} asked for, {most.normalize():f} may be removed")
+        return refuse("margin_not_removable", f"{amount} asked for, {plain(most)} may be removed")
     found = account.position(symbol, side)
     assert found is not None  # noqa: S101 - removable_margin has found it
     moved = replace(found, isolated_margin=(found.isolated_margin or ZERO) - amount)
@@ -304,7 +305,7 @@ def _reduced(contract: Contract, held: Position, size: Quantity, price: Price) -
 
 
 def _average(contract: Contract, held: Position, opened: Quantity, price: Price) -> Price:
-    """Return the entry price that keeps the total entry value: arithmetic for linear contracts, harmonic for inverse."""
+    """Return the entry price that keeps the total entry value: arithmetic mean for linear, harmonic for inverse."""
     value = abs(held.quantity) * contract.contract_value(held.entry_price) + abs(opened) * contract.contract_value(
         price
     )
@@ -321,9 +322,9 @@ def _tier_refusal(account: Account, symbol: str, marks: Marks, rulebook: Ruleboo
         amount = size if table.unit == "contracts" else size * contract.contract_value(price)
         tier = table.tiers[table.index_at(amount)]
         if tier.cap is not None and amount > tier.cap:
-            return refuse("above_last_tier", f"{symbol}: {amount.normalize():f} is above {tier.cap}")
+            return refuse("above_last_tier", f"{symbol}: {plain(amount)} is above {tier.cap}")
         if position.leverage is not None and tier.max_leverage is not None and position.leverage > tier.max_leverage:
-            asked = f"{symbol}: leverage {position.leverage} at {amount.normalize():f}"
+            asked = f"{symbol}: leverage {position.leverage} at {plain(amount)}"
             return refuse("leverage_above_tier", f"{asked}, the tier allows {tier.max_leverage}")
     return None
 
@@ -364,7 +365,7 @@ def _overdrawn(outcome: Change) -> Refusal | None:
         ) or assessment.margin_balance < needed:
             return refuse(
                 "insufficient_balance",
-                f"{assessment.pool.name} would hold {assessment.margin_balance.normalize():f} for {needed.normalize():f}",
+                f"{assessment.pool.name} would hold {plain(assessment.margin_balance)} for {plain(needed)}",
             )
     return None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.margin.assess import Assessment, assess
 from ringfence.margin.refusal import Refusal, refuse
-from ringfence.numbers import ZERO, exact
+from ringfence.numbers import ZERO, exact, plain
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -74,7 +74,7 @@ def _against_contract(
         notional = quantity * contract.contract_value(price)
         if notional < contract.minimum_notional:
             return refuse(
-                "minimum_notional", f"{symbol}: notional {notional.normalize():f} is below {contract.minimum_notional}"
+                "minimum_notional", f"{symbol}: notional {plain(notional)} is below {contract.minimum_notional}"
             )
     return None
 
@@ -101,11 +101,9 @@ def _against_tiers(order: OpenOrder, pool: Pool, contract: Contract, table: Tier
     amount = size if table.unit == "contracts" else size * contract.contract_value(order.price)
     tier = table.tiers[table.index_at(amount)]
     if tier.cap is not None and amount > tier.cap:
-        return refuse(
-            "above_last_tier", f"{order.symbol}: {amount.normalize():f} is above {tier.cap}, the last tier's end"
-        )
+        return refuse("above_last_tier", f"{order.symbol}: {plain(amount)} is above {tier.cap}, the last tier's end")
     if order.leverage is not None and tier.max_leverage is not None and order.leverage > tier.max_leverage:
-        asked = f"{order.symbol}: leverage {order.leverage} at {amount.normalize():f}"
+        asked = f"{order.symbol}: leverage {order.leverage} at {plain(amount)}"
         return refuse("leverage_above_tier", f"{asked}, the tier allows {tier.max_leverage}")
     return None
 
@@ -116,7 +114,7 @@ def _against_balance(before: Assessment, needed: Value | None) -> Refusal | None
     if needed > before.available_balance:
         return refuse(
             "insufficient_balance",
-            f"needs {needed.normalize():f} of margin, {before.available_balance.normalize():f} is available",
+            f"needs {plain(needed)} of margin, {plain(before.available_balance)} is available",
         )
     return None
 
