@@ -112,8 +112,10 @@ def _fetch(exchange: Json, venue: Venue) -> dict[str, Json]:
         positions += exchange.fetch_positions(None, dict(parameters))
         orders += exchange.fetch_open_orders(None, None, None, dict(parameters))
     held = {str(line.get("symbol")) for line in (*positions, *orders)}
+    of_lists = ("paginate", "settleCoin")  # a balance comes whole, in all coins
+    balance = {name: value for name, value in venue.account_parameters[0].items() if name not in of_lists}
     return {
-        "balance": exchange.fetch_balance(dict(venue.account_parameters[0])),
+        "balance": exchange.fetch_balance(balance),
         "positions": positions,
         "orders": orders,
         "markets": {symbol: market for symbol, market in exchange.markets.items() if symbol in held},
