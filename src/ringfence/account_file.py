@@ -29,7 +29,6 @@ Every fault is a :class:`~ringfence.errors.BadAccount` that names the file and t
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -133,6 +132,8 @@ def load_text(text: str, *, where: str, toml: bool = False) -> Any:
             return tomllib.loads(text, parse_float=_Float)
         except tomllib.TOMLDecodeError as error:
             raise BadAccount(f"not valid TOML: {error}", where=where, hint="mend the file at that place") from None
+    import json
+
     try:
         return json.loads(text, parse_float=_Float, parse_constant=_Float)
     except json.JSONDecodeError as error:

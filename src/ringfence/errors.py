@@ -15,7 +15,6 @@ see :class:`ringfence.margin.change.Refusal`. A broken assumption of our own is 
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -97,5 +96,7 @@ class VerificationFailed(RingfenceError):
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return a hint naming the known words closest to ``word``, or None when nothing is close."""
+    from difflib import get_close_matches  # only once something is wrong
+
     close = get_close_matches(word, list(known), n=3, cutoff=0.6)
     return f"did you mean {' or '.join(close)}?" if close else None
