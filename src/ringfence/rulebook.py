@@ -176,6 +176,11 @@ class Rulebook:
     levels: Levels = Levels()
     liquidation_sequence: tuple[str, ...] = ()
     liquidation_note: str = ""
+    stop_at_health: Decimal = Decimal(1)
+    close_first: str = "largest_maintenance"
+    funding_from: str = "wallet"
+    replenishment: str = "none"
+    bonus_use: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
     lookup: Callable[[str], tuple[Contract, TierTable | None] | None] = lambda _symbol: None

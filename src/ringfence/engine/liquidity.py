@@ -180,9 +180,9 @@ def sweep_price(
 def impact(liquidity: Liquidity, *, quantity: Quantity) -> Price:
     """Return where ``quantity`` contracts (+ bought, − sold) of forced volume move the price of the tape.
 
-    That is ``mid · (1 + level_gap · quantity ÷ depth)``, to the nearest price step (half-even; 24 places without a step), and
-    never below one step. ``liquidity.mid`` is the tape's own price, not one that was already moved: what is carried on
-    is the pressure, see :func:`relaxed`.
+    That is ``mid · (1 + level_gap · quantity ÷ depth)``, to the nearest price step (half-even; 24 places without a
+    step) and never below one step. ``liquidity.mid`` is the tape's own price, not one that was already moved: what is
+    carried on is the pressure, see :func:`relaxed`.
     """
     step = liquidity.price_step
     numerator = liquidity.mid * (liquidity.depth + liquidity.level_gap * quantity)

@@ -241,8 +241,11 @@ def _position_line(
     pnl = (-quantity * value if inverse else quantity * value) - entry_value
     initial_basis = gross_entry if policies.initial_margin_at == "entry" else notional
     initial = _initial_margin(position, contract, table, initial_basis, gross_entry, policies)
-    charge = _charge(position, pool, contract, table, entry, value, initial, policies)
-    tier, rate, deduction, maintenance = _maintenance(charge, value, position, policies)
+    charge = _charge(position, pool, contract, table, entry, value, policies)
+    frozen_at_entry = not charge.moving and policies.maintenance_at != "frozen_mark"
+    tier, rate, deduction, maintenance = _maintenance(charge, entry if frozen_at_entry else value, position, policies)
+    if not charge.moving:
+        charge = charge._replace(fixed=maintenance)
     fee = charge.fee_slope * value + charge.fee
     return PositionLine(
         position,
@@ -325,18 +328,15 @@ def _charge(
     table: TierTable | None,
     entry: UnitValue,
     value: UnitValue,
-    initial: Value | None,
     policies: Policies,
 ) -> Charge:
-    """Return how the leg's requirement moves with the value of one contract."""
+    """Return how the leg's requirement moves with the value of one contract; what it is fixed at is not filled in."""
     size = abs(position.quantity)
     legs = [p for p in pool.positions if p.symbol == position.symbol] if pool.hedge else [position]
     charged = size if policies.hedge_charge == "both" or _is_larger(position, legs) else ZERO
-    slope, offset = _tier_key(position, pool, legs, table, policies)
+    slope, offset = _tier_key(position, pool, contract, legs, table, policies)
     moving = policies.maintenance_at == "mark"
-    fixed_at = entry if policies.maintenance_at == "entry" else value
     flat: Rate | None = None
-    fixed: Value | None = None
     if policies.maintenance_rate_base is not None:
         base_size = size * contract.contract_size if not contract.inverse else size * value
         flat = formulas.rate_by_size(policies.maintenance_rate_base, policies.rate_per_unit_of_base or ZERO, base_size)
@@ -344,24 +344,24 @@ def _charge(
         if position.leverage is not None:
             flat = divide(policies.adjustment_factor, position.leverage, places=UNIT_VALUE_PLACES)
             moving = policies.initial_margin_at == "mark"
-            fixed_at = entry
-    elif policies.maintenance_from_initial and initial is not None:
-        pass  # the rounded figure is found in _maintenance; prices are solved on the unrounded rate
-    if not moving:
-        fixed = _fixed_maintenance(charged, fixed_at, slope, offset, table, flat, policies)
     fee_slope, fee = _closing_fee(position, pool, contract, charged, entry, value, policies)
-    return Charge(charged, moving, fixed, table, slope, offset, flat, policies.funding_reserve_rate, fee_slope, fee)
+    return Charge(charged, moving, None, table, slope, offset, flat, policies.funding_reserve_rate, fee_slope, fee)
 
 
 def _is_larger(position: Position, legs: list[Position]) -> bool:
-    """Whether ``position`` is the larger leg of its symbol; of equal legs the first one is."""
-    return max(legs, key=lambda leg: abs(leg.quantity)) is position
+    """Whether ``position`` is the larger leg of its symbol; of equal legs the long one is."""
+    return max(legs, key=lambda leg: (abs(leg.quantity), leg.quantity)) is position
 
 
 def _tier_key(
-    position: Position, pool: Pool, legs: list[Position], table: TierTable | None, policies: Policies
+    position: Position, pool: Pool, contract: Contract, legs: list[Position], table: TierTable | None, policies: Policies
 ) -> tuple[Decimal, Decimal]:
-    """Return (per contract value, constant) of the amount that is looked up in the tiers."""
+    """Return (per contract value, constant) of the amount that is looked up in the tiers.
+
+    Orders raise the tier where one rate holds for the whole value. Progressive tiers charge each slice of the value at
+    its own rate, so that no order changes what the position needs; the rate and deduction of a tier above the
+    position's own would even ask for less.
+    """
     size = abs(position.quantity)
     if policies.tier_key == "net":
         size = abs(sum((leg.quantity for leg in legs), ZERO))
@@ -374,10 +374,10 @@ def _tier_key(
             size = max(size, abs(position.quantity))
         return ZERO, size
     offset = ZERO
-    if policies.tier_key == "with_orders":
+    if policies.tier_key == "with_orders" and policies.tier_type != "progressive":
         for order in pool.orders:
             if order.symbol == position.symbol and not order.reduce_only and order.quantity * position.quantity > 0:
-                offset += abs(order.quantity) * order.price
+                offset += abs(order.quantity) * contract.contract_value(order.price)
     return size, offset
 
 
@@ -386,42 +386,16 @@ def _stem(symbol: str) -> str:
     return "-".join(symbol.split("-")[:2])
 
 
-def _fixed_maintenance(
-    size: Decimal,
-    value: UnitValue,
-    slope: Decimal,
-    offset: Decimal,
-    table: TierTable | None,
-    flat: Rate | None,
-    policies: Policies,
-) -> Value | None:
-    """Return maintenance margin where it does not move with the price: by the tier at the price it is frozen at."""
-    rate, deduction = flat, ZERO
-    if rate is None:
-        if table is None or not table.tiers:
-            return None
-        tier = table.tiers[table.index_at(slope * value + offset)]
-        rate, deduction = tier.maintenance_rate, tier.deduction if size else ZERO
-        if rate is None:
-            return None
-    return formulas.maintenance_margin(size * value, rate + policies.funding_reserve_rate, deduction)
-
-
 def _maintenance(
     charge: Charge, value: UnitValue, position: Position, policies: Policies
 ) -> tuple[int | None, Rate | None, Value, Value | None]:
     """Return (tier, rate, deduction, maintenance margin without closing fee) at the value of one contract."""
-    table = charge.table
+    table, charged = charge.table, charge.size * value
     if charge.flat_rate is not None:
-        rate = charge.flat_rate + charge.funding
-        return None, charge.flat_rate, ZERO, charge.fixed if not charge.moving else charge.size * value * rate
+        return None, charge.flat_rate, ZERO, charged * (charge.flat_rate + charge.funding)
     if table is None or not table.tiers:
         return None, None, ZERO, None
     amount = charge.tier_slope * value + charge.tier_offset
-    if not charge.moving and charge.fixed is not None:
-        size_value = charge.size * value
-    else:
-        size_value = charge.size * value
     index = table.index_at(amount)
     tier = table.tiers[index]
     if tier.cap is not None and amount > tier.cap:
@@ -432,15 +406,14 @@ def _maintenance(
             found=str(amount),
             hint="check the quantity and the contract size, or update the tables",
         )
-    rate = tier.maintenance_rate
+    tier_rate = tier.maintenance_rate
     deduction = tier.deduction if charge.size else ZERO
-    if rate is None:
+    if tier_rate is None:
         return index, None, deduction, None
-    if not charge.moving:
-        return index, rate, deduction, charge.fixed
     if policies.maintenance_from_initial:
-        return index, rate, deduction, _rounded_fraction(size_value, rate, tier.max_leverage, policies)
-    return index, rate, deduction, size_value * (rate + charge.funding) - deduction
+        return index, tier_rate, deduction, _rounded_fraction(charged, tier_rate, tier.max_leverage, policies)
+    margin = formulas.maintenance_margin(charged, tier_rate + charge.funding, deduction)
+    return index, tier_rate, deduction, margin
 
 
 def _rounded_fraction(value: Value, rate: Rate, max_leverage: Decimal | None, policies: Policies) -> Value:

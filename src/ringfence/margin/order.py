@@ -50,7 +50,7 @@ def check_order(pool: Pool, order: OpenOrder, marks: Marks, rulebook: Rulebook) 
     if before.order_margin is not None and after.order_margin is not None:
         needed = after.order_margin - before.order_margin
     refusal = (
-        _against_contract(order.symbol, abs(order.quantity), order.price, contract, reduce_only=order.reduce_only)
+        against_contract(order.symbol, abs(order.quantity), order.price, contract, reduce_only=order.reduce_only)
         or _against_position(order, pool)
         or _against_tiers(order, pool, contract, table)
         or _against_balance(before, needed)
@@ -58,15 +58,15 @@ def check_order(pool: Pool, order: OpenOrder, marks: Marks, rulebook: Rulebook) 
     return OrderCheck(refusal, before, after, needed)
 
 
-def _against_contract(
-    symbol: str, quantity: Decimal, price: Decimal, contract: Contract, *, reduce_only: bool
+def against_contract(
+    symbol: str, quantity: Decimal, price: Decimal, contract: Contract, *, reduce_only: bool, limit: bool = True
 ) -> Refusal | None:
-    """Hold a quantity and a price to the contract's steps and minimums."""
+    """Hold a quantity and a price to the contract's steps and minimums; the price step only for a ``limit`` price."""
     if contract.quantity_step is not None and quantity % contract.quantity_step:
         return refuse(
             "quantity_step", f"{symbol}: quantity {quantity} is not a multiple of the step {contract.quantity_step}"
         )
-    if contract.price_step is not None and price % contract.price_step:
+    if limit and contract.price_step is not None and price % contract.price_step:
         return refuse("price_step", f"{symbol}: price {price} is not a multiple of the step {contract.price_step}")
     if contract.minimum_quantity is not None and quantity < contract.minimum_quantity:
         return refuse("minimum_quantity", f"{symbol}: quantity {quantity} is below {contract.minimum_quantity}")
@@ -119,4 +119,4 @@ def _against_balance(before: Assessment, needed: Value | None) -> Refusal | None
     return None
 
 
-__all__ = ["OrderCheck", "check_order"]
+__all__ = ["OrderCheck", "against_contract", "check_order"]

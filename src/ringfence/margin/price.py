@@ -2,10 +2,10 @@
 
 **How a price is found.** With ``v`` the value of one contract (size · price, or size ÷ price for an inverse one), what
 a pool has above a multiple of its requirement is piecewise linear in ``v`` for every kind of contract: PnL is linear,
-and within a tier so is the requirement. :func:`_crossing` starts at the mark, where it knows the tiers, and walks
-outward segment by segment, changing tier where a tier's floor is reached, until the surplus changes sign. So a root
-is accepted only inside its own tier, a jump of a step tier is found as the price it is, and the legs of a hedge move
-together. Roots are kept as fractions; each price is divided and rounded once.
+and within a tier so is the requirement. :class:`~ringfence.margin.walk.Walk` starts at the mark, where the tiers are
+known, and walks outward until the surplus changes sign. So a root is accepted only inside its own tier, a jump of a
+step tier is found as the price it is, and the legs of a hedge move together. Roots are kept as fractions; each price
+is divided and rounded once.
 
 Sources: Binance, liquidation price of USDⓈ-M futures (FAQ b3c689c1f50a44cabb3a84e663b81d93); the venues' own forms are
 listed in the rulebooks and are this equation solved for one position.
@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ringfence.account import Backing
 from ringfence.margin.assess import assess, closing_rate
 from ringfence.margin.formulas import break_even_value
+from ringfence.margin.walk import Equity, Leg, Walk, root
 from ringfence.numbers import (
     ONE,
     PRICE_PLACES,
     ROUND_CEILING,
     ROUND_FLOOR,
     ROUND_HALF_EVEN,
+    UNIT_VALUE_PLACES,
     VALUE_PLACES,
     ZERO,
     divide,
@@ -39,9 +41,6 @@ if TYPE_CHECKING:
     from ringfence.margin.assess import Assessment, PositionLine
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Policies, Rulebook
-
-_LONGEST_WALK = 4096  # segments; a ladder has at most some hundred tiers per leg
-
 
 class LiquidationPrices(NamedTuple):
     """Where one symbol's price alone liquidates a pool. None: no such price.
@@ -74,183 +73,78 @@ def liquidation_prices(assessment: Assessment, symbol: str, *, health: Decimal =
     says so; otherwise to 24 places. A price ≤ 0 is None unless the venue reports it as it is.
     """
     lines = [line for line in assessment.lines if line.position.symbol == symbol]
-    surplus = _surplus(assessment, lines, health)
-    if surplus is None:
+    walk = _walk(assessment, lines, health)
+    if walk is None:
         return LiquidationPrices(None, None, rounded=False)
-    contract, policies = lines[0].contract, assessment.policies
-    down, up = _crossing(surplus, upward=False), _crossing(surplus, upward=True)
-    if _value_sign(surplus) < 0:
+    contract, policies, value = lines[0].contract, assessment.policies, lines[0].contract_value
+    down, up = walk.crossing(value, upward=False), walk.crossing(value, upward=True)
+    if walk.sign(value) < 0:
         down, up = up, down  # liquidatable already: the way back up is the price it was liquidated at
     below, above = (up, down) if contract.inverse else (down, up)
     return LiquidationPrices(
         _price(below, contract, policies, toward=ROUND_CEILING),
         _price(above, contract, policies, toward=ROUND_FLOOR),
-        rounded=contract.price_step is not None and policies.liquidation_price_rounding not in {"none"},
+        rounded=contract.price_step is not None and policies.liquidation_price_rounding != "none",
     )
 
 
-class _Surplus:
-    """Balance less ``health`` times requirement, as a function of one contract value: ``slope · v + constant`` by tier."""
+def _walk(assessment: Assessment, lines: list[PositionLine], health: Decimal) -> Walk | None:
+    """Return the pool's surplus over ``health`` times its requirement as the value of one contract of ``lines`` moves.
 
-    __slots__ = ("asset_charge", "constant", "credit", "debit", "equity", "health", "lines", "slope", "tiers", "value")
-
-    def __init__(self, lines: list[PositionLine], value: Decimal, health: Decimal) -> None:
-        self.lines = lines
-        self.value = value
-        self.health = health
-        self.tiers = [line.tier or 0 for line in lines]
-        self.slope = ZERO
-        self.constant = ZERO
-        self.equity: tuple[Decimal, Decimal] | None = None  # basket: (slope, constant) of the settle asset's equity
-        self.credit = self.debit = self.asset_charge = ONE
-
-    def terms(self, value_is_above_zero_equity: bool | None) -> tuple[Decimal, Decimal]:  # noqa: FBT001
-        """Return (slope, constant) in the tiers the walk is in."""
-        slope, constant = self.slope, self.constant
-        for line, tier in zip(self.lines, self.tiers, strict=True):
-            charge = line.charge
-            if charge.moving:
-                if charge.flat_rate is not None:
-                    rate, deduction = charge.flat_rate, ZERO
-                else:
-                    row = charge.table.tiers[tier]  # type: ignore[union-attr] - known, or there were no surplus
-                    rate, deduction = row.maintenance_rate, row.deduction if charge.size else ZERO  # type: ignore[assignment]
-                slope -= self.health * self.asset_charge * (charge.size * (rate + charge.funding) + charge.fee_slope)
-                constant += self.health * self.asset_charge * (deduction - charge.fee)
-            else:
-                slope -= self.health * self.asset_charge * charge.fee_slope
-                constant -= self.health * self.asset_charge * ((charge.fixed or ZERO) + charge.fee)
-        if self.equity is not None:
-            weight = self.credit if value_is_above_zero_equity else self.debit
-            slope += weight * self.equity[0]
-            constant += weight * self.equity[1]
-        return slope, constant
-
-
-def _surplus(assessment: Assessment, lines: list[PositionLine], health: Decimal) -> _Surplus | None:
-    """Return the pool's surplus over ``health`` times its requirement as a function of the symbol's contract value."""
+    ``lines``: the legs of one symbol. None where they are none, or balance or requirement is not known.
+    """
     balance, required = assessment.balance_held_against, assessment.liquidation_requirement
     if not lines or balance is None or required is None:
         return None
-    surplus = _Surplus(lines, lines[0].contract_value, health)
-    signed = lines[0].contract.orientation * sum((line.position.quantity for line in lines), ZERO)
-    entries = sum((line.entry_value for line in lines), ZERO)
-    own_required = sum((line.liquidation_requirement or ZERO for line in lines), ZERO)
+    signed, pnl, entries, own_required = ZERO, ZERO, ZERO, ZERO
+    for line in lines:
+        signed += line.position.quantity
+        pnl += line.unrealised_pnl
+        entries += line.entry_value
+        own_required += line.liquidation_requirement or ZERO
+    signed *= lines[0].contract.orientation
     if assessment.pool.mode.backing is Backing.BASKET:
         asset = lines[0].contract.settle_asset
         terms = assessment.pool.collateral[asset]
         held = next(line for line in assessment.assets if line.asset == asset)
         if held.balance is None or held.value is None:
             return None
-        others_pnl = held.unrealised_pnl - sum((line.unrealised_pnl for line in lines), ZERO)
-        surplus.equity = (signed, held.balance + others_pnl - entries)
-        surplus.credit, surplus.debit, surplus.asset_charge = terms.bid, terms.ask, terms.ask
-        surplus.constant = balance - held.value - health * (required - own_required * terms.ask)
-        return surplus
-    own_pnl = sum((line.unrealised_pnl for line in lines), ZERO)
-    surplus.slope = signed
-    surplus.constant = balance - own_pnl - entries - health * (required - own_required)
-    return surplus
+        equity = Equity(signed, held.balance + held.unrealised_pnl - pnl - entries, terms.bid, terms.ask)
+        legs = _legs(lines, health * terms.ask)
+        return Walk(legs, (equity,), balance - held.value - health * (required - own_required * terms.ask))
+    equity = Equity(signed, balance - pnl - entries)
+    if assessment.policies.closing_fee == "bankruptcy_price" and len(assessment.lines) > 1:
+        free = [line._replace(charge=line.charge._replace(fee=ZERO)) for line in lines]
+        fees = tuple(_fee_at_bankruptcy(line, equity, lines, assessment, health) for line in assessment.lines)
+        others = required - own_required - sum((line.closing_fee for line in assessment.lines if line not in lines), ZERO)
+        return Walk(_legs(free, health), (equity, *fees), -health * others)
+    return Walk(_legs(lines, health), (equity,), -health * (required - own_required))
 
 
-def _value_sign(surplus: _Surplus) -> int:
-    """Return the sign of the surplus at the mark."""
-    positive = _equity_side(surplus, surplus.value, ONE, upward=True)
-    slope, constant = surplus.terms(positive)
-    total = slope * surplus.value + constant
-    return (total > 0) - (total < 0)
+def _legs(lines: list[PositionLine], weight: Decimal) -> tuple[Leg, ...]:
+    """Return the legs on the line along which the value of one contract itself runs."""
+    return tuple(Leg(line.charge, ZERO, ONE, weight, line.tier or 0) for line in lines)
 
 
-def _equity_side(surplus: _Surplus, numerator: Decimal, denominator: Decimal, *, upward: bool) -> bool | None:
-    """Whether the settle asset's equity is positive just past ``numerator ÷ denominator`` in the walk's direction."""
-    if surplus.equity is None:
-        return None
-    slope, constant = surplus.equity
-    at = slope * numerator + constant * denominator
-    if at:
-        return bool(at > 0)
-    return bool((slope > 0) == upward)
+def _fee_at_bankruptcy(
+    line: PositionLine, equity: Equity, moving: list[PositionLine], assessment: Assessment, health: Decimal
+) -> Equity:
+    """Return what the fee to close ``line`` at its own bankruptcy price takes off the surplus while ``moving`` moves.
 
-
-def _crossing(surplus: _Surplus, *, upward: bool) -> tuple[Decimal, Decimal] | None:
-    """Return the contract value (numerator, denominator > 0) nearest to the mark where the surplus changes sign.
-
-    Walks away from the mark in one direction, segment by segment; a jump at a tier's edge counts as a change of sign
-    there. None when the sign never changes. Downward the walk ends at value 0 (and goes on below it, in the lowest
-    tier, so that a venue which reports a non-positive price can).
+    That price falls as the rest of the pool gains: where equity is ``E`` and the leg's gain per unit of value ``g``, it
+    is at the value ``(g · v − E) ÷ (g − rate · size)``, and the fee is ``rate · size`` times that where it is above 0.
     """
-    numerator, denominator = surplus.value, ONE
-    surplus.tiers = [line.tier or 0 for line in surplus.lines]
-    sign = _value_sign(surplus)
-    if not sign:
-        slope, _ = surplus.terms(_equity_side(surplus, numerator, denominator, upward=upward))
-        return (numerator, denominator) if (slope < 0) == upward and slope else None
-    for _ in range(_LONGEST_WALK):
-        slope, constant = surplus.terms(_equity_side(surplus, numerator, denominator, upward=upward))
-        here = slope * numerator + constant * denominator
-        if (here > 0) - (here < 0) != sign:
-            return numerator, denominator  # the requirement jumped at this edge
-        edge, steps = _next_edge(surplus, numerator, denominator, upward=upward)
-        root = _root(slope, constant)
-        if (
-            root is not None
-            and _ahead(root, (numerator, denominator), upward=upward)
-            and (edge is None or not _ahead(root, edge, upward=upward))
-        ):
-            return root
-        if edge is None:
-            return None
-        numerator, denominator = edge
-        for index, step in steps:
-            surplus.tiers[index] += step
-    raise AssertionError("a walk over the tiers did not end")
-
-
-def _root(slope: Decimal, constant: Decimal) -> tuple[Decimal, Decimal] | None:
-    if not slope:
-        return None
-    return (-constant, slope) if slope > 0 else (constant, -slope)
-
-
-def _ahead(point: tuple[Decimal, Decimal], origin: tuple[Decimal, Decimal], *, upward: bool) -> bool:
-    """Whether ``point`` lies strictly beyond ``origin`` in the direction of the walk; both denominators are > 0."""
-    left, right = point[0] * origin[1], origin[0] * point[1]
-    return left > right if upward else left < right
-
-
-def _next_edge(
-    surplus: _Surplus, numerator: Decimal, denominator: Decimal, *, upward: bool
-) -> tuple[tuple[Decimal, Decimal] | None, list[tuple[int, int]]]:
-    """Return the nearest value ahead at which a leg changes tier or the settle asset's equity changes sign.
-
-    With it, which legs change tier there and by how much.
-    """
-    best: tuple[Decimal, Decimal] | None = None
-    steps: list[tuple[int, int]] = []
-    for index, line in enumerate(surplus.lines):
-        charge = line.charge
-        if not (charge.moving and charge.tier_slope and charge.table is not None and charge.flat_rate is None):
-            continue
-        floors = charge.table.floors
-        tier = surplus.tiers[index]
-        if upward:
-            if tier + 1 >= len(floors):
-                continue
-            edge, step = (floors[tier + 1] - charge.tier_offset, charge.tier_slope), 1
-        else:
-            if tier == 0:
-                continue
-            edge, step = (floors[tier] - charge.tier_offset, charge.tier_slope), -1
-        if best is None or _ahead(best, edge, upward=upward):
-            best, steps = edge, [(index, step)]
-        elif not _ahead(edge, best, upward=upward):
-            steps.append((index, step))
-    if surplus.equity is not None:
-        zero = _root(*surplus.equity)
-        if zero is not None and _ahead(zero, (numerator, denominator), upward=upward):
-            if best is None or _ahead(best, zero, upward=upward):
-                best, steps = zero, []
-    return best, steps
+    signed = line.position.quantity * line.contract.orientation
+    slope, constant = -equity.slope, -equity.constant
+    if line in moving:
+        slope += signed
+    else:
+        constant += signed * line.contract_value
+    charged = closing_rate(line.contract, assessment.policies) * line.charge.size
+    if not charged or signed == charged:
+        return Equity(ZERO, ZERO, ZERO, ZERO)
+    share = -health * divide(charged, signed - charged, places=UNIT_VALUE_PLACES)
+    return Equity(slope, constant, share, ZERO) if signed > charged else Equity(slope, constant, ZERO, share)
 
 
 def _price(
@@ -301,10 +195,10 @@ def bankruptcy_price(assessment: Assessment, line: PositionLine) -> Price | None
     slope = signed - reserve_slope
     if not slope:
         return None
-    root = _root(slope, equity - signed * line.contract_value - reserve)
-    if root is None or root[0] <= 0:
+    value = root(slope, equity - signed * line.contract_value - reserve)
+    if value is None or value[0] <= 0:
         return None
-    price = contract.price_at(*root, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
+    price = contract.price_at(*value, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
     toward = ROUND_CEILING if line.position.quantity > 0 else ROUND_FLOOR
     return _rounded(price, policies.bankruptcy_price_rounding, contract.price_step, toward=toward)
 

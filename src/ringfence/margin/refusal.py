@@ -1,6 +1,7 @@
 """Numbered refusals: what a venue says no to. An expected answer, not an error.
 
-Numbers never change their meaning. 1xx balance and margin · 2xx leverage · 3xx modes · 4xx positions and orders.
+Numbers never change their meaning. 1xx balance and margin · 2xx leverage · 3xx modes · 4xx positions and orders ·
+5xx a running venue.
 """
 
 from __future__ import annotations
@@ -30,6 +31,20 @@ REASONS = {
     "minimum_notional": 405,
     "reduce_only": 406,
     "above_last_tier": 407,
+    "not_positive": 501,
+    "unknown_symbol": 502,
+    "no_price": 503,
+    "stale_price": 504,
+    "unknown_order": 505,
+    "duplicate_order": 506,
+    "post_only_would_take": 507,
+    "fill_or_kill": 508,
+    "no_liquidity": 509,
+    "being_liquidated": 510,
+    "unknown_choice": 511,
+    "bonus_not_withdrawable": 512,
+    "not_amendable": 513,
+    "bad_order": 514,
 }
 
 

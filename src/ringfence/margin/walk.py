@@ -44,7 +44,11 @@ class Leg(NamedTuple):
 
 
 class Equity(NamedTuple):
-    """Cash and PnL of one asset along the line, ``constant + slope · t``, and what a unit of it counts for by sign."""
+    """An amount ``constant + slope · t`` along the line, and what a unit of it counts for by its sign.
+
+    Cash and PnL of one asset; of a basket's, credit and debit differ. A fee that is due only on one side of a value is
+    one too.
+    """
 
     slope: Decimal
     constant: Decimal
@@ -66,40 +70,48 @@ class Walk:
     def sign(self, at: Decimal) -> int:
         """Return the sign of the surplus at ``at``, where the legs' tiers hold."""
         self._tiers = [leg.tier for leg in self.legs]
-        slope, constant = self._terms((at, ONE), upward=True)
+        terms = self._terms((at, ONE), upward=True)
+        if terms is None:
+            return 0
+        slope, constant = terms
         total = slope * at + constant
         return (total > 0) - (total < 0)
 
     def crossing(self, begin: Decimal, *, upward: bool) -> Point | None:
         """Return the point nearest to ``begin``, in one direction, where the surplus changes sign, or None.
 
-        Begins where the legs' tiers hold. Where the surplus is 0 to begin with, that is the point, if the surplus
-        falls in that direction. Below the lowest tier's floor the lowest tier goes on.
+        Begins where the legs' tiers hold. Where the surplus is 0 to begin with, that is the point if the surplus falls
+        in that direction; otherwise the walk goes on as from a positive surplus. Below the lowest tier's floor the
+        lowest tier goes on. None also where the walk reaches a tier whose rate is not known.
         """
         sign = self.sign(begin)
+        on_level, sign = not sign, sign or 1
         point: Point = (begin, ONE)
-        if not sign:
-            slope, _ = self._terms(point, upward=upward)
-            return point if slope and (slope < 0) == upward else None
         for _ in range(_LONGEST_WALK):
-            slope, constant = self._terms(point, upward=upward)
-            here = slope * point[0] + constant * point[1]
-            if (here > 0) - (here < 0) != sign:
-                return point  # the requirement jumped at this edge
             edge, steps = self._next_edge(point, upward=upward)
-            root = _root(slope, constant)
-            if root is not None and _ahead(root, point, upward=upward):  # noqa: SIM102 - two thoughts
-                if edge is None or not _ahead(root, edge, upward=upward):
-                    return root
-            if edge is None:
-                return None
+            if edge is None or _ahead(edge, point, upward=upward):  # not so where the walk begins on a tier's floor
+                terms = self._terms(point, upward=upward)
+                if terms is None:
+                    return None
+                slope, constant = terms
+                here = (slope * point[0] + constant * point[1]) * sign
+                on_level = on_level and not here
+                falls = slope < 0 if upward else slope > 0
+                if here < 0 or not (here or (on_level and not falls)):
+                    return point  # the requirement jumped at this edge, or the walk began on the level
+                zero = root(slope, constant)
+                if zero is not None and _ahead(zero, point, upward=upward):  # noqa: SIM102 - two thoughts
+                    if edge is None or not _ahead(zero, edge, upward=upward):
+                        return zero
+                if edge is None:
+                    return None
             point = edge
             for index, step in steps:
                 self._tiers[index] += step
         raise AssertionError("a walk over the tiers did not end")
 
-    def _terms(self, point: Point, *, upward: bool) -> tuple[Decimal, Decimal]:
-        """Return (slope, constant) of the surplus in the segment that begins at ``point``."""
+    def _terms(self, point: Point, *, upward: bool) -> tuple[Decimal, Decimal] | None:
+        """Return (slope, constant) of the surplus in the segment that begins at ``point``; None: a rate is not known."""
         slope, constant = ZERO, self.constant
         for equity in self.equities:
             weight = (
@@ -116,7 +128,9 @@ class Walk:
                 per_value += charge.size * (charge.flat_rate + charge.funding)
             elif charge.size and charge.table is not None:
                 row = charge.table.tiers[tier]
-                per_value += charge.size * ((row.maintenance_rate or ZERO) + charge.funding)
+                if row.maintenance_rate is None:
+                    return None
+                per_value += charge.size * (row.maintenance_rate + charge.funding)
                 fixed -= row.deduction
             slope -= leg.weight * per_value * leg.rate
             constant -= leg.weight * (per_value * leg.start + fixed)
@@ -145,7 +159,7 @@ class Walk:
             elif not _ahead(edge, best, upward=upward):
                 steps.append((index, 1 if rising else -1))
         for equity in self.equities:
-            zero = None if equity.credit == equity.debit else _root(equity.slope, equity.constant)
+            zero = None if equity.credit == equity.debit else root(equity.slope, equity.constant)
             if (
                 zero is not None
                 and _ahead(zero, point, upward=upward)
@@ -165,7 +179,8 @@ def _fraction(numerator: Decimal, denominator: Decimal) -> Point:
     return (numerator, denominator) if denominator > 0 else (-numerator, -denominator)
 
 
-def _root(slope: Decimal, constant: Decimal) -> Point | None:
+def root(slope: Decimal, constant: Decimal) -> Point | None:
+    """Return where ``slope · t + constant`` is 0, or None where it nowhere crosses it."""
     return _fraction(-constant, slope) if slope else None
 
 
@@ -175,4 +190,4 @@ def _ahead(point: Point, origin: Point, *, upward: bool) -> bool:
     return bool(left > right) if upward else bool(left < right)
 
 
-__all__ = ["Equity", "Leg", "Point", "Walk"]
+__all__ = ["Equity", "Leg", "Point", "Walk", "root"]

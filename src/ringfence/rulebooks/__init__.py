@@ -14,7 +14,6 @@ latest table that is not younger than that day. Without a day it takes the lates
 
 from __future__ import annotations
 
-import csv
 import os
 from datetime import date
 from decimal import Decimal
@@ -167,6 +166,11 @@ def _rulebook(name: str, as_of: date | None, text: Mapping[str, Any], reader: _T
         ),
         liquidation_sequence=tuple(liquidation.get("sequence", ())),
         liquidation_note=liquidation.get("note", ""),
+        stop_at_health=Decimal(liquidation.get("stop_at_health", "1")),
+        close_first=liquidation.get("close_first", "largest_maintenance"),
+        funding_from=liquidation.get("funding_from", "wallet"),
+        replenishment=liquidation.get("replenishment", "none"),
+        bonus_use=text.get("bonus", {}),
         sources=text.get("sources", {}),
         refusals=text.get("refusals", {}),
         lookup=reader.entry,
@@ -248,6 +252,8 @@ def _rows(path: Path, file: str, symbol: str) -> list[str]:
 
 
 def _records(path: Path, file: str, symbol: str) -> list[dict[str, str]]:
+    import csv
+
     header = _text(path, file)[1:].split("\n", 1)[0].split(",")
     return [dict(zip(header, row, strict=False)) for row in csv.reader(_rows(path, file, symbol))]
 

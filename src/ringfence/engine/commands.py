@@ -1,0 +1,229 @@
+"""What can be asked of the engine. Every command carries an id and a time; both come from outside.
+
+A command that was handled before (same ``id``) changes nothing and returns its first outcome.
+Quantities are unsigned with a side, prices and amounts are positive; ``at`` is microseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from ringfence.numbers import Price, Quantity, Rate, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A request. ``id`` is unique per intent, ``at`` never decides anything but ages and cooldowns."""
+
+    id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit(Command):
+    """Bring ``amount`` of an asset into a trader's wallet."""
+
+    kind: ClassVar[str] = "deposit"
+    account: str
+    asset: str
+    amount: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw(Command):
+    """Take ``amount`` out of a trader's wallet; only what is available and not bonus."""
+
+    kind: ClassVar[str] = "withdraw"
+    account: str
+    asset: str
+    amount: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer(Command):
+    """Move ``amount`` from one trader's wallet (or sub-account) to another's."""
+
+    kind: ClassVar[str] = "transfer"
+    account: str
+    to_account: str
+    asset: str
+    amount: Value
+
+
+@dataclass(frozen=True, slots=True)
+class CreditBonus(Command):
+    """Credit bonus that counts as margin and cannot be withdrawn."""
+
+    kind: ClassVar[str] = "credit_bonus"
+    account: str
+    asset: str
+    amount: Value
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireBonus(Command):
+    """Take back whatever bonus of an asset is left."""
+
+    kind: ClassVar[str] = "expire_bonus"
+    account: str
+    asset: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder(Command):
+    """Place an order.
+
+    ``type``: limit, market, stop_limit, stop_market, take_profit_limit, take_profit_market. ``time_in_force``: GTC, IOC,
+    FOK or post_only. A stop waits until ``trigger_by`` (mark or last) reaches ``trigger_price``. ``close_position``
+    closes the whole position when triggered. In hedge mode ``position_side`` names the leg, long or short.
+    """
+
+    kind: ClassVar[str] = "place_order"
+    account: str
+    order: str
+    symbol: str
+    side: str
+    quantity: Quantity | None
+    type: str = "limit"
+    price: Price | None = None
+    time_in_force: str = "GTC"
+    reduce_only: bool = False
+    close_position: bool = False
+    trigger_price: Price | None = None
+    trigger_by: str = "mark"
+    position_side: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AmendOrder(Command):
+    """Change the price or the remaining quantity of a resting limit order."""
+
+    kind: ClassVar[str] = "amend_order"
+    account: str
+    order: str
+    price: Price | None = None
+    quantity: Quantity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder(Command):
+    """Cancel one order."""
+
+    kind: ClassVar[str] = "cancel_order"
+    account: str
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAllOrders(Command):
+    """Cancel every order of a trader, in one symbol when given."""
+
+    kind: ClassVar[str] = "cancel_all_orders"
+    account: str
+    symbol: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetLeverage(Command):
+    """Choose the leverage of a symbol."""
+
+    kind: ClassVar[str] = "set_leverage"
+    account: str
+    symbol: str
+    leverage: Value
+
+
+@dataclass(frozen=True, slots=True)
+class SetMarginMode(Command):
+    """Choose ``isolated`` or ``cross`` for a symbol."""
+
+    kind: ClassVar[str] = "set_margin_mode"
+    account: str
+    symbol: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetPositionMode(Command):
+    """Choose ``one_way`` or ``hedge`` for the account."""
+
+    kind: ClassVar[str] = "set_position_mode"
+    account: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddIsolatedMargin(Command):
+    """Move ``amount`` from the wallet into an isolated position."""
+
+    kind: ClassVar[str] = "add_isolated_margin"
+    account: str
+    symbol: str
+    side: str
+    amount: Value
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveIsolatedMargin(Command):
+    """Move ``amount`` from an isolated position back into the wallet."""
+
+    kind: ClassVar[str] = "remove_isolated_margin"
+    account: str
+    symbol: str
+    side: str
+    amount: Value
+
+
+@dataclass(frozen=True, slots=True)
+class SetReplenishment(Command):
+    """Turn automatic margin replenishment of a symbol ``on`` or ``off``; ``amount`` where the venue asks for one."""
+
+    kind: ClassVar[str] = "set_replenishment"
+    account: str
+    symbol: str
+    state: str
+    amount: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePrices(Command):
+    """New prices by symbol. ``last`` and ``index`` where the feed has them; each a tuple of (symbol, price)."""
+
+    kind: ClassVar[str] = "update_prices"
+    marks: tuple[tuple[str, Price], ...]
+    last: tuple[tuple[str, Price], ...] = ()
+    index: tuple[tuple[str, Price], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SettleFunding(Command):
+    """Settle funding of a symbol: longs pay ``rate`` of their value to shorts (a negative rate: shorts pay)."""
+
+    kind: ClassVar[str] = "settle_funding"
+    symbol: str
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptRulebook(Command):
+    """Go over to another rulebook or another day's rules; ``as_of`` is YYYY-MM-DD, or None for the latest."""
+
+    kind: ClassVar[str] = "adopt_rulebook"
+    rulebook: str
+    as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review(Command):
+    """Look at every account once more at the prices there are: cooldowns may have passed."""
+
+    kind: ClassVar[str] = "review"
+
+
+COMMANDS: tuple[type[Command], ...] = (
+    Deposit, Withdraw, Transfer, CreditBonus, ExpireBonus, PlaceOrder, AmendOrder, CancelOrder, CancelAllOrders,
+    SetLeverage, SetMarginMode, SetPositionMode, AddIsolatedMargin, RemoveIsolatedMargin, SetReplenishment,
+    UpdatePrices, SettleFunding, AdoptRulebook, Review,
+)  # fmt: skip

@@ -1,0 +1,74 @@
+"""What a command leads to: events, decided on the state as it is when each is yielded.
+
+:func:`decide` is a generator that re-reads the state after each event; :func:`handle` runs it, evolves the state event by
+event and returns them. A command id that was handled before returns its first outcome and changes nothing. An expected
+"no" is a :class:`~ringfence.engine.events.Refused` with a number. Pure: no clock, no chance, no I/O; the rulebook that
+:class:`~ringfence.engine.commands.AdoptRulebook` names is looked up in the package's data.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringfence.engine import commands as asked
+from ringfence.engine import funds, orders, prices, settings
+from ringfence.engine.evolve import evolve
+from ringfence.numbers import exact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from ringfence.engine.commands import Command
+    from ringfence.engine.events import Event
+    from ringfence.engine.state import State
+
+
+def decide(state: State, command: Command, suspects: Iterable[str] | None = None) -> Iterator[Event]:
+    """Yield what ``command`` leads to. The caller evolves the state with each event before asking for the next.
+
+    ``suspects``: for a price update, the traders worth looking at, if someone can prove the others healthy; None looks at
+    everyone who holds a symbol whose price moved. A look that finds nothing leaves no event, so the outcome is the same.
+    """
+    if isinstance(command, (asked.UpdatePrices, asked.Review)):
+        yield from prices.update(state, command, suspects)
+        return
+    yield from _DECIDERS[type(command)](state, command)
+
+
+@exact
+def handle(state: State, command: Command, suspects: Iterable[str] | None = None) -> tuple[Event, ...]:
+    """Run ``command``: decide, evolve, and return its events (those of the first time for a repeated id)."""
+    before = state.outcomes.get(command.id)
+    if before is not None:
+        return before
+    happened = []
+    for event in decide(state, command, suspects):
+        evolve(state, event)
+        happened.append(event)
+    outcome = tuple(happened)
+    state.remember(command.id, outcome)
+    return outcome
+
+
+_DECIDERS: dict[type[Command], Callable[[State, Any], Iterator[Event]]] = {
+    asked.Deposit: funds.deposit,
+    asked.Withdraw: funds.withdraw,
+    asked.Transfer: funds.transfer,
+    asked.CreditBonus: funds.credit_bonus,
+    asked.ExpireBonus: funds.expire_bonus,
+    asked.AddIsolatedMargin: funds.add_margin,
+    asked.RemoveIsolatedMargin: funds.remove_margin,
+    asked.SettleFunding: funds.settle_funding,
+    asked.PlaceOrder: orders.place,
+    asked.AmendOrder: orders.amend,
+    asked.CancelOrder: orders.cancel,
+    asked.CancelAllOrders: orders.cancel_all,
+    asked.SetLeverage: settings.set_leverage,
+    asked.SetMarginMode: settings.set_margin_mode,
+    asked.SetPositionMode: settings.set_position_mode,
+    asked.SetReplenishment: settings.set_replenishment,
+    asked.AdoptRulebook: settings.adopt_rulebook,
+}
+
+__all__ = ["decide", "handle"]

@@ -1,0 +1,249 @@
+"""What happened. The state is the fold of these; an event that moves money carries postings that balance.
+
+``account`` is a trader; ``leg`` is ``net`` in one-way mode and ``long`` or ``short`` in hedge mode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from ringfence.ledger import Posting
+    from ringfence.numbers import Price, Quantity, Rate, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. ``command`` is the id of the command that led to it, ``at`` its time."""
+
+    command: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Event):
+    """The command was refused: an expected answer with a number that never changes its meaning."""
+
+    kind: ClassVar[str] = "refused"
+    number: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyMoved(Event):
+    """Money moved for ``cause``: deposit, withdrawal, transfer, bonus, bonus_expired, bonus_forfeited, margin, …"""
+
+    kind: ClassVar[str] = "money_moved"
+    account: str
+    cause: str
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRested(Event):
+    """An order rests on the book with ``quantity`` left, or waits for its trigger."""
+
+    kind: ClassVar[str] = "order_rested"
+    account: str
+    order: str
+    symbol: str
+    side: str
+    quantity: Quantity
+    price: Price | None
+    reduce_only: bool
+    position_side: str | None
+    time_in_force: str
+    trigger_price: Price | None = None
+    trigger_by: str = "mark"
+    trigger_above: bool = False
+    close_position: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAmended(Event):
+    """A resting order has a new price or quantity; ``keeps_priority`` when only its quantity fell."""
+
+    kind: ClassVar[str] = "order_amended"
+    account: str
+    order: str
+    price: Price
+    quantity: Quantity
+    keeps_priority: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderClosed(Event):
+    """An order left the book: ``filled``, ``cancelled``, ``expired``, ``triggered``, ``self_trade``, ``liquidation``."""
+
+    kind: ClassVar[str] = "order_closed"
+    account: str
+    order: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDone(Event):
+    """An order that never rested is done: how much of it was filled, and why the rest was not."""
+
+    kind: ClassVar[str] = "order_done"
+    account: str
+    order: str
+    filled: Quantity
+    unfilled: Quantity
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traded(Event):
+    """``quantity`` contracts went from ``seller`` to ``buyer`` at ``price``; both positions as they are afterwards.
+
+    ``cause``: order, netting, liquidation, take_over, disposal or auto_deleveraging. Entry values are signed.
+    ``maker`` and ``maker_order``: whose resting order was filled; None where the tape's market or the fund was the other.
+    """
+
+    kind: ClassVar[str] = "traded"
+    symbol: str
+    price: Price
+    quantity: Quantity
+    cause: str
+    buyer: str
+    buyer_leg: str
+    buyer_quantity: Quantity
+    buyer_entry_value: Value
+    seller: str
+    seller_leg: str
+    seller_quantity: Quantity
+    seller_entry_value: Value
+    maker: str | None
+    maker_order: str | None
+    taker_order: str | None
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChanged(Event):
+    """A setting of a trader's symbol (or of the account, ``symbol`` None): leverage, margin_mode, position_mode, …"""
+
+    kind: ClassVar[str] = "setting_changed"
+    account: str
+    symbol: str | None
+    setting: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class PricesChanged(Event):
+    """Prices that were accepted, by symbol."""
+
+    kind: ClassVar[str] = "prices_changed"
+    marks: tuple[tuple[str, Price], ...]
+    last: tuple[tuple[str, Price], ...]
+    index: tuple[tuple[str, Price], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRejected(Event):
+    """A price that was not believed: ``jump``, ``not_positive``, ``away_from_index``. Nothing is decided on it."""
+
+    kind: ClassVar[str] = "price_rejected"
+    symbol: str
+    price: Price
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FundingPaid(Event):
+    """Funding of one trader's position: ``amount`` < 0 was paid, > 0 received."""
+
+    kind: ClassVar[str] = "funding_paid"
+    account: str
+    symbol: str
+    leg: str
+    rate: Rate
+    amount: Value
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MarginCalled(Event):
+    """A pool's health fell to a level, or rose clear of it (``level`` none).
+
+    ``shortfall``: what is missing to the liquidation requirement. ``deposit``: the smallest deposit that brings health
+    above the level again; ``reduction``: the smallest share of the pool's positions (0 to 1, all alike) that does.
+    """
+
+    kind: ClassVar[str] = "margin_called"
+    account: str
+    pool: str
+    level: str
+    health: Decimal | None
+    margin_balance: Value
+    liquidation_requirement: Value
+    shortfall: Value
+    deposit: Value
+    reduction: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiquidationStarted(Event):
+    """A pool is being liquidated; until it ends its trader can only reduce risk."""
+
+    kind: ClassVar[str] = "liquidation_started"
+    account: str
+    pool: str
+    margin_balance: Value
+    liquidation_requirement: Value
+
+
+@dataclass(frozen=True, slots=True)
+class LiquidationStep(Event):
+    """One step of the venue's sequence was taken, and what the pool's margin was before it."""
+
+    kind: ClassVar[str] = "liquidation_step"
+    account: str
+    pool: str
+    step: str
+    margin_balance: Value
+    liquidation_requirement: Value
+
+
+@dataclass(frozen=True, slots=True)
+class LiquidationEnded(Event):
+    """The liquidation ended: the pool is ``safe`` again, was taken over (``closed``), or waits (``cooldown``)."""
+
+    kind: ClassVar[str] = "liquidation_ended"
+    account: str
+    pool: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class InsuranceUsed(Event):
+    """The insurance fund gained (+) or paid (−) by a liquidation."""
+
+    kind: ClassVar[str] = "insurance_used"
+    account: str
+    cause: str
+    asset: str
+    amount: Value
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RulebookAdopted(Event):
+    """From here on another rulebook, or another day's, holds."""
+
+    kind: ClassVar[str] = "rulebook_adopted"
+    rulebook: str
+    as_of: str | None
+
+
+EVENTS: tuple[type[Event], ...] = (
+    Refused, MoneyMoved, OrderRested, OrderAmended, OrderClosed, OrderDone, Traded, SettingChanged, PricesChanged,
+    PriceRejected, FundingPaid, MarginCalled, LiquidationStarted, LiquidationStep, LiquidationEnded, InsuranceUsed,
+    RulebookAdopted,
+)  # fmt: skip

@@ -1,0 +1,211 @@
+"""The only writer of the state: what each event changes. No decisions here, and nothing that can fail on a good event."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ringfence.account import MarginMode, PositionMode
+from ringfence.engine import events as happened
+from ringfence.engine.liquidity import NOTHING_CONSUMED
+from ringfence.engine.orderbook import RestingOrder
+from ringfence.engine.state import HOUSE, Held
+from ringfence.engine.triggers import AT_OR_ABOVE, AT_OR_BELOW, Trigger, WaitingOrder
+from ringfence.numbers import exact, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ringfence.engine.events import Event
+    from ringfence.engine.state import Order, State, Trader
+    from ringfence.numbers import Quantity, Value
+
+
+@exact
+def evolve(state: State, event: Event) -> None:
+    """Apply ``event`` to ``state``."""
+    state.sequence += 1
+    _CHANGES[type(event)](state, event)
+
+
+def _nothing(state: State, event: Event) -> None:
+    """A refusal or an order that never rested changes nothing but the journal."""
+    del state, event
+
+
+def _posted(state: State, event: happened.MoneyMoved | happened.FundingPaid | happened.InsuranceUsed) -> None:
+    state.post(event.postings)
+
+
+def _order_rested(state: State, event: happened.OrderRested) -> None:
+    trader = state.trader(event.account)
+    order = state.resting(event)
+    trader.orders[order.id] = order
+    trader.touched()
+    _order_item(state, order)
+    if order.trigger_price is not None:
+        direction = AT_OR_ABOVE if order.trigger_above else AT_OR_BELOW
+        trigger = Trigger(order.trigger_price, direction, order.trigger_by)
+        state.waiting(order.symbol).wait(WaitingOrder(order.key, order.account, trigger, order.sequence))
+        return
+    assert order.price is not None  # noqa: S101 - only limit orders rest
+    state.book(order.symbol).rest(
+        RestingOrder(
+            order.key, order.account, order.side, order.price, order.quantity, order.sequence, order.reduce_only
+        )
+    )
+
+
+def _order_amended(state: State, event: happened.OrderAmended) -> None:
+    trader = state.trader(event.account)
+    order = trader.orders[event.order]
+    order.price, order.quantity = event.price, event.quantity
+    if not event.keeps_priority:
+        order.sequence = state.sequence
+    state.book(order.symbol).amend(order.key, price=event.price, quantity=event.quantity, sequence=order.sequence)
+    trader.touched()
+    _order_item(state, order)
+
+
+def _order_closed(state: State, event: happened.OrderClosed) -> None:
+    trader = state.trader(event.account)
+    order = trader.orders.pop(event.order)
+    if order.waits:
+        state.waiting(order.symbol).cancel(order.key)
+    elif order.key in state.book(order.symbol):  # a filled one has left it with its last fill
+        state.book(order.symbol).cancel(order.key)
+    trader.touched()
+    state.item(("order", event.account, event.order), None)
+
+
+def _order_item(state: State, order: Order) -> None:
+    price = "" if order.price is None else plain(order.price)
+    trigger = "" if order.trigger_price is None else f"{plain(order.trigger_price)} {order.trigger_by}"
+    text = f"{order.symbol} {order.side} {plain(order.quantity)} {price} {trigger} {order.sequence}"
+    state.item(("order", order.account, order.id), text)
+
+
+def _traded(state: State, event: happened.Traded) -> None:
+    _hold(state, event.buyer, event.symbol, event.buyer_leg, event.buyer_quantity, event.buyer_entry_value)
+    _hold(state, event.seller, event.symbol, event.seller_leg, event.seller_quantity, event.seller_entry_value)
+    state.post(event.postings)
+    if event.maker is not None and event.maker_order is not None:
+        trader = state.trader(event.maker)
+        order = trader.orders[event.maker_order]
+        order.quantity -= event.quantity
+        state.book(event.symbol).reduce(order.key, event.quantity)
+        trader.touched()
+        _order_item(state, order)
+    if HOUSE in {event.buyer, event.seller} and event.cause in {"order", "liquidation", "disposal"}:
+        taken = "buy" if event.seller == HOUSE else "sell"
+        state.consumed[event.symbol] = state.consumed.get(event.symbol, NOTHING_CONSUMED).plus(taken, event.quantity)
+
+
+def _hold(state: State, name: str, symbol: str, leg: str, quantity: Quantity, entry_value: Value) -> None:
+    trader = state.trader(name)
+    key = (symbol, leg)
+    if quantity:
+        trader.held[key] = Held(quantity, entry_value, state.entry_price(symbol, quantity, entry_value))
+        state.holders.setdefault(symbol, {})[name] = None
+        state.item(("held", name, symbol, leg), f"{plain(quantity)} {plain(entry_value)}")
+    else:
+        trader.held.pop(key, None)
+        if not any(held == symbol for held, _ in trader.held):
+            state.holders.get(symbol, {}).pop(name, None)
+        state.item(("held", name, symbol, leg), None)
+    trader.touched()
+
+
+def _setting_changed(state: State, event: happened.SettingChanged) -> None:
+    trader = state.trader(event.account)
+    symbol = event.symbol or ""
+    if event.setting == "leverage":
+        trader.leverage[symbol] = Decimal(event.value)
+    elif event.setting == "margin_mode":
+        trader.margin_mode[symbol] = MarginMode(event.value)
+    elif event.setting == "position_mode":
+        trader.position_mode = PositionMode(event.value)
+    elif event.setting == "replenishment":
+        trader.replenishment[symbol] = event.value
+    trader.touched()
+    state.item(("setting", event.account, symbol, event.setting), event.value)
+
+
+def _prices_changed(state: State, event: happened.PricesChanged) -> None:
+    for kind, prices, table in (
+        ("mark", event.marks, state.marks),
+        ("last", event.last, state.last),
+        ("index", event.index, state.index),
+    ):
+        for symbol, price in prices:
+            table[symbol] = price
+            state.item((kind, symbol), plain(price))
+            if kind == "mark":
+                state.marked_at[symbol] = event.at
+            state.consumed.pop(symbol, None)
+
+
+def _margin_called(state: State, event: happened.MarginCalled) -> None:
+    _mark_pool(state, event.account, event.pool, event.level)
+
+
+def _mark_pool(state: State, name: str, pool: str, level: str) -> None:
+    trader = state.trader(name)
+    if level == "none":
+        trader.levels.pop(pool, None)
+    else:
+        trader.levels[pool] = level
+    state.item(("level", name, pool), None if level == "none" else level)
+
+
+def _liquidation_started(state: State, event: happened.LiquidationStarted) -> None:
+    state.trader(event.account).liquidating[event.pool] = 0
+    state.item(("liquidating", event.account, event.pool), "0")
+
+
+def _liquidation_ended(state: State, event: happened.LiquidationEnded) -> None:
+    trader = state.trader(event.account)
+    outcome, _, until = event.outcome.partition(" ")
+    if outcome == "cooldown":
+        trader.liquidating[event.pool] = int(until)
+        state.item(("liquidating", event.account, event.pool), until)
+        return
+    trader.liquidating.pop(event.pool, None)
+    state.item(("liquidating", event.account, event.pool), None)
+    if outcome == "closed":
+        _mark_pool(state, event.account, event.pool, "none")
+
+
+def _rulebook_adopted(state: State, event: happened.RulebookAdopted) -> None:
+    state.rulebook = state.setup.rulebook(event.rulebook, event.as_of)
+    state.item(("rulebook",), f"{event.rulebook} {event.as_of}")
+    for trader in state.traders.values():
+        _forget(trader)
+
+
+def _forget(trader: Trader) -> None:
+    trader.touched()
+
+
+_CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
+    happened.Refused: _nothing,
+    happened.OrderDone: _nothing,
+    happened.PriceRejected: _nothing,
+    happened.LiquidationStep: _nothing,
+    happened.MoneyMoved: _posted,
+    happened.FundingPaid: _posted,
+    happened.InsuranceUsed: _posted,
+    happened.OrderRested: _order_rested,
+    happened.OrderAmended: _order_amended,
+    happened.OrderClosed: _order_closed,
+    happened.Traded: _traded,
+    happened.SettingChanged: _setting_changed,
+    happened.PricesChanged: _prices_changed,
+    happened.MarginCalled: _margin_called,
+    happened.LiquidationStarted: _liquidation_started,
+    happened.LiquidationEnded: _liquidation_ended,
+    happened.RulebookAdopted: _rulebook_adopted,
+}
+
+__all__ = ["evolve"]

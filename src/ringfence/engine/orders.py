@@ -1,0 +1,364 @@
+"""Orders from placing to filling: checks, the book, triggers, and fills with their postings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ringfence.account import OpenOrder
+from ringfence.engine import commands as asked
+from ringfence.engine.events import OrderAmended, OrderClosed, OrderDone, OrderRested
+from ringfence.engine.matching import (
+    after_fill,
+    consumed,
+    fills,
+    liquidity,
+    plan_order,
+    reducible,
+    taker_rate,
+    trim_reduce_only,
+)
+from ringfence.engine.orderbook import Incoming, Plan, keeps_priority, plan_tick
+from ringfence.engine.refuse import as_event, refused
+from ringfence.engine.review import review
+from ringfence.engine.settle import Side, Trade, leg_of, traded
+from ringfence.engine.state import HOUSE
+from ringfence.engine.triggers import Trigger, stop_direction, take_profit_direction, triggered
+from ringfence.errors import BadInput
+from ringfence.margin.order import against_contract, check_order
+from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ringfence.engine.commands import Command, PlaceOrder
+    from ringfence.engine.events import Event
+    from ringfence.engine.state import Order, State
+    from ringfence.numbers import Price, Quantity
+
+_TYPES = frozenset({
+    "limit", "market", "stop_limit", "stop_market", "take_profit_limit", "take_profit_market",
+})  # fmt: skip
+_TIMES = frozenset({"GTC", "IOC", "FOK", "post_only"})
+
+
+def place(state: State, command: PlaceOrder) -> Iterator[Event]:
+    """Place an order: refuse it, let it wait for its trigger, or match it and rest what is left."""
+    no = _malformed(state, command)
+    if no is not None:
+        yield refused(command, *no)
+        return
+    waits = command.type not in {"limit", "market"}
+    if waits:
+        trigger = _trigger(command)
+        seen = (state.marks if command.trigger_by == "mark" else state.last).get(command.symbol)
+        if seen is not None and triggered(trigger, seen):
+            yield refused(command, "bad_order", f"the trigger {trigger.price} is reached already, at {seen}")
+            return
+        yield _rested(command, command.quantity or ZERO, trigger=trigger)
+        return
+    yield from _enter(state, command, command.quantity or ZERO)
+
+
+def _malformed(state: State, command: PlaceOrder) -> tuple[str, str] | None:
+    """Return why an order makes no sense or cannot be here, or None."""
+    trader = state.trader(command.account)
+    if command.order in trader.orders:
+        return "duplicate_order", f"order {command.order} is open already"
+    if command.side not in {"buy", "sell"} or command.type not in _TYPES or command.time_in_force not in _TIMES:
+        return "unknown_choice", f"{command.side} {command.type} {command.time_in_force}"
+    if command.trigger_by not in {"mark", "last"}:
+        return "unknown_choice", f"trigger by {command.trigger_by}"
+    try:
+        contract = state.rulebook.contract(command.symbol)
+    except BadInput as error:
+        return "unknown_symbol", error.message
+    if (command.quantity is None) != command.close_position:
+        return "bad_order", "either a quantity or close_position"
+    if command.quantity is not None and command.quantity <= 0:
+        return "not_positive", f"a quantity of {command.quantity}"
+    if command.type.endswith("limit") and (command.price is None or command.price <= 0):
+        return "bad_order", "a limit order needs a price above 0"
+    if command.type.endswith("market") and (command.price is not None or command.time_in_force == "post_only"):
+        return "bad_order", "a market order has no price and is not post-only"
+    if command.type in {"limit", "market"}:
+        if command.trigger_price is not None or command.close_position:
+            return "bad_order", "a trigger price and close_position belong to stop and take-profit orders"
+        if command.symbol not in state.marks:
+            return "no_price", f"no mark for {command.symbol} yet"
+    elif command.trigger_price is None or command.trigger_price <= 0:
+        return "bad_order", "a stop or take-profit order needs a trigger price above 0"
+    hedge = trader.position_mode.value == "hedge"
+    if command.position_side is not None and (not hedge or command.position_side not in {"long", "short"}):
+        return "bad_order", f"position_side {command.position_side} in {trader.position_mode.value} mode"
+    if command.quantity is not None:
+        price = command.price or state.marks.get(command.symbol, ONE)
+        refusal = against_contract(
+            command.symbol, command.quantity, price, contract, reduce_only=command.reduce_only,
+            limit=command.price is not None,
+        )  # fmt: skip
+        if refusal is not None:
+            return refusal.reason, refusal.message
+    return None
+
+
+def _trigger(command: PlaceOrder) -> Trigger:
+    assert command.trigger_price is not None  # noqa: S101 - checked in _malformed
+    direction = stop_direction(command.side) if command.type.startswith("stop") else take_profit_direction(command.side)
+    return Trigger(command.trigger_price, direction, command.trigger_by)
+
+
+def _rested(command: PlaceOrder, quantity: Quantity, *, trigger: Trigger | None = None) -> OrderRested:
+    return OrderRested(
+        command.id, command.at, command.account, command.order, command.symbol, command.side, quantity, command.price,
+        command.reduce_only, command.position_side, command.time_in_force,
+        None if trigger is None else trigger.price, command.trigger_by,
+        trigger is not None and trigger.direction == "at_or_above", command.close_position,
+    )  # fmt: skip
+
+
+def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Event]:
+    """Match an order that is active now, and rest what is left of it."""
+    name, symbol = command.account, command.symbol
+    closes = _closes(command, state)
+    if closes:
+        quantity = min(quantity, reducible(state, name, symbol, command.side, command.position_side))
+        if not quantity:
+            yield refused(command, "reduce_only", f"no position in {symbol} for {command.side} to reduce")
+            return
+    planned = plan_order(state, _incoming(state, command, quantity), symbol)
+    if planned.rejected is not None:
+        reason = {"post_only_would_take": "post_only_would_take", "fok_not_fillable": "fill_or_kill"}.get(
+            planned.rejected, "no_liquidity"
+        )
+        yield refused(command, reason, f"{symbol}: {planned.rejected.replace('_', ' ')}")
+        return
+    if not closes:
+        refusal = _unaffordable(state, command, quantity, planned)
+        if refusal is not None:
+            yield refusal
+            return
+    touched = {name: None}
+    for event, maker in _fill(state, command, planned):
+        yield event
+        if maker is not None:
+            touched[maker] = None
+    filled = sum((fill.quantity for fill in planned.fills), ZERO)
+    if planned.resting:
+        yield _rested(command, planned.resting)
+    else:
+        yield OrderDone(
+            command.id, command.at, name, command.order, filled, planned.cancelled, planned.expiry or "filled"
+        )
+    yield from trim_reduce_only(state, name, symbol, command)
+    if filled:
+        yield from review(state, touched, command)
+
+
+def _closes(command: PlaceOrder, state: State) -> bool:
+    """Whether the order can only reduce: by its flag, or because in hedge mode it works against its leg."""
+    if command.reduce_only or command.close_position:
+        return True
+    hedge = state.trader(command.account).position_mode.value == "hedge"
+    return hedge and command.position_side is not None and (command.side == "buy") != (command.position_side == "long")
+
+
+def _incoming(state: State, command: PlaceOrder, quantity: Quantity) -> Incoming:
+    return Incoming(
+        account=command.account,
+        side=command.side,
+        quantity=quantity,
+        limit=command.price,
+        time_in_force=command.time_in_force if command.price is not None else "IOC",
+        self_trade=state.setup.self_trade,
+    )
+
+
+def _unaffordable(state: State, command: PlaceOrder, quantity: Quantity, planned: Plan) -> Event | None:
+    """Return the refusal of an order that its pool cannot carry, with the fees of what fills at once; or None."""
+    name, symbol = command.account, command.symbol
+    trader = state.trader(name)
+    contract = state.rulebook.contract(symbol)
+    pool = next((p for p in state.pools(name) if p.name == f"cross {contract.settle_asset}"), None)
+    if pool is None:
+        return refused(command, "insufficient_balance", f"no {contract.settle_asset} in the wallet")
+    mine = {pool.name, f"isolated {symbol} long", f"isolated {symbol} short"}
+    if mine & set(trader.liquidating):
+        return refused(command, "being_liquidated", f"{name} is being liquidated: only orders that reduce are taken")
+    price = _order_price(state, command, planned)
+    leverage = trader.leverage.get(symbol)
+    if leverage is None:
+        return refused(command, "leverage_unknown", f"choose a leverage for {symbol} first")
+    order = OpenOrder(
+        symbol, quantity if command.side == "buy" else -quantity, price, leverage, state.marks.get(symbol), False,
+        command.position_side,
+    )  # fmt: skip
+    checked = check_order(pool, order, state.marks, state.rulebook)
+    if checked.refusal is not None and checked.refusal.reason != "price_step":  # an average of fills has no step
+        return as_event(command, checked.refusal)
+    fee = taker_rate(state, contract) * sum(
+        (fill.quantity * contract.contract_value(fill.price) for fill in planned.fills), ZERO
+    )
+    available = checked.before.available_balance
+    if available is not None and checked.needed is not None and checked.needed and checked.needed + fee > available:
+        return refused(
+            command, "insufficient_balance",
+            f"needs {checked.needed + fee} {contract.settle_asset} with fees, {available} is available",
+        )  # fmt: skip
+    return None
+
+
+def _order_price(state: State, command: PlaceOrder, planned: Plan) -> Price:
+    """Return the price an order's margin is taken at: its limit, or the average it would be filled at."""
+    if command.price is not None:
+        return command.price
+    filled = sum((fill.quantity for fill in planned.fills), ZERO)
+    if not filled:
+        return state.marks[command.symbol]
+    cost = sum((fill.quantity * fill.price for fill in planned.fills), ZERO)
+    return divide(cost, filled, places=VALUE_PLACES)
+
+
+def _fill(state: State, command: PlaceOrder, planned: Plan) -> Iterator[tuple[Event, str | None]]:
+    """Yield the events of a plan's fills, each with the maker it concerns."""
+    name, symbol = command.account, command.symbol
+    contract = state.rulebook.contract(symbol)
+    for key in planned.cancelled_makers:
+        order = state.booked(key)
+        yield OrderClosed(command.id, command.at, order.account, order.id, "self_trade"), None
+    own = Side(name, leg_of(state, name, command.side, command.position_side), taker_rate(state, contract))
+    for fill in fills(state, symbol, command.side, planned):
+        buyer, seller = (own, fill.maker) if command.side == "buy" else (fill.maker, own)
+        trade = Trade(
+            symbol, fill.price, fill.quantity, "order", buyer, seller, fill.owner, fill.maker_order, command.order
+        )
+        yield traded(state, trade, command=command.id, at=command.at), fill.owner
+        for event in after_fill(state, symbol, fill, command):
+            yield event, fill.owner
+
+
+def fill_from_market(state: State, symbol: str, command: Command) -> Iterator[Event]:
+    """Yield the fills of resting orders that the tape's price has gone through."""
+    offered = liquidity(state, symbol)
+    book = state.books.get(symbol)
+    if offered is None or book is None or not len(book):
+        return
+    planned = plan_tick(book, offered, consumed=consumed(state, symbol))
+    if planned.side is None:
+        return
+    touched: dict[str, None] = {}
+    taker = "sell" if planned.side == "buy" else "buy"
+    as_plan = Plan(planned.fills, ZERO, ZERO)
+    for fill in fills(state, symbol, taker, as_plan):
+        if fill.maker_order not in state.trader(fill.maker.trader).orders:
+            continue  # a fill before this one took it off the book
+        house = Side(HOUSE)
+        buyer, seller = (fill.maker, house) if planned.side == "buy" else (house, fill.maker)
+        trade = Trade(symbol, fill.price, fill.quantity, "order", buyer, seller, fill.owner, fill.maker_order)
+        yield traded(state, trade, command=command.id, at=command.at)
+        yield from after_fill(state, symbol, fill, command)
+        touched[fill.maker.trader] = None
+    yield from review(state, touched, command)
+
+
+def set_off_triggers(state: State, symbols: list[str], command: Command) -> Iterator[Event]:
+    """Yield what waiting orders do that the new prices set off, in the order they came."""
+    for symbol in symbols:
+        waiting = state.triggers.get(symbol)
+        if waiting is None or not len(waiting):
+            continue
+        for by, prices in (("mark", state.marks), ("last", state.last)):
+            price = prices.get(symbol)
+            if price is None:
+                continue
+            for fired in waiting.fired(by=by, price=price):
+                if fired.id in waiting:
+                    yield from _set_off(state, state.booked(fired.id), command)
+
+
+def _set_off(state: State, order: Order, command: Command) -> Iterator[Event]:
+    yield OrderClosed(command.id, command.at, order.account, order.id, "triggered")
+    quantity: Quantity | None = order.quantity
+    if order.close_position:
+        quantity = reducible(state, order.account, order.symbol, order.side, order.position_side)
+    active = asked.PlaceOrder(
+        command.id, command.at, order.account, order.id, order.symbol, order.side, quantity,
+        "market" if order.price is None else "limit", order.price, order.time_in_force,
+        order.reduce_only or order.close_position, position_side=order.position_side,
+    )  # fmt: skip
+    if not quantity:
+        yield OrderDone(command.id, command.at, order.account, order.id, ZERO, ZERO, "nothing_to_close")
+        return
+    yield from _enter(state, active, quantity)
+
+
+def amend(state: State, command: asked.AmendOrder) -> Iterator[Event]:
+    """Change a resting limit order's price or quantity. One that would take is refused: cancel and place anew."""
+    order = state.trader(command.account).orders.get(command.order)
+    if order is None:
+        yield refused(command, "unknown_order", f"no open order {command.order}")
+        return
+    if order.waits or order.price is None:
+        yield refused(command, "not_amendable", f"order {command.order} waits for its trigger")
+        return
+    price = command.price if command.price is not None else order.price
+    quantity = command.quantity if command.quantity is not None else order.quantity
+    if price <= 0 or quantity <= 0:
+        yield refused(command, "not_positive", f"{quantity} at {price}")
+        return
+    contract = state.rulebook.contract(order.symbol)
+    refusal = against_contract(order.symbol, quantity, price, contract, reduce_only=order.reduce_only, limit=True)
+    if refusal is not None:
+        yield as_event(command, refusal)
+        return
+    if order.reduce_only:
+        quantity = min(quantity, reducible(state, command.account, order.symbol, order.side, order.position_side))
+    resting = state.book(order.symbol).order(order.key)
+    keeps = keeps_priority(resting, price=price, quantity=quantity)
+    if not keeps:
+        no = _cannot_move(state, command, order, price, quantity)
+        if no is not None:
+            yield no
+            return
+    yield OrderAmended(command.id, command.at, command.account, order.id, price, quantity, keeps)
+
+
+def _cannot_move(
+    state: State, command: asked.AmendOrder, order: Order, price: Price, quantity: Quantity
+) -> Event | None:
+    """Return why a resting order cannot move to a price and quantity: it would take, or cannot be afforded."""
+    incoming = Incoming(
+        account=order.account, side=order.side, quantity=quantity, limit=price, time_in_force="post_only",
+        self_trade=state.setup.self_trade,
+    )  # fmt: skip
+    if plan_order(state, incoming, order.symbol).rejected is not None:
+        return refused(command, "post_only_would_take", f"an amended order does not take: {price} would")
+    if order.reduce_only:
+        return None
+    contract = state.rulebook.contract(order.symbol)
+    pool = next(p for p in state.pools(order.account) if p.name == f"cross {contract.settle_asset}")
+    rest = list(pool.orders)
+    index = [o.id for o in state.trader(order.account).orders.values()
+             if not o.waits and state.rulebook.contract(o.symbol).settle_asset == contract.settle_asset].index(order.id)  # fmt: skip
+    old = rest.pop(index)
+    moved = replace(old, price=price, quantity=quantity if order.side == "buy" else -quantity)
+    checked = check_order(replace(pool, orders=tuple(rest)), moved, state.marks, state.rulebook)
+    return None if checked.refusal is None else as_event(command, checked.refusal)
+
+
+def cancel(state: State, command: asked.CancelOrder) -> Iterator[Event]:
+    """Cancel one order."""
+    if command.order not in state.trader(command.account).orders:
+        yield refused(command, "unknown_order", f"no open order {command.order}")
+        return
+    yield OrderClosed(command.id, command.at, command.account, command.order, "cancelled")
+
+
+def cancel_all(state: State, command: asked.CancelAllOrders) -> Iterator[Event]:
+    """Cancel every order of a trader, in one symbol when given."""
+    for order in list(state.trader(command.account).orders.values()):
+        if command.symbol in (None, order.symbol):
+            yield OrderClosed(command.id, command.at, command.account, order.id, "cancelled")
+
+
+__all__ = ["amend", "cancel", "cancel_all", "fill_from_market", "place", "set_off_triggers"]

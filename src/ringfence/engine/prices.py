@@ -1,0 +1,65 @@
+"""New prices: what is believed, which orders they set off, and whose pools they concern."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringfence.engine import commands as asked
+from ringfence.engine.events import PriceRejected, PricesChanged
+from ringfence.engine.orders import fill_from_market, set_off_triggers
+from ringfence.engine.review import review
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ringfence.engine.events import Event
+    from ringfence.engine.state import State
+    from ringfence.numbers import Price
+
+
+def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: Iterable[str] | None) -> Iterator[Event]:
+    """Accept or reject new prices, set off triggers and resting orders, and look at the pools they concern."""
+    if isinstance(command, asked.Review):
+        everyone = {name: None for names in state.holders.values() for name in names}
+        yield from review(state, everyone, command)
+        return
+    believed: dict[str, list[tuple[str, Price]]] = {"marks": [], "last": [], "index": []}
+    index = dict(command.index)
+    for kind, prices in (("index", command.index), ("marks", command.marks), ("last", command.last)):
+        for symbol, price in prices:
+            reason = _disbelief(state, kind, symbol, price, index.get(symbol))
+            if reason is None:
+                believed[kind].append((symbol, price))
+            else:
+                yield PriceRejected(command.id, command.at, symbol, price, reason)
+    if not any(believed.values()):
+        return
+    yield PricesChanged(
+        command.id, command.at, tuple(believed["marks"]), tuple(believed["last"]), tuple(believed["index"])
+    )
+    moved = list(dict.fromkeys(symbol for prices in believed.values() for symbol, _ in prices))
+    yield from set_off_triggers(state, moved, command)
+    for symbol in moved:
+        yield from fill_from_market(state, symbol, command)
+    if suspects is None:
+        suspects = {name: None for symbol, _ in believed["marks"] for name in state.holders.get(symbol, {})}
+    yield from review(state, list(suspects), command)
+
+
+def _disbelief(state: State, kind: str, symbol: str, price: Price, index: Price | None) -> str | None:
+    """Return why a price is not believed, or None: not positive, too far from the mark before it, or from the index."""
+    if not price.is_finite() or price <= 0:
+        return "not_positive"
+    if kind != "marks":
+        return None
+    guard = state.setup.guard
+    before, limit = state.marks.get(symbol), guard.jump_of(symbol)
+    if before is not None and limit is not None and abs(price - before) > limit * before:
+        return "jump"
+    reference = index or state.index.get(symbol)
+    if reference is not None and guard.from_index is not None and abs(price - reference) > guard.from_index * reference:
+        return "away_from_index"
+    return None
+
+
+__all__ = ["update"]

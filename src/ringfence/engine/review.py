@@ -1,0 +1,121 @@
+"""Looking at a trader's pools at the prices there are: margin calls, and whether to liquidate.
+
+A review of a healthy pool leaves no event, so it may be skipped by whoever can prove it healthy: the journal is the same.
+Nothing is decided on a price that is missing or stale.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringfence.engine.events import MarginCalled
+from ringfence.engine.liquidation import liquidate, replenish
+from ringfence.engine.state import FUND, HOUSE
+from ringfence.margin.assess import assess
+from ringfence.margin.restore import smallest_deposit
+from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, ZERO, divide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from decimal import Decimal
+
+    from ringfence.account import Pool
+    from ringfence.engine.commands import Command
+    from ringfence.engine.events import Event
+    from ringfence.engine.state import State
+    from ringfence.margin.assess import Assessment
+
+
+def review(state: State, traders: Iterable[str], command: Command) -> Iterator[Event]:
+    """Yield what a look at every pool of ``traders`` leads to, trader by trader in the order given."""
+    for name in traders:
+        if name in {HOUSE, FUND}:
+            continue
+        for pool_name in [pool.name for pool in state.pools(name)]:
+            yield from review_pool(state, name, pool_name, command)
+
+
+def review_pool(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
+    """Yield the margin call, replenishment or liquidation that one pool is due, if any."""
+    assessment = current(state, name, pool_name, command.at)
+    if assessment is None or assessment.liquidatable is None:
+        return
+    if assessment.liquidatable and assessment.pool.isolated:
+        yield from replenish(state, name, assessment, command)
+        assessment = current(state, name, pool_name, command.at)
+        if assessment is None:
+            return
+    yield from _call(state, name, assessment, command)
+    if assessment.liquidatable:
+        until = state.trader(name).liquidating.get(pool_name, 0)
+        if command.at >= until:
+            yield from liquidate(state, name, pool_name, command)
+
+
+def current(state: State, name: str, pool_name: str, at: int) -> Assessment | None:
+    """Return the assessment of a trader's pool at the present prices, or None where a price is missing or stale."""
+    pool = next((pool for pool in state.pools(name) if pool.name == pool_name), None)
+    if pool is None or not (pool.positions or pool.orders) or not fresh(state, pool, at):
+        return None
+    return assess(pool, state.marks, state.rulebook)
+
+
+def fresh(state: State, pool: Pool, at: int) -> bool:
+    """Whether every mark the pool is valued at is there and not older than the guard allows."""
+    limit = state.setup.guard.stale_after
+    for position in pool.positions:
+        marked = state.marked_at.get(position.symbol)
+        if marked is None or (limit is not None and at - marked > limit):
+            return False
+    return True
+
+
+def _call(state: State, name: str, assessment: Assessment, command: Command) -> Iterator[Event]:
+    """Yield a margin call when health reached a worse level, or rose clear of the one it was at."""
+    levels = (("margin_call", assessment.levels.margin_call), ("warning", assessment.levels.warning))
+    was = state.trader(name).levels.get(assessment.pool.name, "none")
+    now = next((level for level, bound in levels if assessment.reached(bound)), "none")
+    rank = {"none": 0, "warning": 1, "margin_call": 2}
+    if rank[now] < rank[was]:
+        bound = dict((level, bound) for level, bound in levels)[was]  # noqa: C402 - reads as what it is
+        if assessment.reached(bound * state.setup.rearm):
+            return  # not clear of it yet: it would be called again at every tick
+    if now != was:
+        yield margin_call(name, assessment, now, command)
+
+
+def margin_call(name: str, assessment: Assessment, level: str, command: Command) -> MarginCalled:
+    """Return a margin call with the figures a person needs to answer it."""
+    bound = assessment.levels.margin_call if level != "warning" else assessment.levels.warning
+    balance = assessment.balance_held_against or ZERO
+    required = assessment.liquidation_requirement or ZERO
+    return MarginCalled(
+        command.id,
+        command.at,
+        name,
+        assessment.pool.name,
+        level,
+        assessment.health,
+        balance,
+        required,
+        assessment.shortfall or ZERO,
+        smallest_deposit(assessment, bound) or ZERO,
+        _share_to_close(assessment, bound),
+    )
+
+
+def _share_to_close(assessment: Assessment, bound: Decimal) -> Decimal | None:
+    """Return a share of all the pool's positions whose closing at the marks brings health to ``bound``; None if none does.
+
+    For a requirement in proportion to size, ``1 − balance ÷ (bound · requirement)``; tiers can only make it less.
+    """
+    balance = assessment.balance_held_against or ZERO
+    needed = bound * (assessment.liquidation_requirement or ZERO)
+    if not needed or balance >= needed:
+        return ZERO
+    if balance <= 0:
+        return None
+    return min(ONE, divide(needed - balance, needed, places=RATIO_PLACES, rounding=ROUND_CEILING))
+
+
+__all__ = ["current", "fresh", "margin_call", "review", "review_pool"]

@@ -1,0 +1,135 @@
+"""Choices a trader makes, held to the venue's preconditions: leverage, margin mode, position mode, replenishment."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ringfence import ledger as books
+from ringfence.account import MarginMode, PositionMode
+from ringfence.engine.events import MoneyMoved, RulebookAdopted, SettingChanged
+from ringfence.engine.refuse import as_event, refused
+from ringfence.engine.review import review
+from ringfence.engine.state import HOUSE
+from ringfence.errors import BadInput
+from ringfence.ledger import Posting, move
+from ringfence.margin import change
+from ringfence.margin.refusal import Refusal
+from ringfence.numbers import ZERO, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ringfence.engine import commands as asked
+    from ringfence.engine.events import Event
+    from ringfence.engine.state import State
+
+
+def set_leverage(state: State, command: asked.SetLeverage) -> Iterator[Event]:
+    """Choose the leverage of a symbol, with or without a position in it."""
+    if command.leverage < 1:
+        yield refused(command, "not_positive", f"a leverage of {command.leverage}")
+        return
+    try:
+        _, table = state.rulebook.entry(command.symbol)
+    except BadInput as error:
+        yield refused(command, "unknown_symbol", error.message)
+        return
+    highest = (
+        max((tier.max_leverage for tier in table.tiers if tier.max_leverage is not None), default=None)
+        if table
+        else None
+    )
+    if highest is not None and command.leverage > highest:
+        yield refused(command, "leverage_above_tier", f"{command.symbol} allows at most {highest}")
+        return
+    if any(symbol == command.symbol for symbol, _ in state.trader(command.account).held):
+        outcome = change.change_leverage(
+            state.account(command.account), command.symbol, command.leverage, marks=state.marks, rulebook=state.rulebook
+        )
+        if isinstance(outcome, Refusal):
+            yield as_event(command, outcome)
+            return
+    yield SettingChanged(command.id, command.at, command.account, command.symbol, "leverage", plain(command.leverage))
+    yield from review(state, (command.account,), command)
+
+
+def set_margin_mode(state: State, command: asked.SetMarginMode) -> Iterator[Event]:
+    """Choose isolated or cross for a symbol; an open position moves its margin with it where the venue allows that."""
+    if command.mode not in {"isolated", "cross"}:
+        yield refused(command, "unknown_choice", f"margin mode {command.mode}")
+        return
+    mode = MarginMode(command.mode)
+    trader = state.trader(command.account)
+    before = trader.margin_mode.get(command.symbol, MarginMode.CROSS)
+    if before is mode:
+        yield refused(command, "unchanged", f"{command.symbol} is {command.mode} already")
+        return
+    held = [(symbol, leg) for symbol, leg in trader.held if symbol == command.symbol]
+    postings: tuple[Posting, ...] = ()
+    if held or any(order.symbol == command.symbol for order in trader.orders.values()):
+        if not held:
+            yield refused(command, "margin_mode_with_orders", f"open orders in {command.symbol}")
+            return
+        outcome = change.switch_margin_mode(
+            state.account(command.account), command.symbol, mode, marks=state.marks, rulebook=state.rulebook
+        )
+        if isinstance(outcome, Refusal):
+            yield as_event(command, outcome)
+            return
+        asset = state.rulebook.contract(command.symbol).settle_asset
+        for symbol, leg in held:
+            account = books.isolated(command.account, symbol, leg)
+            side = leg if leg != "net" else "long" if trader.held[symbol, leg].quantity > 0 else "short"
+            after = outcome.account.position(symbol, side)
+            margin = (after.isolated_margin or ZERO) if after is not None else ZERO
+            moved = margin - state.ledger.balance(account, asset)
+            postings += move(asset, moved, out_of=books.wallet(command.account), into=account)
+    yield SettingChanged(command.id, command.at, command.account, command.symbol, "margin_mode", command.mode)
+    if postings:
+        yield MoneyMoved(command.id, command.at, command.account, "margin_mode", postings)
+    yield from review(state, (command.account,), command)
+
+
+def set_position_mode(state: State, command: asked.SetPositionMode) -> Iterator[Event]:
+    """Choose one-way or hedge mode. A running venue refuses it while anything is open, whatever its rulebook says."""
+    if command.mode not in {"one_way", "hedge"}:
+        yield refused(command, "unknown_choice", f"position mode {command.mode}")
+        return
+    trader = state.trader(command.account)
+    if trader.position_mode is PositionMode(command.mode):
+        yield refused(command, "unchanged", f"the account is in {command.mode} mode already")
+        return
+    if trader.held or trader.orders:
+        yield refused(command, "position_mode_with_position", "positions or orders are open")
+        return
+    yield SettingChanged(command.id, command.at, command.account, None, "position_mode", command.mode)
+
+
+def set_replenishment(state: State, command: asked.SetReplenishment) -> Iterator[Event]:
+    """Turn automatic margin replenishment on or off."""
+    if command.state not in {"on", "off"}:
+        yield refused(command, "unknown_choice", f"replenishment {command.state}")
+        return
+    if command.state == "on" and state.rulebook.replenishment == "none":
+        yield refused(command, "unknown_choice", f"{state.rulebook.name} has no automatic replenishment")
+        return
+    amount = command.amount if command.amount is not None else Decimal(0)
+    value = f"on {plain(amount)}" if command.state == "on" and amount > 0 else command.state
+    yield SettingChanged(command.id, command.at, command.account, command.symbol, "replenishment", value)
+
+
+def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event]:
+    """Go over to another rulebook or day; every symbol that is held must have a table there."""
+    try:
+        adopted = state.setup.rulebook(command.rulebook, command.as_of)
+        for symbol in sorted(symbol for symbol, names in state.holders.items() if names):
+            adopted.entry(symbol)
+    except (BadInput, ValueError) as error:
+        yield refused(command, "unknown_choice", getattr(error, "message", str(error)))
+        return
+    yield RulebookAdopted(command.id, command.at, command.rulebook, command.as_of)
+    yield from review(state, [name for name in state.traders if name != HOUSE], command)
+
+
+__all__ = ["adopt_rulebook", "set_leverage", "set_margin_mode", "set_position_mode", "set_replenishment"]

@@ -1,0 +1,244 @@
+"""The state of a venue: traders, their positions and orders, prices, and the ledger. Written only by ``evolve``.
+
+Money stands in the ledger alone. A position keeps its signed quantity and entry value; its average entry price is
+derived. :meth:`State.account` shows a trader as the immutable :class:`~ringfence.account.Account` that the margin maths
+reads. :meth:`State.digest` is a hash of the state itself, kept as it changes: a sum over its items, so that two states are
+equal when their digests are, whatever way they were reached.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from ringfence import ledger as books
+from ringfence.account import Account, MarginMode, OpenOrder, Pool, Position, PositionMode, pools
+from ringfence.engine.orderbook import Book
+from ringfence.engine.triggers import Triggers
+from ringfence.ledger import Ledger
+from ringfence.numbers import PRICE_PLACES, ROUND_HALF_EVEN, ZERO, exact
+
+if TYPE_CHECKING:
+    from ringfence.engine.events import Event, OrderRested
+    from ringfence.engine.liquidity import Consumed
+    from ringfence.engine.setup import Setup
+    from ringfence.ledger import Posting
+    from ringfence.numbers import Price, Quantity, Value
+    from ringfence.rulebook import Rulebook
+
+HOUSE = "@market"  #: the tape's market, which takes the other side of what traders cannot give each other
+FUND = "@insurance"  #: the insurance fund's own positions, while it disposes of what it took over
+
+_MODULUS = 1 << 256
+
+
+@dataclass(slots=True)
+class Held:
+    """One leg of a trader: signed quantity (never 0) and the signed value it was entered at."""
+
+    quantity: Quantity
+    entry_value: Value
+    entry_price: Price
+
+
+@dataclass(slots=True)
+class Order:
+    """An order that rests or waits for its trigger. ``quantity`` is what is left of it, unsigned."""
+
+    id: str
+    account: str
+    symbol: str
+    side: str
+    quantity: Quantity
+    price: Price | None
+    reduce_only: bool
+    position_side: str | None
+    time_in_force: str
+    trigger_price: Price | None
+    trigger_by: str
+    trigger_above: bool
+    close_position: bool
+    sequence: int
+
+    @property
+    def key(self) -> str:
+        """The order's name in a book: ids are the trader's own, and two traders may choose the same."""
+        return f"{self.account}|{self.id}"
+
+    @property
+    def waits(self) -> bool:
+        """Whether the order waits for its trigger price."""
+        return self.trigger_price is not None
+
+
+@dataclass(slots=True)
+class Trader:
+    """What the venue knows of one trader besides money."""
+
+    name: str
+    position_mode: PositionMode = PositionMode.ONE_WAY
+    leverage: dict[str, Value] = field(default_factory=dict)
+    margin_mode: dict[str, MarginMode] = field(default_factory=dict)
+    replenishment: dict[str, str] = field(default_factory=dict)
+    held: dict[tuple[str, str], Held] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    levels: dict[str, str] = field(default_factory=dict)
+    liquidating: dict[str, int] = field(default_factory=dict)  # pool → time before which it is left alone (0: none)
+    view: Account | None = None
+    pooled: tuple[Pool, ...] | None = None
+
+    def touched(self) -> None:
+        """Forget the cached view after a change."""
+        self.view = None
+        self.pooled = None
+
+
+class State:
+    """Everything a venue knows. Read freely; change only through :func:`ringfence.engine.evolve.evolve`."""
+
+    __slots__ = (
+        "_items", "_total", "books", "consumed", "holders", "index", "last", "ledger", "marked_at", "marks", "outcomes",
+        "rulebook", "sequence", "setup", "traders", "triggers",
+    )  # fmt: skip
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.rulebook: Rulebook = setup.rulebook()
+        self.ledger = Ledger()
+        self.traders: dict[str, Trader] = {}
+        self.marks: dict[str, Price] = {}
+        self.last: dict[str, Price] = {}
+        self.index: dict[str, Price] = {}
+        self.marked_at: dict[str, int] = {}
+        self.books: dict[str, Book] = {}
+        self.holders: dict[str, dict[str, None]] = {}  # symbol → traders that hold it, in order of first holding
+        self.triggers: dict[str, Triggers] = {}
+        self.consumed: dict[str, Consumed] = {}  # of the tape's market since its price changed
+        self.outcomes: dict[str, tuple[Event, ...]] = {}
+        self.sequence = 0
+        self._items: dict[tuple[str, ...], int] = {}
+        self._total = 0
+
+    def trader(self, name: str) -> Trader:
+        """Return the trader of that name, new if never seen."""
+        found = self.traders.get(name)
+        if found is None:
+            found = self.traders[name] = Trader(name)
+        return found
+
+    def book(self, symbol: str) -> Book:
+        """Return the order book of a symbol."""
+        found = self.books.get(symbol)
+        if found is None:
+            found = self.books[symbol] = Book(symbol)
+        return found
+
+    @exact
+    def account(self, name: str) -> Account:
+        """Return a trader as the margin maths sees it. Bonus that may back positions counts as wallet balance."""
+        trader = self.trader(name)
+        if trader.view is None:
+            trader.view = self._account(trader)
+        return trader.view
+
+    def pools(self, name: str) -> tuple[Pool, ...]:
+        """Return the collateral pools of a trader."""
+        trader = self.trader(name)
+        if trader.pooled is None:
+            trader.pooled = pools(self.account(name), self.rulebook.contract)
+        return trader.pooled
+
+    def _account(self, trader: Trader) -> Account:
+        positions = []
+        for (symbol, leg), held in trader.held.items():
+            mode = trader.margin_mode.get(symbol, MarginMode.CROSS)
+            margin = None
+            if mode is MarginMode.ISOLATED:
+                asset = self.rulebook.contract(symbol).settle_asset
+                margin = self.ledger.balance(books.isolated(trader.name, symbol, leg), asset)
+            positions.append(
+                Position(symbol, held.quantity, held.entry_price, mode, margin, trader.leverage.get(symbol))
+            )
+        wallet = self.ledger.assets_of(books.wallet(trader.name))
+        for asset, credit in self.ledger.assets_of(books.bonus(trader.name)).items():
+            wallet[asset] = wallet.get(asset, ZERO) + credit
+        return Account(
+            positions=tuple(positions),
+            orders=tuple(self._open_order(order, trader) for order in trader.orders.values() if not order.waits),
+            wallet=wallet,
+            position_mode=trader.position_mode,
+        )
+
+    def _open_order(self, order: Order, trader: Trader) -> OpenOrder:
+        assert order.price is not None  # noqa: S101 - only limit orders rest
+        return OpenOrder(
+            order.symbol,
+            order.quantity if order.side == "buy" else -order.quantity,
+            order.price,
+            trader.leverage.get(order.symbol),
+            self.marks.get(order.symbol),
+            order.reduce_only,
+            order.position_side,
+        )
+
+    def entry_price(self, symbol: str, quantity: Quantity, entry_value: Value) -> Price:
+        """Return the average entry price of a position, rounded half-even to 24 places."""
+        contract = self.rulebook.contract(symbol)
+        return contract.price_at(abs(entry_value), abs(quantity), places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
+
+    def item(self, key: tuple[str, ...], value: str | None) -> None:
+        """Set the digest's item of that key to ``value``; None takes it out. Called by ``evolve`` beside every change."""
+        before = self._items.pop(key, 0)
+        after = 0
+        if value is not None:
+            text = "\x1f".join((*key, value))
+            after = int.from_bytes(blake2b(text.encode(), digest_size=32).digest(), "big")
+            self._items[key] = after
+        self._total = (self._total + after - before) % _MODULUS
+
+    def post(self, postings: tuple[Posting, ...]) -> None:
+        """Apply postings to the ledger, and forget the views of the traders they touch."""
+        self.ledger.apply(postings)
+        for account, asset, _ in postings:
+            balance = self.ledger.balance(account, asset)
+            self.item(("money", account, asset), _number(balance) if balance else None)
+            owner, _, name = account.partition(":")
+            if owner in {"wallet", "isolated", "bonus"}:
+                self.trader(name.split(":", 1)[0]).touched()
+
+    def waiting(self, symbol: str) -> Triggers:
+        """Return the orders of a symbol that wait for a price."""
+        found = self.triggers.get(symbol)
+        if found is None:
+            found = self.triggers[symbol] = Triggers(symbol)
+        return found
+
+    def booked(self, key: str) -> Order:
+        """Return an order by its name in a book (:meth:`Order.key`)."""
+        account, _, order = key.partition("|")
+        return self.traders[account].orders[order]
+
+    def remember(self, command: str, outcome: tuple[Event, ...]) -> None:
+        """Keep the first outcome of a command id, so that a repetition changes nothing."""
+        self.outcomes[command] = outcome
+
+    def digest(self) -> bytes:
+        """Return 32 bytes that identify this state."""
+        return self._total.to_bytes(32, "big")
+
+    def resting(self, event: OrderRested) -> Order:
+        """Return the order an event rests, with the next place in time priority."""
+        return Order(
+            event.order, event.account, event.symbol, event.side, event.quantity, event.price, event.reduce_only,
+            event.position_side, event.time_in_force, event.trigger_price, event.trigger_by, event.trigger_above,
+            event.close_position, self.sequence,
+        )  # fmt: skip
+
+
+def _number(value: Value) -> str:
+    """Return a number so that equal values are the same text."""
+    return format(value.normalize(), "f")
+
+
+__all__ = ["FUND", "HOUSE", "Held", "Order", "State", "Trader"]

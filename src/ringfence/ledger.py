@@ -1,0 +1,122 @@
+"""Double entry: every movement of money is a set of postings that is zero per asset.
+
+The accounts of the ledger:
+
+========================================  ===================================================================
+``external``                              the world outside: deposits come from it, withdrawals go to it
+``wallet:ID``                             a trader's shared wallet
+``isolated:ID:SYMBOL:LEG``                the margin of an isolated position
+``bonus:ID``, ``bonus_issuer``            bonus credit a trader may use, and who issued it
+``fees``                                  trading fees the venue keeps
+``insurance``                             the insurance fund: clearance fees in, shortfalls out
+``clearing:SYMBOL``                       between the two sides of a contract: what closed positions were paid before
+                                          the others realise it; always minus the open positions' entry values
+``funding:SYMBOL``                        funding between those who pay and those who receive; 0 after a settlement
+========================================  ===================================================================
+
+:meth:`Ledger.trial_balance` is zero per asset after every event, and that is a query anybody may ask.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ringfence.numbers import ZERO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ringfence.numbers import Value
+
+EXTERNAL = "external"
+FEES = "fees"
+INSURANCE = "insurance"
+BONUS_ISSUER = "bonus_issuer"
+
+
+class Posting(NamedTuple):
+    """``amount`` of ``asset`` into (+) or out of (−) one account of the ledger."""
+
+    account: str
+    asset: str
+    amount: Value
+
+
+def wallet(trader: str) -> str:
+    """Return the ledger account of a trader's shared wallet."""
+    return f"wallet:{trader}"
+
+
+def isolated(trader: str, symbol: str, leg: str) -> str:
+    """Return the ledger account of an isolated position's margin."""
+    return f"isolated:{trader}:{symbol}:{leg}"
+
+
+def bonus(trader: str) -> str:
+    """Return the ledger account of a trader's bonus credit."""
+    return f"bonus:{trader}"
+
+
+def clearing(symbol: str) -> str:
+    """Return the ledger account between the two sides of a contract."""
+    return f"clearing:{symbol}"
+
+
+def move(asset: str, amount: Value, *, out_of: str, into: str) -> tuple[Posting, ...]:
+    """Return the two postings that move ``amount`` (any sign; none when 0) from one account into another."""
+    if not amount:
+        return ()
+    return Posting(out_of, asset, -amount), Posting(into, asset, amount)
+
+
+def imbalance(postings: Iterable[Posting]) -> dict[str, Value]:
+    """Return what a set of postings does not balance, by asset; empty for a set that may be applied."""
+    totals: dict[str, Value] = {}
+    for posting in postings:
+        totals[posting.asset] = totals.get(posting.asset, ZERO) + posting.amount
+    return {asset: total for asset, total in totals.items() if total}
+
+
+class Ledger:
+    """Balances by account and asset. Changed only by :meth:`apply`."""
+
+    __slots__ = ("_balances",)
+
+    def __init__(self) -> None:
+        self._balances: dict[tuple[str, str], Value] = {}
+
+    def balance(self, account: str, asset: str) -> Value:
+        """Return the balance of one asset in an account; 0 where nothing was ever posted."""
+        return self._balances.get((account, asset), ZERO)
+
+    def apply(self, postings: tuple[Posting, ...]) -> None:
+        """Apply a balanced set of postings. An unbalanced one is a bug and stops everything."""
+        off = imbalance(postings)
+        assert not off, f"unbalanced postings: {off} in {postings}"  # noqa: S101 - a law, always on
+        for account, asset, amount in postings:
+            key = (account, asset)
+            total = self._balances.get(key, ZERO) + amount
+            if total:
+                self._balances[key] = total
+            else:
+                self._balances.pop(key, None)
+
+    def assets_of(self, account: str) -> dict[str, Value]:
+        """Return every non-zero balance of an account by asset."""
+        return {asset: total for (name, asset), total in self._balances.items() if name == account}
+
+    def entries(self) -> Iterator[tuple[str, str, Value]]:
+        """Yield (account, asset, balance) of every non-zero balance, in order of account and asset."""
+        for account, asset in sorted(self._balances):
+            yield account, asset, self._balances[account, asset]
+
+    def trial_balance(self) -> dict[str, Value]:
+        """Return the sum over all accounts by asset: every one of them is 0, or money was made or lost."""
+        totals: dict[str, Value] = {}
+        for (_, asset), amount in self._balances.items():
+            totals[asset] = totals.get(asset, ZERO) + amount
+        return totals
+
+
+__all__ = ["BONUS_ISSUER", "EXTERNAL", "FEES", "INSURANCE", "Ledger", "Posting", "bonus", "clearing", "imbalance",
+           "isolated", "move", "wallet"]  # fmt: skip
