@@ -11,7 +11,6 @@ Everything here is immutable. A quantity is signed: + long, − short.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -20,6 +19,7 @@ from ringfence.numbers import ONE, ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from decimal import Decimal
 
     from ringfence.contract import Contract
     from ringfence.numbers import Price, Quantity, Rate, Value
@@ -265,8 +265,8 @@ def _cross_pools(
 
 def _basket_pool(account: Account, shared: list[Position], contract: Callable[[str], Contract], *, hedge: bool) -> Pool:
     balances: dict[str, Value | None] = dict(account.wallet)
-    for item in (*shared, *account.orders):
-        balances.setdefault(contract(item.symbol).settle_asset, ZERO)
+    for symbol in (*(position.symbol for position in shared), *(order.symbol for order in account.orders)):
+        balances.setdefault(contract(symbol).settle_asset, ZERO)
     missing = [asset for asset in balances if asset not in account.collateral]
     if missing:
         raise BadAccount(

@@ -30,7 +30,7 @@ Every fault is a :class:`~ringfence.errors.BadAccount` that names the file and t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,8 +46,8 @@ from ringfence.account import (
     PositionMode,
 )
 from ringfence.contract import Contract, ContractKind
-from ringfence.errors import BadAccount, nearest
-from ringfence.numbers import ONE, ZERO
+from ringfence.errors import BadAccount, BadInput, BadRulebook, nearest
+from ringfence.numbers import ONE, ZERO, exact, plain
 from ringfence.rulebook import Tier, TierTable
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ _TIER = ("floor", "cap", "maintenance_rate", "deduction", "max_leverage")
 
 @dataclass(frozen=True, slots=True)
 class AccountFile:
-    """An account as a file states it. ``marks_assumed``: symbols whose mark was not given (the entry price stands in)."""
+    """An account as a file states it. ``marks_assumed``: symbols without a mark (their entry price stands in)."""
 
     rulebook_name: str
     as_of: date | None
@@ -90,8 +90,11 @@ class AccountFile:
 
         Raises BadRulebook for an unknown rulebook, policy or day, and BadAccount for faulty ``contracts``.
         """
-        base = rulebooks.load(self.rulebook_name, as_of or self.as_of)
-        changed = base.with_policies(self.policy)
+        try:
+            base = rulebooks.load(self.rulebook_name, as_of or self.as_of)
+            changed = base.with_policies(self.policy)
+        except BadRulebook as error:
+            raise error.located(self.where) from None
         progressive = changed.cross.tier_type == "progressive"
         tables = {
             symbol: read_contract(symbol, terms, f"{self.where}: contracts.{symbol}", progressive=progressive)
@@ -104,7 +107,7 @@ def read(path: str | Path) -> AccountFile:
     """Read an account file. The suffix ``.toml`` means TOML, anything else JSON. Raises BadAccount."""
     target = Path(path)
     try:
-        text = target.read_text(encoding="utf-8")
+        text = target.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         close = nearest(target.name, [p.name for p in target.parent.glob("*")] if target.parent.is_dir() else [])
         raise BadAccount(
@@ -112,7 +115,11 @@ def read(path: str | Path) -> AccountFile:
             hint=close or "check the path; `ringfence account example` prints one to start from",
         ) from None  # fmt: skip
     except (OSError, UnicodeDecodeError) as error:
-        raise BadAccount(f"cannot be read: {error}", where=str(path), expected="a text file") from None
+        found = (error.strerror or str(error)) if isinstance(error, OSError) else "bytes that are no UTF-8 text"
+        raise BadAccount(
+            "cannot be read", where=str(path), expected="an account file, JSON or TOML in UTF-8", found=found,
+            hint="name the account file itself; `ringfence account example` prints one to start from",
+        ) from None  # fmt: skip
     return parse_text(text, where=str(path), toml=target.suffix == ".toml")
 
 
@@ -124,18 +131,24 @@ def parse_text(text: str, *, where: str, toml: bool = False) -> AccountFile:
 def load_text(text: str, *, where: str, toml: bool = False) -> Any:
     """Return the data of a JSON or TOML text. JSON floats are kept apart as the Decimal they were written as."""
     if not text.strip():
-        raise BadAccount("the file is empty", where=where, expected="an account as JSON or TOML")
+        raise BadAccount(
+            "the file is empty", where=where, expected="an account as JSON or TOML", found="nothing",
+            hint="`ringfence account example` prints one to start from",
+        )  # fmt: skip
     if toml:
         import tomllib
 
         try:
             return tomllib.loads(text, parse_float=_Float)
         except tomllib.TOMLDecodeError as error:
-            raise BadAccount(f"not valid TOML: {error}", where=where, hint="mend the file at that place") from None
+            raise BadAccount(
+                f"not valid TOML: {error}", where=where, expected="an account as TOML",
+                hint="mend the file at that place",
+            ) from None  # fmt: skip
     import json
 
     try:
-        return json.loads(text, parse_float=_Float, parse_constant=_Float)
+        return json.loads(text, parse_float=_Float, parse_constant=_Float, object_pairs_hook=_unique_keys(where))
     except json.JSONDecodeError as error:
         place = f"{where}, line {error.lineno} column {error.colno}"
         cut = error.pos >= len(text.rstrip()) - 1
@@ -143,6 +156,28 @@ def load_text(text: str, *, where: str, toml: bool = False) -> Any:
             "the JSON ends too early; the file looks truncated" if cut else f"not valid JSON: {error.msg}",
             where=place, expected="one JSON object", hint="mend the file at that place",
         ) from None  # fmt: skip
+    except (ValueError, RecursionError):  # a whole number of thousands of digits; brackets in brackets without end
+        raise BadAccount(
+            "a number or a nesting beyond any real account", where=where, expected="an account as JSON",
+            hint="check that this is the right file",
+        ) from None  # fmt: skip
+
+
+def _unique_keys(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """Return a hook that refuses an object in which one key stands twice: which of the two is meant cannot be known."""
+
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        built = dict(pairs)
+        if len(built) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise BadAccount(
+                f"{twice!r} is there twice in one object", where=where, expected="each key once", found=twice,
+                hint=f"remove one {twice!r}",
+            )  # fmt: skip
+        return built
+
+    return build
 
 
 class _Float(str):
@@ -189,7 +224,7 @@ def parse(data: Any, *, where: str) -> AccountFile:
         marks=marks,
         marks_assumed=tuple(assumed),
         contracts=_mapping(top.get("contracts"), f"{where}: contracts"),
-        policy=_mapping(top.get("policy"), f"{where}: policy"),
+        policy=_policy(top.get("policy"), f"{where}: policy"),
         where=where,
     )
 
@@ -198,12 +233,13 @@ def with_marks(file: AccountFile, marks: Mapping[str, Price]) -> AccountFile:
     """Return the file with single marks overridden. Raises BadAccount for a symbol that is not held or ordered."""
     from dataclasses import replace
 
-    held = {item.symbol for item in (*file.account.positions, *file.account.orders)}
+    held = {*(position.symbol for position in file.account.positions), *(order.symbol for order in file.account.orders)}
     for symbol in marks:
         if symbol not in held:
             raise BadAccount(
-                f"--mark {symbol}: not in the account", where=file.where, expected="one of " + ", ".join(sorted(held)),
-                found=symbol, hint=nearest(symbol, held),
+                f"--mark {symbol}: not in the account", where=file.where,
+                expected="one of " + (", ".join(sorted(held)) or "nothing: it holds no positions"),
+                found=symbol, hint=nearest(symbol, held) or "name a symbol that the account holds or has orders in",
             )  # fmt: skip
     return replace(
         file,
@@ -212,6 +248,49 @@ def with_marks(file: AccountFile, marks: Mapping[str, Price]) -> AccountFile:
     )
 
 
+def check_symbols(file: AccountFile, rulebook: Rulebook) -> None:
+    """Raise BadAccount for the first position or order whose symbol has no table, naming its place in the file."""
+    places = [(f"account.positions[{index}]", held.symbol) for index, held in enumerate(file.account.positions)]
+    places += [(f"account.orders[{index}]", order.symbol) for index, order in enumerate(file.account.orders)]
+    for place, symbol in places:
+        try:
+            rulebook.entry(symbol)
+        except BadInput as error:
+            raise BadAccount(
+                error.message, where=f"{file.where}: {place}.symbol", expected=error.expected, found=error.found,
+                hint=error.hint,
+            ) from None  # fmt: skip
+
+
+@exact
+def check_sizes(file: AccountFile, rulebook: Rulebook) -> None:
+    """Raise BadAccount for a position beyond the end of its last tier, where a leg is looked up by itself.
+
+    (Where a venue looks up the net or larger side, :func:`ringfence.margin.assess.assess` finds out.)
+    """
+    basket = file.account.collateral_mode is not CollateralMode.SINGLE_ASSET
+    for index, position in enumerate(file.account.positions):
+        policies = rulebook.policies_for(isolated=position.margin_mode is MarginMode.ISOLATED, basket=basket)
+        contract, table = rulebook.entry(position.symbol)
+        if table is None or not table.tiers or policies.tier_key not in {"leg", "with_orders"}:
+            continue
+        price = position.entry_price if policies.maintenance_at == "entry" else file.marks[position.symbol]
+        size, cap = abs(position.quantity), table.tiers[-1].cap
+        amount = size if table.unit == "contracts" else size * contract.contract_value(price)
+        if cap is not None and amount > cap:
+            raise BadAccount(
+                f"{position.symbol} {position.side} is larger than the venue allows",
+                where=f"{file.where}: account.positions[{index}].quantity",
+                expected=f"at most {plain(cap)} ({_UNITS[table.unit]}), the end of the last tier",
+                found=plain(amount),
+                hint="check the quantity and the contract size, or update the tables",
+            )
+
+
+_UNITS = {"notional": "notional value", "contracts": "contracts"}
+
+
+@exact
 def check_leverage(file: AccountFile, rulebook: Rulebook) -> None:
     """Raise BadAccount when a position's leverage is above what the tier of its entry value allows."""
     for index, position in enumerate(file.account.positions):
@@ -223,10 +302,10 @@ def check_leverage(file: AccountFile, rulebook: Rulebook) -> None:
         allowed = table.tiers[table.index_at(amount)].max_leverage
         if allowed is not None and position.leverage > allowed:
             raise BadAccount(
-                f"leverage {position.leverage} is above what the tier allows",
+                f"leverage {plain(position.leverage)} is above what the tier allows",
                 where=f"{file.where}: account.positions[{index}].leverage",
-                expected=f"at most {allowed} at {amount.normalize():f} ({table.unit}) of {position.symbol}",
-                found=str(position.leverage),
+                expected=f"at most {plain(allowed)} at {plain(amount)} ({_UNITS[table.unit]}) of {position.symbol}",
+                found=plain(position.leverage),
                 hint=f"lower the leverage of {position.symbol}, or its size",
             )
 
@@ -253,6 +332,11 @@ def _positions(
                 expected="the position's own wallet, without unrealised PnL",
                 hint="give isolated_margin, or set margin_mode to cross",
             )  # fmt: skip
+        if mode is MarginMode.CROSS and margin is not None:
+            raise BadAccount(
+                "a cross position with a margin of its own", where=f"{place}.isolated_margin", expected="null",
+                found=plain(margin), hint='leave it out, or set "margin_mode": "isolated"',
+            )  # fmt: skip
         mark = row.get("mark_price")
         price = entry if mark is None else _positive(mark, f"{place}.mark_price")
         if mark is None and symbol not in marks:
@@ -273,7 +357,7 @@ def _positions(
                 quantity if side == "long" else -quantity,
                 entry,
                 mode,
-                margin if mode is MarginMode.ISOLATED else None,
+                margin,
                 None if leverage is None else _positive(leverage, f"{place}.leverage"),
             )
         )
@@ -378,7 +462,7 @@ def read_contract(
         contract_size=ONE if size is None else _positive(size, f"{where}.contract_size"),
         settle_asset=_text(row.get("settle_asset"), f"{where}.settle_asset"),
         price_step=None if step is None else _positive(step, f"{where}.price_step"),
-        underlying=row.get("underlying"),
+        underlying=None if row.get("underlying") is None else _text(row["underlying"], f"{where}.underlying"),
         **optional,
     )
     unit = _word(row.get("tier_unit") or "notional", ("notional", "contracts"), f"{where}.tier_unit")
@@ -397,8 +481,10 @@ def _tiers(rows: list[Any], where: str, unit: str, *, progressive: bool) -> Tier
         rate = _number(row.get("maintenance_rate"), f"{place}.maintenance_rate", null=True)
         deduction = _number(row.get("deduction"), f"{place}.deduction", null=True)
         if index == 0 and floor:
-            raise BadAccount("the first tier does not start at 0", where=f"{place}.floor", expected="0", found=str(floor),
-                             hint="a single known tier is written with floor 0")  # fmt: skip
+            raise BadAccount(
+                "the first tier does not start at 0", where=f"{place}.floor", expected="0", found=str(floor),
+                hint="a single known tier is written with floor 0",
+            )  # fmt: skip
         if tiers:
             _check_next_tier(tiers[-1], floor, rate, place)
         if cap is not None and cap <= floor:
@@ -452,6 +538,19 @@ def _mapping(raw: Any, where: str) -> dict[str, Any]:
     return raw
 
 
+def _policy(raw: Any, where: str) -> dict[str, Any]:
+    """Return single policies as they stand: names of choices, yes or no, and numbers as decimal strings."""
+    policy = _mapping(raw, where)
+    for name, value in policy.items():
+        if isinstance(value, _Float) or not isinstance(value, (str, int)):
+            raise BadAccount(
+                "not a choice or a number", where=f"{where}.{name}", found=_shape(value),
+                expected="the name of a choice, true or false, or a decimal string",
+                hint=f'write it as text: "{value}"' if isinstance(value, _Float) else "see `ringfence rulebooks show`",
+            )  # fmt: skip
+    return policy
+
+
 def _list(raw: Any, where: str) -> list[Any]:
     if not isinstance(raw, list):
         raise BadAccount("not a list", where=where, expected="a list", found=_shape(raw))
@@ -459,8 +558,8 @@ def _list(raw: Any, where: str) -> list[Any]:
 
 
 def _shape(raw: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null", int: "a number"}
-    return f"{names.get(type(raw), type(raw).__name__)}: {str(raw)[:40]}"
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", _Float: "a float"}
+    return "null" if raw is None else f"{names.get(type(raw), type(raw).__name__)}: {str(raw)[:40]}"
 
 
 def _text(raw: Any, where: str) -> str:
@@ -498,15 +597,23 @@ def _number(raw: Any, where: str, *, signed: bool = False, null: bool = False) -
     try:
         number = Decimal(raw)
     except ArithmeticError:
+        number = None
+    if number is None or (isinstance(raw, str) and (raw != raw.strip() or "_" in raw)):
         raise BadAccount(
-            "not a number", where=where, expected='a decimal string such as "0.1"', found=repr(raw)
-        ) from None
+            "not a number", where=where, expected='a decimal string such as "0.1"', found=repr(raw),
+            hint="write digits and a point, without separators, spaces or units",
+        )  # fmt: skip
     if not number.is_finite():
-        raise BadAccount("not a finite number", where=where, expected="a finite decimal", found=str(raw))
+        raise BadAccount(
+            "not a finite number", where=where, expected="a finite decimal", found=str(raw),
+            hint="leave the field out, or give null, when the number is not known",
+        )  # fmt: skip
     if number < 0 and not signed:
         raise BadAccount(
             "negative", where=where, expected="0 or more", found=str(raw),
-            hint="a short is written with side, not with a negative quantity" if where.endswith("quantity") else None,
+            hint="a short is written with side, not with a negative quantity"
+            if where.endswith("quantity")
+            else "remove the sign",
         )  # fmt: skip
     if abs(number.adjusted()) > _LARGEST_EXPONENT or len(number.as_tuple().digits) > _MOST_DIGITS:
         raise BadAccount(
@@ -522,18 +629,37 @@ _MOST_DIGITS = 60
 def _positive(raw: Any, where: str) -> Decimal:
     number: Decimal = _number(raw, where)
     if number == 0:
-        raise BadAccount("zero", where=where, expected="a positive number", found=str(raw))
+        raise BadAccount(
+            "zero", where=where, expected="a positive number", found=str(raw),
+            hint="leave the entry out when nothing is held" if where.endswith("quantity") else "give the real number",
+        )  # fmt: skip
     return number
 
 
 def _day(raw: Any, where: str) -> date | None:
-    if raw is None or isinstance(raw, date):
+    if raw is None or (isinstance(raw, date) and not isinstance(raw, datetime)):
         return raw
     try:
-        return date.fromisoformat(raw)
+        day = date.fromisoformat(raw)
     except (TypeError, ValueError):
-        raise BadAccount("not a day", where=where, expected="YYYY-MM-DD", found=repr(raw)) from None
+        day = None
+    if day is None or day.isoformat() != raw:  # fromisoformat takes 20251010 and 2025-W41-5 too
+        raise BadAccount(
+            "not a day", where=where, expected="YYYY-MM-DD", found=str(raw), hint="write a day such as 2025-10-10"
+        )
+    return day
 
 
-__all__ = ["SCHEMA", "AccountFile", "check_leverage", "load_text", "parse", "parse_text", "read", "read_contract",
-           "with_marks"]  # fmt: skip
+__all__ = [
+    "SCHEMA",
+    "AccountFile",
+    "check_leverage",
+    "check_sizes",
+    "check_symbols",
+    "load_text",
+    "parse",
+    "parse_text",
+    "read",
+    "read_contract",
+    "with_marks",
+]
