@@ -40,6 +40,7 @@ MarginRatio = Literal[
 ]
 Trigger = Literal["at_or_below", "below"]
 PriceRounding = Literal["none", "nearest", "toward_entry", "away_from_entry", "one_step_toward_entry"]
+PoolPrice = Literal["alone", "shared_by_value"]
 InitialFee = Literal["none", "value", "leverage_bankruptcy_price"]
 OrderCost = Literal["initial_margin", "with_open_loss", "with_fees"]
 Available = Literal["balance_less_initial", "profit_excluded"]
@@ -66,6 +67,7 @@ class Policies:
     margin_ratio: MarginRatio = "requirement / balance"  # the venue's own display, in its own direction
     trigger: Trigger = "at_or_below"  # liquidated at health 1, or only below it
     liquidation_price_rounding: PriceRounding = "none"  # to the price step
+    pool_liquidation_price: PoolPrice = "alone"  # a shared pool's price: its symbol alone moving, or equity by value
     bankruptcy_price_rounding: PriceRounding = "none"
     bankruptcy_reserve: BankruptcyReserve = "none"  # whether the bankruptcy price still pays the closing fee
     bankruptcy_share: BankruptcyShare = "by_maintenance"  # how a pool of several symbols shares its equity out
@@ -102,6 +104,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "margin_ratio": get_args(MarginRatio),
     "trigger": get_args(Trigger),
     "liquidation_price_rounding": get_args(PriceRounding),
+    "pool_liquidation_price": get_args(PoolPrice),
     "bankruptcy_price_rounding": get_args(PriceRounding),
     "bankruptcy_reserve": get_args(BankruptcyReserve),
     "bankruptcy_share": get_args(BankruptcyShare),
