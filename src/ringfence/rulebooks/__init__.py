@@ -68,11 +68,14 @@ def names() -> tuple[str, ...]:
 
 
 def folders(name: str) -> tuple[Folder, ...]:
-    """Return the dated folders of a rulebook, oldest first. Raises BadRulebook, with the nearest names, when unknown."""
+    """Return the dated folders of a rulebook, oldest first; on one day the user's after the packaged one.
+
+    Raises BadRulebook, with the nearest names, when unknown.
+    """
     found = [
         Folder(None if path.name == ALWAYS else date.fromisoformat(path.name), path)
         for root in _roots()
-        if (root / name).is_dir()
+        if name == Path(name).name and (root / name).is_dir()  # a name, no path
         for path in (root / name).iterdir()
         if _is_dated(path)
     ]
@@ -92,23 +95,57 @@ def load(name: str, as_of: date | None = None) -> Rulebook:
 
     Raises BadRulebook for an unknown name, for a rule file that does not hold, and for a day before the first rules.
     """
+    text, path = _rules_of(name, as_of)
+    try:
+        return _rulebook(name, as_of, text, _tables(name, text, as_of), str(path))
+    except ArithmeticError:
+        raise BadRulebook(
+            "a level of the rules is not a number",
+            where=f"{path}: levels, liquidation",
+            expected="decimal strings",
+            hint=f"run `ringfence rulebooks check {name}`, which names every fault with its line",
+        ) from None
+
+
+def table_folder(name: str, symbol: str, as_of: date | None = None) -> Folder | None:
+    """Return the dated folder that the rulebook ``name`` reads ``symbol`` from on a day; None where it has no table.
+
+    Raises BadRulebook as :func:`load` does.
+    """
+    text, _ = _rules_of(name, as_of)
+    return _tables(name, text, as_of).folder(symbol)
+
+
+def _rules_of(name: str, as_of: date | None) -> tuple[dict[str, Any], Path]:
+    """Return the rules in force on a day and the file they stand in."""
     dated = folders(name)
     rules = [folder for folder in dated if (folder.path / "rules.toml").is_file()]
+    if not rules:
+        raise BadRulebook(
+            f"the rulebook {name} has tables but no rules",
+            where=str(dated[-1].path.parent),
+            expected="a rules.toml in one of its dated folders",
+            found=", ".join(folder.path.name for folder in dated),
+            hint="write one, or name the folder after a packaged rulebook",
+        )
     current = [folder for folder in rules if folder.not_after(as_of)]
     if not current:
         raise BadRulebook(
             f"no rules of {name} on {as_of}",
             where=f"rulebook {name}",
-            expected="a day from " + ", ".join(str(folder.day) for folder in rules) + " on",
+            expected=f"a day on or after the first rules: {', '.join(str(folder.day) for folder in rules)}",
             found=str(as_of),
             hint="give a later --as-of",
         )
-    text = _rules(current[-1].path / "rules.toml")
-    tables = dated
+    path = current[-1].path / "rules.toml"
+    return _rules(path), path
+
+
+def _tables(name: str, text: Mapping[str, Any], as_of: date | None) -> _Tables:
+    dated = folders(name)
     for other in text.get("tables_from", ()):
-        tables += folders(other)
-    reader = _Tables(name, tuple(sorted(tables, key=lambda folder: folder.day or date.min)), as_of)
-    return _rulebook(name, as_of, text, reader, str(current[-1].path / "rules.toml"))
+        dated += folders(other)
+    return _Tables(name, tuple(sorted(dated, key=lambda folder: folder.day or date.min)), as_of)
 
 
 def _roots() -> Iterator[Path]:
@@ -198,19 +235,20 @@ class _Tables:
 
     def source(self, symbol: str) -> str | None:
         """Return which day's table a symbol is read from, for an explanation; None when there is none."""
-        folder = self._folder(symbol)
-        return None if folder is None else f"{self.name} tables of {folder.day or 'unknown date'}"
+        folder = self.folder(symbol)
+        return None if folder is None else f"{folder.path.parent.name} tables of {folder.day or 'unknown date'}"
 
-    def _folder(self, symbol: str) -> Folder | None:
+    def folder(self, symbol: str) -> Folder | None:
+        """Return the latest folder on the day that has ``symbol``, or None."""
         return next((folder for folder in self.current if _rows(folder.path, "contracts.csv", symbol)), None)
 
     def entry(self, symbol: str) -> tuple[Contract, TierTable | None] | None:
         """Return the contract and tiers of ``symbol``, or None. Raises BadRulebook on a day before its first table."""
         if symbol not in self._found:
-            folder = self._folder(symbol)
+            folder = self.folder(symbol)
             if folder is None:
                 self._refuse_early_day(symbol)
-            self._found[symbol] = None if folder is None else _read_entry(folder.path, symbol)
+            self._found[symbol] = None if folder is None else _checked_entry(folder.path, symbol)
         return self._found[symbol]
 
     def _refuse_early_day(self, symbol: str) -> None:
@@ -240,7 +278,7 @@ def _rows(path: Path, file: str, symbol: str) -> list[str]:
     """Return the lines of ``symbol``; they stand together in a file sorted by symbol."""
     text = _text(path, file)
     start = text.find(f"\n{symbol},")
-    if start < 0:
+    if start < 0 or "," in symbol:
         return []
     rows = []
     prefix = f"{symbol},"
@@ -256,6 +294,20 @@ def _records(path: Path, file: str, symbol: str) -> list[dict[str, str]]:
 
     header = _text(path, file)[1:].split("\n", 1)[0].split(",")
     return [dict(zip(header, row, strict=False)) for row in csv.reader(_rows(path, file, symbol))]
+
+
+def _checked_entry(path: Path, symbol: str) -> tuple[Contract, TierTable | None]:
+    """Return the entry; a cell that is no number or no known word becomes a BadRulebook (a user's own tables)."""
+    try:
+        return _read_entry(path, symbol)
+    except (ArithmeticError, KeyError, ValueError) as error:
+        raise BadRulebook(
+            f"the tables of {symbol} cannot be read",
+            where=str(path),
+            expected="contracts.csv and tiers.csv with all their columns, numbers plain",
+            found=f"{type(error).__name__}: {error}",
+            hint=f"run `ringfence rulebooks check {path.parent.name}`, which names every fault with its line",
+        ) from None
 
 
 def _read_entry(path: Path, symbol: str) -> tuple[Contract, TierTable | None]:
@@ -316,4 +368,4 @@ def with_deductions(tiers: tuple[Tier, ...], given: tuple[Decimal | None, ...]) 
     )
 
 
-__all__ = ["ALWAYS", "Folder", "folders", "load", "names", "user_directory", "with_deductions"]
+__all__ = ["ALWAYS", "Folder", "folders", "load", "names", "table_folder", "user_directory", "with_deductions"]
