@@ -183,7 +183,7 @@ class Assessment(NamedTuple):
 
     @property
     def margin_ratio(self) -> Decimal | None:
-        """The venue's own ratio, in its own direction, as a fraction with 18 places. None when not known or infinite."""
+        """The venue's own ratio, in its own direction, as a fraction with 18 places; None: not known, or infinite."""
         return _margin_ratio(self)
 
 
@@ -194,7 +194,8 @@ def assess(pool: Pool, marks: Marks, rulebook: Rulebook) -> Assessment:
     Raises BadAccount when a mark is missing, BadRulebook when a symbol has no table or a size exceeds the last tier.
     """
     policies = rulebook.policies_for(isolated=pool.isolated, basket=pool.mode.backing is Backing.BASKET)
-    entries = {item.symbol: rulebook.entry(item.symbol) for item in (*pool.positions, *pool.orders)}
+    symbols = (*(p.symbol for p in pool.positions), *(o.symbol for o in pool.orders))
+    entries = {symbol: rulebook.entry(symbol) for symbol in symbols}
     values = {p.symbol: entries[p.symbol][0].contract_value(_mark(p, marks)) for p in pool.positions}
     lines = tuple(_position_line(p, pool, marks, entries, values, policies) for p in pool.positions)
     if policies.closing_fee == "bankruptcy_price":
@@ -287,7 +288,7 @@ def _initial_margin(
     if leverage is None:
         return None
     if policies.open_interest is not None:
-        margin = basis * _open_interest_rate(position, contract, leverage, basis, policies)
+        margin = basis * _open_interest_rate(position, leverage, basis, policies)
     else:
         margin = divide(basis, leverage, places=VALUE_PLACES, rounding=ROUND_CEILING)
     if policies.initial_margin_fee != "none" and contract.taker_fee_rate is not None:
@@ -301,9 +302,7 @@ def _initial_margin(
     return margin
 
 
-def _open_interest_rate(
-    position: Position, contract: Contract, leverage: Decimal, basis: Value, policies: Policies
-) -> Rate:
+def _open_interest_rate(position: Position, leverage: Decimal, basis: Value, policies: Policies) -> Rate:
     """Return the initial rate after open-interest scaling, in whole parts per million, rounded down (dYdX v4)."""
     base = divide(ONE, leverage, places=6, rounding=ROUND_FLOOR)
     lower, upper = policies.open_interest_lower_cap, policies.open_interest_upper_cap
@@ -340,10 +339,13 @@ def _charge(
     if policies.maintenance_rate_base is not None:
         base_size = size * contract.contract_size if not contract.inverse else size * value
         flat = formulas.rate_by_size(policies.maintenance_rate_base, policies.rate_per_unit_of_base or ZERO, base_size)
-    elif policies.tier_type == "adjustment_factor" and policies.adjustment_factor is not None:
-        if position.leverage is not None:
-            flat = divide(policies.adjustment_factor, position.leverage, places=UNIT_VALUE_PLACES)
-            moving = policies.initial_margin_at == "mark"
+    elif (
+        policies.tier_type == "adjustment_factor"
+        and policies.adjustment_factor is not None
+        and position.leverage is not None
+    ):
+        flat = divide(policies.adjustment_factor, position.leverage, places=UNIT_VALUE_PLACES)
+        moving = policies.initial_margin_at == "mark"
     fee_slope, fee = _closing_fee(position, pool, contract, charged, entry, value, policies)
     return Charge(charged, moving, None, table, slope, offset, flat, policies.funding_reserve_rate, fee_slope, fee)
 
@@ -354,7 +356,12 @@ def _is_larger(position: Position, legs: list[Position]) -> bool:
 
 
 def _tier_key(
-    position: Position, pool: Pool, contract: Contract, legs: list[Position], table: TierTable | None, policies: Policies
+    position: Position,
+    pool: Pool,
+    contract: Contract,
+    legs: list[Position],
+    table: TierTable | None,
+    policies: Policies,
 ) -> tuple[Decimal, Decimal]:
     """Return (per contract value, constant) of the amount that is looked up in the tiers.
 
@@ -533,9 +540,7 @@ def _order_line(
     return OrderLine(order, contract, value, margin, cost, required, opening)
 
 
-def _order_margin(
-    pool: Pool, lines: tuple[PositionLine, ...], orders: tuple[OrderLine, ...], policies: Policies
-) -> Value | None:
+def _order_margin(pool: Pool, lines: tuple[PositionLine, ...], orders: tuple[OrderLine, ...]) -> Value | None:
     """Return what open orders lock beyond the positions' own initial margin, symbol by symbol, by the worse side.
 
     One-way: the larger exposure after all buys or after all sells, against the position's own. Hedge mode: each leg on
@@ -545,14 +550,14 @@ def _order_margin(
     for symbol in dict.fromkeys(line.order.symbol for line in orders):
         held = [line for line in lines if line.position.symbol == symbol]
         working = [line for line in orders if line.order.symbol == symbol]
-        sides = _order_sides(pool, held, working, policies)
+        sides = _order_sides(pool, held, working)
         if sides is None:
             return None
         total += sides
     return total
 
 
-def _order_sides(pool: Pool, held: list[PositionLine], working: list[OrderLine], policies: Policies) -> Value | None:
+def _order_sides(pool: Pool, held: list[PositionLine], working: list[OrderLine]) -> Value | None:
     opening = [line for line in working if not line.order.reduce_only]
     if any(line.order_cost is None or line.initial_margin is None for line in opening):
         return None
@@ -563,9 +568,8 @@ def _order_sides(pool: Pool, held: list[PositionLine], working: list[OrderLine],
         costs[line.order.side] += line.order_cost or ZERO
     if pool.hedge or not held:
         return costs["buy"] + costs["sell"] if pool.hedge else max(costs.values())
-    line = held[0]
-    against = "sell" if line.position.quantity > 0 else "buy"
-    own = line.initial_margin
+    against = "sell" if held[0].position.quantity > 0 else "buy"
+    own = held[0].initial_margin
     if own is None:
         return max(costs.values())
     return max(costs["buy" if against == "sell" else "sell"], costs[against] - own - own, ZERO)
@@ -591,7 +595,7 @@ def _totals(
     asset, wallet = next(iter(pool.balances.items()))
     pnl = sum((line.unrealised_pnl for line in lines), ZERO)
     initial = _total([line.initial_margin for line in lines])
-    order_margin = _order_margin(pool, lines, orders, policies) if orders else ZERO
+    order_margin = _order_margin(pool, lines, orders) if orders else ZERO
     order_requirement = sum((line.liquidation_requirement for line in orders), ZERO)
     opening_fees = sum((line.opening_fee for line in orders), ZERO)
     maintenance = _total([line.maintenance_margin for line in lines])
@@ -678,7 +682,7 @@ def _basket_totals(
         kept = _total([line.maintenance_margin for line in own])
         maintenance = None if maintenance is None or kept is None else maintenance + kept * terms.ask
         closing += sum((line.closing_fee for line in own), ZERO) * terms.ask
-        locked = _order_margin(pool, own, own_orders, policies) if own_orders else ZERO
+        locked = _order_margin(pool, own, own_orders) if own_orders else ZERO
         known_orders = known_orders and locked is not None
         order_margin += (locked or ZERO) * terms.ask
         pnl += gained * (terms.bid if gained > 0 else terms.ask)
