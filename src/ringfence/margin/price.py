@@ -1,14 +1,12 @@
 """At which price of one symbol a pool is called, liquidated and bankrupt, the marks of its other symbols fixed.
 
-**How a price is found.** With ``v`` the value of one contract (size · price, or size ÷ price for an inverse one), what
-a pool has above a multiple of its requirement is piecewise linear in ``v`` for every kind of contract: PnL is linear,
-and within a tier so is the requirement. :class:`~ringfence.margin.walk.Walk` starts at the mark, where the tiers are
-known, and walks outward until the surplus changes sign. So a root is accepted only inside its own tier, a jump of a
-step tier is found as the price it is, and the legs of a hedge move together. Roots are kept as fractions; each price
-is divided and rounded once.
+The pool's surplus is walked along the value of one contract, away from the mark, tier by tier
+(:mod:`ringfence.margin.walk`): roots count only inside their own tier, the legs of a hedge move together, and each
+price is divided and rounded once. The venues' own forms, listed in their rulebooks, are this equation solved for one
+position.
 
-Sources: Binance, liquidation price of USDⓈ-M futures (FAQ b3c689c1f50a44cabb3a84e663b81d93); the venues' own forms are
-listed in the rulebooks and are this equation solved for one position.
+Sources: Binance, liquidation price of USDⓈ-M futures (FAQ b3c689c1f50a44cabb3a84e663b81d93); for a pool whose prices
+are shown as if its equity were shared out by value: KuCoin, liquidation price in cross margin (support 35084431335065).
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ from ringfence.margin.walk import Equity, Leg, Walk, root
 from ringfence.numbers import (
     ONE,
     PRICE_PLACES,
+    ROUND_05UP,
     ROUND_CEILING,
     ROUND_FLOOR,
     ROUND_HALF_EVEN,
@@ -39,8 +38,10 @@ if TYPE_CHECKING:
     from ringfence.account import Marks, Pool
     from ringfence.contract import Contract
     from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.walk import Point
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Policies, Rulebook
+
 
 class LiquidationPrices(NamedTuple):
     """Where one symbol's price alone liquidates a pool. None: no such price.
@@ -73,7 +74,7 @@ def liquidation_prices(assessment: Assessment, symbol: str, *, health: Decimal =
     says so; otherwise to 24 places. A price ≤ 0 is None unless the venue reports it as it is.
     """
     lines = [line for line in assessment.lines if line.position.symbol == symbol]
-    walk = _walk(assessment, lines, health)
+    walk = _along_one_symbol(assessment, lines, health)
     if walk is None:
         return LiquidationPrices(None, None, rounded=False)
     contract, policies, value = lines[0].contract, assessment.policies, lines[0].contract_value
@@ -88,55 +89,56 @@ def liquidation_prices(assessment: Assessment, symbol: str, *, health: Decimal =
     )
 
 
-def _walk(assessment: Assessment, lines: list[PositionLine], health: Decimal) -> Walk | None:
-    """Return the pool's surplus over ``health`` times its requirement as the value of one contract of ``lines`` moves.
+def _along_one_symbol(assessment: Assessment, lines: list[PositionLine], health: Decimal) -> Walk | None:
+    """Return the pool's surplus over ``health`` times its requirement as the symbol's contract value moves.
 
-    ``lines``: the legs of one symbol. None where they are none, or balance or requirement is not known.
+    None when balance or requirement is not known.
     """
     balance, required = assessment.balance_held_against, assessment.liquidation_requirement
     if not lines or balance is None or required is None:
         return None
-    signed, pnl, entries, own_required = ZERO, ZERO, ZERO, ZERO
+    quantity = entries = pnl = own_required = ZERO
     for line in lines:
-        signed += line.position.quantity
-        pnl += line.unrealised_pnl
+        quantity += line.position.quantity
         entries += line.entry_value
+        pnl += line.unrealised_pnl
         own_required += line.liquidation_requirement or ZERO
-    signed *= lines[0].contract.orientation
+    signed = quantity * lines[0].contract.orientation
     if assessment.pool.mode.backing is Backing.BASKET:
         asset = lines[0].contract.settle_asset
         terms = assessment.pool.collateral[asset]
         held = next(line for line in assessment.assets if line.asset == asset)
         if held.balance is None or held.value is None:
             return None
-        equity = Equity(signed, held.balance + held.unrealised_pnl - pnl - entries, terms.bid, terms.ask)
-        legs = _legs(lines, health * terms.ask)
-        return Walk(legs, (equity,), balance - held.value - health * (required - own_required * terms.ask))
+        cash = held.balance + held.unrealised_pnl - pnl - entries
+        equity = Equity(signed, cash, terms.bid, terms.ask)
+        rest = balance - held.value - health * (required - own_required * terms.ask)
+        return Walk(_legs(lines, health * terms.ask), (equity,), rest)
+    if assessment.policies.pool_liquidation_price == "shared_by_value" and not assessment.pool.isolated:
+        notional = sum((line.notional for line in lines), ZERO)
+        share = divide(balance * notional, assessment.notional, places=VALUE_PLACES, rounding=ROUND_FLOOR)
+        return Walk(_legs(lines, health), (Equity(signed, share - pnl - entries),), ZERO)
     equity = Equity(signed, balance - pnl - entries)
     if assessment.policies.closing_fee == "bankruptcy_price" and len(assessment.lines) > 1:
+        fees = tuple(_fee_at_bankruptcy(line, equity, lines[0], assessment, health) for line in assessment.lines)
+        own_fees = sum((line.closing_fee for line in lines), ZERO)
+        others = required - own_required - (assessment.closing_fee - own_fees)
         free = [line._replace(charge=line.charge._replace(fee=ZERO)) for line in lines]
-        fees = tuple(_fee_at_bankruptcy(line, equity, lines, assessment, health) for line in assessment.lines)
-        others = required - own_required - sum((line.closing_fee for line in assessment.lines if line not in lines), ZERO)
         return Walk(_legs(free, health), (equity, *fees), -health * others)
     return Walk(_legs(lines, health), (equity,), -health * (required - own_required))
 
 
-def _legs(lines: list[PositionLine], weight: Decimal) -> tuple[Leg, ...]:
-    """Return the legs on the line along which the value of one contract itself runs."""
-    return tuple(Leg(line.charge, ZERO, ONE, weight, line.tier or 0) for line in lines)
-
-
 def _fee_at_bankruptcy(
-    line: PositionLine, equity: Equity, moving: list[PositionLine], assessment: Assessment, health: Decimal
+    line: PositionLine, equity: Equity, moving: PositionLine, assessment: Assessment, health: Decimal
 ) -> Equity:
-    """Return what the fee to close ``line`` at its own bankruptcy price takes off the surplus while ``moving`` moves.
+    """Return what the fee to close ``line`` at its own bankruptcy price takes off while the price of ``moving`` moves.
 
     That price falls as the rest of the pool gains: where equity is ``E`` and the leg's gain per unit of value ``g``, it
     is at the value ``(g · v − E) ÷ (g − rate · size)``, and the fee is ``rate · size`` times that where it is above 0.
     """
     signed = line.position.quantity * line.contract.orientation
     slope, constant = -equity.slope, -equity.constant
-    if line in moving:
+    if line.position.symbol == moving.position.symbol:
         slope += signed
     else:
         constant += signed * line.contract_value
@@ -147,24 +149,30 @@ def _fee_at_bankruptcy(
     return Equity(slope, constant, share, ZERO) if signed > charged else Equity(slope, constant, ZERO, share)
 
 
-def _price(
-    value: tuple[Decimal, Decimal] | None, contract: Contract, policies: Policies, *, toward: str
-) -> Price | None:
-    """Return the price at a contract value, rounded by the venue's policy. ``toward`` the entry is up for a long's price."""
+def _legs(lines: list[PositionLine], weight: Decimal) -> tuple[Leg, ...]:
+    """Return the legs on the line along which the value of one contract itself runs."""
+    return tuple(Leg(line.charge, ZERO, ONE, weight, line.tier or 0) for line in lines)
+
+
+def _price(value: Point | None, contract: Contract, policies: Policies, *, toward: str) -> Price | None:
+    """Return the price at a contract value, rounded by the venue's policy; ``toward`` the entry is up for a long."""
     if value is None:
         return None
-    numerator, denominator = value
-    if numerator <= 0 and (contract.inverse or policies.non_positive_price == "none"):
+    if value[0] <= 0 and (contract.inverse or policies.non_positive_price == "none"):
         return None
-    price = contract.price_at(numerator, denominator, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
-    return _rounded(price, policies.liquidation_price_rounding, contract.price_step, toward=toward)
+    return _rounded(value, contract, policies.liquidation_price_rounding, toward=toward)
 
 
-def _rounded(price: Price, policy: str, step: Decimal | None, *, toward: str) -> Price:
-    if step is None or policy == "none":
-        return price
-    if policy == "one_step_toward_entry":
+def _rounded(value: Point, contract: Contract, policy: str, *, toward: str) -> Price:
+    """Return the price at a contract value, rounded once: to the price step by ``policy``, or else to 24 places."""
+    step = contract.price_step
+    if step is None or policy in {"none", "one_step_toward_entry"}:
+        price = contract.price_at(*value, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
+        if step is None or policy == "none":
+            return price
         return price + step if toward == ROUND_CEILING else price - step
+    # ROUND_05UP leaves a last digit that no later rounding mistakes for a tie or for a price on the step
+    price = contract.price_at(*value, places=PRICE_PLACES, rounding=ROUND_05UP)
     if policy == "nearest":
         return round_to(price, step, rounding=ROUND_HALF_EVEN)
     if policy == "away_from_entry":
@@ -198,9 +206,8 @@ def bankruptcy_price(assessment: Assessment, line: PositionLine) -> Price | None
     value = root(slope, equity - signed * line.contract_value - reserve)
     if value is None or value[0] <= 0:
         return None
-    price = contract.price_at(*value, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
     toward = ROUND_CEILING if line.position.quantity > 0 else ROUND_FLOOR
-    return _rounded(price, policies.bankruptcy_price_rounding, contract.price_step, toward=toward)
+    return _rounded(value, contract, policies.bankruptcy_price_rounding, toward=toward)
 
 
 def _equity_share(assessment: Assessment, line: PositionLine) -> Value | None:
@@ -208,28 +215,17 @@ def _equity_share(assessment: Assessment, line: PositionLine) -> Value | None:
     equity = assessment.margin_balance
     if equity is None:
         return None
-    if len(assessment.lines) == 1:
-        weight, total = ONE, ONE
-    else:
-        if assessment.maintenance_margin is None or line.maintenance_margin is None:
-            return None
-        weight, total = (
-            line.maintenance_margin,
-            sum((other.maintenance_margin or ZERO for other in assessment.lines), ZERO),
-        )
-        if not total:
-            return None
+    alone = len(assessment.lines) == 1
+    weight, total = (ONE, ONE) if alone else (line.maintenance_margin, assessment.maintenance_margin)
+    if weight is None or not total:
+        return None
     if assessment.pool.mode.backing is Backing.BASKET:
         terms = assessment.pool.collateral[line.contract.settle_asset]
-        if len(assessment.lines) > 1:
-            weight = weight * terms.ask
-            total = assessment.maintenance_margin or ONE
+        weight = weight if alone else weight * terms.ask
         total = total * (terms.bid if equity > 0 else terms.ask)
         if not total:
             return None
-    return (
-        divide(equity * weight, total, places=VALUE_PLACES, rounding=ROUND_FLOOR) if total != ONE else equity * weight
-    )
+    return divide(equity * weight, total, places=VALUE_PLACES, rounding=ROUND_FLOOR)
 
 
 @exact

@@ -59,12 +59,19 @@ class Equity(NamedTuple):
 class Walk:
     """A pool's surplus along a line. ``constant``: what does not move (others' requirement, other assets)."""
 
-    __slots__ = ("_tiers", "constant", "equities", "legs")
+    __slots__ = ("_bent", "_climbing", "_constant", "_slope", "_tiers", "legs")
 
     def __init__(self, legs: tuple[Leg, ...], equities: tuple[Equity, ...], constant: Decimal) -> None:
         self.legs = legs
-        self.equities = equities
-        self.constant = constant
+        self._slope, self._constant = ZERO, constant
+        self._bent = []  # what counts for more on one side of 0
+        for equity in equities:
+            if equity.credit == equity.debit:
+                self._slope += equity.credit * equity.slope
+                self._constant += equity.credit * equity.constant
+            else:
+                self._bent.append(equity)
+        self._climbing = [(index, leg) for index, leg in enumerate(legs) if _changes_tier(leg)]
         self._tiers: list[int] = []
 
     def sign(self, at: Decimal) -> int:
@@ -73,8 +80,7 @@ class Walk:
         terms = self._terms((at, ONE), upward=True)
         if terms is None:
             return 0
-        slope, constant = terms
-        total = slope * at + constant
+        total = terms[0] * at + terms[1]
         return (total > 0) - (total < 0)
 
     def crossing(self, begin: Decimal, *, upward: bool) -> Point | None:
@@ -87,36 +93,40 @@ class Walk:
         sign = self.sign(begin)
         on_level, sign = not sign, sign or 1
         point: Point = (begin, ONE)
+        edge, steps = self._next_edge(point, upward=upward)
+        if edge is not None and not _ahead(edge, point, upward=upward):  # downward from the very floor of a tier
+            edge, steps = self._enter(point, steps, upward=upward)
         for _ in range(_LONGEST_WALK):
-            edge, steps = self._next_edge(point, upward=upward)
-            if edge is None or _ahead(edge, point, upward=upward):  # not so where the walk begins on a tier's floor
-                terms = self._terms(point, upward=upward)
-                if terms is None:
-                    return None
-                slope, constant = terms
-                here = (slope * point[0] + constant * point[1]) * sign
-                on_level = on_level and not here
-                falls = slope < 0 if upward else slope > 0
-                if here < 0 or not (here or (on_level and not falls)):
-                    return point  # the requirement jumped at this edge, or the walk began on the level
-                zero = root(slope, constant)
-                if zero is not None and _ahead(zero, point, upward=upward):  # noqa: SIM102 - two thoughts
-                    if edge is None or not _ahead(zero, edge, upward=upward):
-                        return zero
-                if edge is None:
-                    return None
+            terms = self._terms(point, upward=upward)
+            if terms is None:
+                return None
+            slope, constant = terms
+            here = (slope * point[0] + constant * point[1]) * sign
+            nearing = (slope * sign < 0) == upward and bool(slope)  # going toward a change of sign
+            on_level = on_level and not here
+            if here < 0 or not (here or (on_level and not nearing)):
+                return point  # the requirement jumped at this edge, or the walk began on the level
+            if edge is None:
+                return root(slope, constant) if nearing else None
+            if nearing and (slope * edge[0] + constant * edge[1]) * sign <= 0:
+                return root(slope, constant)
             point = edge
-            for index, step in steps:
-                self._tiers[index] += step
+            edge, steps = self._enter(point, steps, upward=upward)
         raise AssertionError("a walk over the tiers did not end")
 
+    def _enter(
+        self, point: Point, steps: list[tuple[int, int]], *, upward: bool
+    ) -> tuple[Point | None, list[tuple[int, int]]]:
+        """Change tiers at ``point`` and return the edge after it."""
+        for index, step in steps:
+            self._tiers[index] += step
+        return self._next_edge(point, upward=upward)
+
     def _terms(self, point: Point, *, upward: bool) -> tuple[Decimal, Decimal] | None:
-        """Return (slope, constant) of the surplus in the segment that begins at ``point``; None: a rate is not known."""
-        slope, constant = ZERO, self.constant
-        for equity in self.equities:
-            weight = (
-                equity.credit if equity.credit == equity.debit or _positive(equity, point, upward) else equity.debit
-            )
+        """Return (slope, constant) of the surplus in the segment from ``point`` on; None where a rate is not known."""
+        slope, constant = self._slope, self._constant
+        for equity in self._bent:
+            weight = equity.credit if _positive(equity, point, upward) else equity.debit
             slope += weight * equity.slope
             constant += weight * equity.constant
         for leg, tier in zip(self.legs, self._tiers, strict=True):
@@ -137,29 +147,24 @@ class Walk:
         return slope, constant
 
     def _next_edge(self, point: Point, *, upward: bool) -> tuple[Point | None, list[tuple[int, int]]]:
-        """Return the nearest point where a leg changes tier or an asset changes sign, and the tier steps there."""
+        """Return the nearest point where a leg changes tier or an amount changes sign, and the tier steps there."""
         best: Point | None = None
         steps: list[tuple[int, int]] = []
-        for index, leg in enumerate(self.legs):
+        for index, leg in self._climbing:
             charge = leg.charge
-            if (
-                charge.table is None
-                or charge.flat_rate is not None
-                or not (charge.moving and charge.tier_slope and leg.rate)
-            ):
-                continue
+            floors = charge.table.floors if charge.table is not None else ()
             rising = upward == (leg.rate > 0)
             number = self._tiers[index] + rising  # the floor to be reached: the next tier's, or this one's going down
-            if number >= len(charge.table.floors) or number == 0:
+            if number >= len(floors) or number == 0:
                 continue
-            amount = charge.table.floors[number] - charge.tier_offset - charge.tier_slope * leg.start
-            edge = _fraction(amount, charge.tier_slope * leg.rate)
+            amount = floors[number] - charge.tier_offset - charge.tier_slope * leg.start
+            edge = fraction(amount, charge.tier_slope * leg.rate)
             if best is None or _ahead(best, edge, upward=upward):
                 best, steps = edge, [(index, 1 if rising else -1)]
             elif not _ahead(edge, best, upward=upward):
                 steps.append((index, 1 if rising else -1))
-        for equity in self.equities:
-            zero = None if equity.credit == equity.debit else root(equity.slope, equity.constant)
+        for equity in self._bent:
+            zero = root(equity.slope, equity.constant)
             if (
                 zero is not None
                 and _ahead(zero, point, upward=upward)
@@ -169,19 +174,26 @@ class Walk:
         return best, steps
 
 
+def _changes_tier(leg: Leg) -> bool:
+    charge = leg.charge
+    by_tier = charge.moving and charge.flat_rate is None and charge.table is not None
+    return bool(by_tier and charge.tier_slope and leg.rate)
+
+
 def _positive(equity: Equity, point: Point, upward: bool) -> bool:  # noqa: FBT001 - private
     """Whether an asset's equity is positive just past ``point`` in the walk's direction."""
     at = equity.slope * point[0] + equity.constant * point[1]
     return bool(at > 0) if at else bool((equity.slope > 0) == upward)
 
 
-def _fraction(numerator: Decimal, denominator: Decimal) -> Point:
+def fraction(numerator: Decimal, denominator: Decimal) -> Point:
+    """Return a point with its denominator made positive; a denominator of 0 is the caller's bug."""
     return (numerator, denominator) if denominator > 0 else (-numerator, -denominator)
 
 
 def root(slope: Decimal, constant: Decimal) -> Point | None:
     """Return where ``slope · t + constant`` is 0, or None where it nowhere crosses it."""
-    return _fraction(-constant, slope) if slope else None
+    return fraction(-constant, slope) if slope else None
 
 
 def _ahead(point: Point, origin: Point, *, upward: bool) -> bool:
