@@ -284,7 +284,8 @@ def _initial_margin(
         return basis * formulas.rate_by_size(policies.initial_rate_base, slope, base_size)
     leverage = position.leverage
     if leverage is None and policies.unleveraged_initial and table is not None and table.tiers:
-        leverage = table.tiers[table.index_at(basis)].max_leverage
+        amount = abs(position.quantity) if table.unit == "contracts" else basis
+        leverage = table.tiers[table.index_at(amount)].max_leverage
     if leverage is None:
         return None
     if policies.open_interest is not None:
@@ -297,9 +298,14 @@ def _initial_margin(
             if policies.initial_margin_fee == "value"
             else _leverage_bankruptcy_value(position, contract, gross_entry, leverage)
         )
-    if policies.initial_margin_rounding != "none":
-        margin = round_to(margin, policies.initial_margin_step, rounding=_ROUNDINGS[policies.initial_margin_rounding])
-    return margin
+    return _rounded(margin, policies)
+
+
+def _rounded(margin: Value, policies: Policies) -> Value:
+    """Return ``margin`` rounded to the venue's step in the venue's direction, or as it is where it does not round."""
+    if policies.initial_margin_rounding == "none":
+        return margin
+    return round_to(margin, policies.initial_margin_step, rounding=_ROUNDINGS[policies.initial_margin_rounding])
 
 
 def _open_interest_rate(position: Position, leverage: Decimal, basis: Value, policies: Policies) -> Rate:
@@ -425,13 +431,11 @@ def _maintenance(
 
 def _rounded_fraction(value: Value, rate: Rate, max_leverage: Decimal | None, policies: Policies) -> Value:
     """Return maintenance as a fraction of the rounded base initial margin, rounded alike (dYdX v4: both up to 1e-6)."""
-    step, rounding = policies.initial_margin_step, _ROUNDINGS[policies.initial_margin_rounding]
     if max_leverage is None:
-        return round_to(value * rate, step, rounding=rounding)
+        return _rounded(value * rate, policies)
     base_rate = divide(ONE, max_leverage, places=6, rounding=ROUND_FLOOR)
-    initial = round_to(value * base_rate, step, rounding=rounding)
     fraction = divide(rate, base_rate, places=6, rounding=ROUND_FLOOR)
-    return round_to(initial * fraction, step, rounding=rounding)
+    return _rounded(_rounded(value * base_rate, policies) * fraction, policies)
 
 
 def closing_rate(contract: Contract, policies: Policies) -> Rate:
@@ -481,6 +485,12 @@ def _with_fee_at_bankruptcy(
 
     That price covers its own fee: ``equity(v) = rate · size · v`` (Bybit, inverse contracts in cross margin).
     """
+    if pool.mode.backing is Backing.BASKET:
+        raise BadRulebook(
+            "a closing fee at the bankruptcy price in a basket", where=pool.name,
+            expected="a pool that one asset backs", found=", ".join(pool.balances),
+            hint="set collateral_mode to single_asset, or give another closing_fee policy",
+        )  # fmt: skip
     balance = next(iter(pool.balances.values()), None)
     if balance is None:
         return lines
@@ -522,7 +532,7 @@ def _order_line(
     value = size * at_price
     if order.reduce_only:
         return OrderLine(order, contract, value, ZERO, ZERO, ZERO, ZERO)
-    leverage = order.leverage or next((p.leverage for p in pool.positions if p.symbol == order.symbol), None)
+    leverage = order.leverage or _leverage_of_leg(order, pool)
     taker = contract.taker_fee_rate or ZERO
     margin = None if leverage is None else divide(value, leverage, places=VALUE_PLACES, rounding=ROUND_CEILING)
     cost = margin
@@ -538,6 +548,13 @@ def _order_line(
         required = value * ((tier.maintenance_rate or ZERO) + closing_rate(contract, policies)) - tier.deduction
     opening = taker * value if policies.opening_fees_deducted else ZERO
     return OrderLine(order, contract, value, margin, cost, required, opening)
+
+
+def _leverage_of_leg(order: OpenOrder, pool: Pool) -> Decimal | None:
+    """Return the leverage of the leg that the order works on, else of the other leg; None where neither has one."""
+    side = order.position_side or ("long" if order.quantity > 0 else "short")
+    held = [p for p in pool.positions if p.symbol == order.symbol]
+    return next((p.leverage for p in sorted(held, key=lambda p: p.side != side)), None)
 
 
 def _order_margin(pool: Pool, lines: tuple[PositionLine, ...], orders: tuple[OrderLine, ...]) -> Value | None:
@@ -668,7 +685,7 @@ def _basket_totals(
     """
     assets = []
     maintenance: Value | None = ZERO
-    closing = order_margin = pnl = ZERO
+    closing = order_margin = opening_fees = pnl = ZERO
     known_orders = True
     for asset, held in pool.balances.items():
         terms = pool.collateral[asset]
@@ -678,7 +695,10 @@ def _basket_totals(
         equity = None if held is None else held + gained
         value = None if equity is None else min(equity * terms.bid, equity * terms.ask)
         initial = _total([line.initial_margin for line in own])
-        required = _total([line.liquidation_requirement for line in own])
+        required = _total(
+            [*(line.liquidation_requirement for line in own), *(line.liquidation_requirement for line in own_orders)]
+        )
+        opening_fees += sum((line.opening_fee for line in own_orders), ZERO) * terms.ask
         kept = _total([line.maintenance_margin for line in own])
         maintenance = None if maintenance is None or kept is None else maintenance + kept * terms.ask
         closing += sum((line.closing_fee for line in own), ZERO) * terms.ask
@@ -707,7 +727,7 @@ def _basket_totals(
         None if balance is None else balance - pnl,
         pnl,
         balance,
-        balance,
+        None if balance is None else balance - opening_fees,
         initial,
         order_margin if known_orders else None,
         maintenance,

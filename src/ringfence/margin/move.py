@@ -95,7 +95,10 @@ def _walk(assessment: Assessment, start: dict[str, Decimal], rate: dict[str, Dec
         slopes[asset] = slopes.get(asset, ZERO) + signed * value * rate[symbol]
         constants[asset] = constants.get(asset, ZERO) + signed * value * start[symbol] - line.entry_value
     fees = (assessment.margin_balance or ZERO) - (assessment.balance_held_against or ZERO)
-    orders = health * sum((order.liquidation_requirement for order in assessment.orders), ZERO)
+    orders = ZERO
+    for order in assessment.orders:
+        ask = assessment.pool.collateral[order.contract.settle_asset].ask if basket else ONE
+        orders += health * ask * order.liquidation_requirement
     if not basket:
         asset = next(iter(slopes))
         cash = (assessment.wallet_balance or ZERO) + constants[asset]
@@ -105,7 +108,7 @@ def _walk(assessment: Assessment, start: dict[str, Decimal], rate: dict[str, Dec
         terms = assessment.pool.collateral[held.asset]
         cash = (held.balance or ZERO) + constants.get(held.asset, ZERO)
         equities.append(Equity(slopes.get(held.asset, ZERO), cash, terms.bid, terms.ask))
-    return Walk(tuple(legs), tuple(equities), -orders)
+    return Walk(tuple(legs), tuple(equities), -fees - orders)
 
 
 def _along_prices(assessment: Assessment, beta: dict[str, Decimal], health: Decimal) -> CombinedMove:
