@@ -247,7 +247,7 @@ class Book:
             quantity=order.quantity if quantity is None else quantity,
         )
         if keeps_priority(order, price=now.price, quantity=now.quantity) and now.quantity > 0:
-            return self._exchange(order, replace(now, price=order.price))
+            return self._exchange(order, now)
         now = replace(now, sequence=sequence)
         self.cancel(order_id)
         self.rest(now)
