@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ringfence import rulebooks
 from ringfence.engine.liquidity import Liquidity
-from ringfence.numbers import ZERO, divide
+from ringfence.numbers import ROUND_FLOOR, divide, round_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,17 +33,21 @@ class Fees:
 class Market:
     """How the tape's market answers orders: what it offers around its price. All figures are assumptions of ours.
 
-    ``half_spread`` and ``level_gap``: fractions of the price; ``depth_value``: settlement-asset value on each level.
+    ``half_spread`` and ``level_gap``: fractions of the price. ``depth_value``: value on each level in the quote currency
+    (USDT, USD), also for an inverse contract. ``levels``: how many per side; a larger order finds nobody beyond them.
     """
 
     half_spread: Rate = Decimal("0.0001")
     level_gap: Rate = Decimal("0.0002")
     depth_value: Value = Decimal(50_000)
-    levels: int | None = None
+    levels: int | None = 500
 
     def liquidity(self, contract: Contract, price: Price) -> Liquidity:
-        """Return what the market offers in a contract around ``price``."""
-        depth = divide(self.depth_value, contract.contract_value(price), places=8)
+        """Return what the market offers in a contract around ``price``; whole quantity steps, at least one, per level."""
+        one = contract.contract_size if contract.inverse else contract.contract_size * price
+        depth = divide(self.depth_value, one, places=8, rounding=ROUND_FLOOR)
+        step = contract.quantity_step or Decimal("0.00000001")
+        depth = max(step, round_to(depth, step, rounding=ROUND_FLOOR))
         return Liquidity(price, self.half_spread, self.level_gap, depth, self.levels, contract.price_step)
 
 
@@ -89,4 +93,4 @@ class Setup:
         return rulebooks.load(name or self.rulebook_name, None if day is None else date.fromisoformat(day))
 
 
-__all__ = ["ZERO", "Fees", "Market", "PriceGuard", "Setup"]
+__all__ = ["Fees", "Market", "PriceGuard", "Setup"]
