@@ -113,7 +113,6 @@ __all__ = [
     "ONE",
     "PRICE_PLACES",
     "RATIO_PLACES",
-    "ROUND_05UP",
     "ROUND_CEILING",
     "ROUND_DOWN",
     "ROUND_FLOOR",

@@ -20,7 +20,6 @@ from ringfence.margin.walk import Equity, Leg, Walk, root
 from ringfence.numbers import (
     ONE,
     PRICE_PLACES,
-    ROUND_05UP,
     ROUND_CEILING,
     ROUND_FLOOR,
     ROUND_HALF_EVEN,
@@ -164,15 +163,17 @@ def _price(value: Point | None, contract: Contract, policies: Policies, *, towar
 
 
 def _rounded(value: Point, contract: Contract, policy: str, *, toward: str) -> Price:
-    """Return the price at a contract value, rounded once: to the price step by ``policy``, or else to 24 places."""
+    """Return the price at a contract value to 24 places, or to the price step by ``policy``.
+
+    To 24 places first in either case: unit values of inverse contracts are rounded far behind them, and what is left of
+    that must not carry a price that lies on a step to the next one.
+    """
     step = contract.price_step
-    if step is None or policy in {"none", "one_step_toward_entry"}:
-        price = contract.price_at(*value, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
-        if step is None or policy == "none":
-            return price
+    price = contract.price_at(*value, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
+    if step is None or policy == "none":
+        return price
+    if policy == "one_step_toward_entry":
         return price + step if toward == ROUND_CEILING else price - step
-    # ROUND_05UP leaves a last digit that no later rounding mistakes for a tie or for a price on the step
-    price = contract.price_at(*value, places=PRICE_PLACES, rounding=ROUND_05UP)
     if policy == "nearest":
         return round_to(price, step, rounding=ROUND_HALF_EVEN)
     if policy == "away_from_entry":
