@@ -89,8 +89,9 @@ test: $(DEV_STAMP) ## run every check: format, lint, types, import contracts, te
 	$(say) 'Tests (pytest)'
 	@$(BIN)/python -m pytest $(ARGS)
 
-bench: $(DEV_STAMP) ## run the benchmarks, one script per claim in the docs
-	@for script in $(sort $(wildcard bench/*.py)); do printf '▸ %s\n' "$$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
+bench: $(DEV_STAMP) ## run the benchmarks, one script per claim in the docs; one of them: make bench ONLY=assess
+	@for script in $(sort $(wildcard bench/$(or $(ONLY),*).py)); do \
+	  printf '▸ %s\n' "$$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
 
 fix: $(DEV_STAMP) ## format, and repair what the linter can repair
 	$(say) 'Format and autofix (ruff)'
