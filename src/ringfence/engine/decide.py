@@ -1,18 +1,23 @@
 """What a command leads to: events, decided on the state as it is when each is yielded.
 
-:func:`decide` is a generator that re-reads the state after each event; :func:`handle` runs it, evolves the state event by
-event and returns them. A command id that was handled before returns its first outcome and changes nothing. An expected
-"no" is a :class:`~ringfence.engine.events.Refused` with a number. Pure: no clock, no chance, no I/O; the rulebook that
-:class:`~ringfence.engine.commands.AdoptRulebook` names is looked up in the package's data.
+:func:`decide` is a generator that re-reads the state after each event; :func:`handle` runs it, evolves the state event
+by event and returns them. A command id that was handled before returns its first outcome and changes nothing. An
+expected "no" is a :class:`~ringfence.engine.events.Refused` with a number. Pure: no clock, no chance, no I/O; the
+rulebook that :class:`~ringfence.engine.commands.AdoptRulebook` names is looked up in the package's data.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ringfence import ledger as books
 from ringfence.engine import commands as asked
 from ringfence.engine import funds, orders, prices, settings
+from ringfence.engine.events import MoneyMoved, Resumed, VenueSetUp
 from ringfence.engine.evolve import evolve
+from ringfence.engine.refuse import refused
+from ringfence.engine.state import FUND
+from ringfence.ledger import move
 from ringfence.numbers import exact
 
 if TYPE_CHECKING:
@@ -27,8 +32,8 @@ if TYPE_CHECKING:
 def decide(state: State, command: Command, suspects: Iterable[str] | None = None) -> Iterator[Event]:
     """Yield what ``command`` leads to. The caller evolves the state with each event before asking for the next.
 
-    ``suspects``: for a price update, the traders worth looking at, if someone can prove the others healthy; None looks at
-    everyone who holds a symbol whose price moved. A look that finds nothing leaves no event, so the outcome is the same.
+    ``suspects``: for a price update, the traders worth looking at, if someone can prove the others healthy; None looks
+    at everyone who holds a symbol whose price moved. A look that finds nothing leaves no event: the same outcome.
     """
     if isinstance(command, (asked.UpdatePrices, asked.Review)):
         yield from prices.update(state, command, suspects)
@@ -36,12 +41,26 @@ def decide(state: State, command: Command, suspects: Iterable[str] | None = None
     yield from _DECIDERS[type(command)](state, command)
 
 
+class HandledBefore(LookupError):
+    """A command id was handled before, and its outcome is no longer in memory: it is the ``number``-th of the journal."""
+
+    def __init__(self, command: str, number: int) -> None:
+        super().__init__(f"command {command!r} was handled before, as number {number}")
+        self.command = command
+        self.number = number
+
+
 @exact
 def handle(state: State, command: Command, suspects: Iterable[str] | None = None) -> tuple[Event, ...]:
-    """Run ``command``: decide, evolve, and return its events (those of the first time for a repeated id)."""
+    """Run ``command``: decide, evolve, and return its events (those of the first time for a repeated id).
+
+    Raises HandledBefore, and changes nothing, for a repeated id whose outcome the state no longer keeps.
+    """
     before = state.outcomes.get(command.id)
     if before is not None:
         return before
+    if command.id in state.handled:
+        raise HandledBefore(command.id, state.handled[command.id])
     happened = []
     for event in decide(state, command, suspects):
         evolve(state, event)
@@ -49,6 +68,23 @@ def handle(state: State, command: Command, suspects: Iterable[str] | None = None
     outcome = tuple(happened)
     state.remember(command.id, outcome)
     return outcome
+
+
+def _set_up(state: State, command: asked.SetUp) -> Iterator[Event]:
+    """Tell the journal the set-up, and put what the insurance fund starts with into it."""
+    if state.sequence:
+        yield refused(command, "unchanged", "a venue is set up once, before anything else")
+        return
+    yield VenueSetUp(command.id, command.at, command.setup)
+    for asset, amount in state.setup.start_fund.items():
+        yield MoneyMoved(command.id, command.at, FUND, "start_fund",
+                         move(asset, amount, out_of=books.EXTERNAL, into=books.INSURANCE))  # fmt: skip
+
+
+def _resume(state: State, command: asked.Resume) -> Iterator[Event]:
+    """Forget how fresh the marks were."""
+    del state
+    yield Resumed(command.id, command.at)
 
 
 _DECIDERS: dict[type[Command], Callable[[State, Any], Iterator[Event]]] = {
@@ -69,6 +105,8 @@ _DECIDERS: dict[type[Command], Callable[[State, Any], Iterator[Event]]] = {
     asked.SetPositionMode: settings.set_position_mode,
     asked.SetReplenishment: settings.set_replenishment,
     asked.AdoptRulebook: settings.adopt_rulebook,
+    asked.SetUp: _set_up,
+    asked.Resume: _resume,
 }
 
-__all__ = ["decide", "handle"]
+__all__ = ["HandledBefore", "decide", "handle"]

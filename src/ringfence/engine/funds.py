@@ -45,8 +45,8 @@ def withdraw(state: State, command: asked.Withdraw) -> Iterator[Event]:
         yield refused(command, *no)
         return
     yield from _forfeit(state, command, command.account)
-    yield MoneyMoved(command.id, command.at, command.account, "withdrawal",
-                     move(command.asset, command.amount, out_of=books.wallet(command.account), into=books.EXTERNAL))  # fmt: skip
+    postings = move(command.asset, command.amount, out_of=books.wallet(command.account), into=books.EXTERNAL)
+    yield MoneyMoved(command.id, command.at, command.account, "withdrawal", postings)
     yield from review(state, (command.account,), command)
 
 
@@ -69,8 +69,8 @@ def credit_bonus(state: State, command: asked.CreditBonus) -> Iterator[Event]:
     if command.amount <= 0:
         yield refused(command, "not_positive", f"a bonus of {command.amount}")
         return
-    yield MoneyMoved(command.id, command.at, command.account, "bonus",
-                     move(command.asset, command.amount, out_of=books.BONUS_ISSUER, into=books.bonus(command.account)))  # fmt: skip
+    postings = move(command.asset, command.amount, out_of=books.BONUS_ISSUER, into=books.bonus(command.account))
+    yield MoneyMoved(command.id, command.at, command.account, "bonus", postings)
     yield from review(state, (command.account,), command)
 
 
@@ -78,8 +78,8 @@ def expire_bonus(state: State, command: asked.ExpireBonus) -> Iterator[Event]:
     """Take back what is left of a bonus."""
     left = state.ledger.balance(books.bonus(command.account), command.asset)
     if left:
-        yield MoneyMoved(command.id, command.at, command.account, "bonus_expired",
-                         move(command.asset, left, out_of=books.bonus(command.account), into=books.BONUS_ISSUER))  # fmt: skip
+        postings = move(command.asset, left, out_of=books.bonus(command.account), into=books.BONUS_ISSUER)
+        yield MoneyMoved(command.id, command.at, command.account, "bonus_expired", postings)
         yield from review(state, (command.account,), command)
 
 

@@ -110,7 +110,7 @@ def _assessed(state: State, name: str, pool_name: str) -> Assessment | None:
 
 
 def _safe(state: State, assessment: Assessment) -> bool:
-    """Whether the liquidation may end: not liquidatable, and above the bar the venue ends at (higher than it starts)."""
+    """Whether the liquidation may end: not liquidatable, and above the bar the venue ends at."""
     if not assessment.lines:
         return not assessment.liquidatable
     bar = state.rulebook.stop_at_health
@@ -333,7 +333,7 @@ def _to_fund(state: State, name: str, line: PositionLine, price: Price, command:
 
 
 def _settle_rest(state: State, name: str, assessment: Assessment, command: Command) -> Iterator[Event]:
-    """Bring a pool that was taken over to 0: what a rounded price left goes to the fund, what is missing comes from it."""
+    """Bring a pool that was taken over to 0: what rounding left goes to the fund, what is missing comes from it."""
     if assessment.pool.isolated:
         position = assessment.lines[0].position
         account = books.isolated(name, position.symbol, _leg(state, name, position.side))
@@ -377,7 +377,7 @@ def dispose(state: State, symbol: str, name: str, command: Command) -> Iterator[
 
 
 def _deleverage(state: State, symbol: str, command: Command) -> Iterator[Event]:
-    """Close what the fund still holds against the opposite side at its entry, the bankruptcy price, best ranked first."""
+    """Close what the fund still holds against the opposite side at its entry price, best ranked first."""
     held = state.trader(FUND).held.get((symbol, "net"))
     if held is None:
         return
@@ -399,8 +399,9 @@ def _deleverage(state: State, symbol: str, command: Command) -> Iterator[Event]:
 def rank_for_deleveraging(state: State, symbol: str, *, opposite_of: Quantity) -> list[tuple[str, str]]:
     """Return the traders' legs on the other side, first to be deleveraged first.
 
-    Score: PnL as a share of entry value, times effective leverage (notional ÷ equity of the pool) when in profit, divided
-    by it when in loss (BitMEX; Binance: PnL % times margin ratio, the same order for one position). Ties by name.
+    Score: PnL as a share of entry value, times effective leverage (notional ÷ equity of the pool) when in profit,
+    divided by it when in loss (BitMEX; Binance: PnL % times margin ratio, the same order for one position). Ties by
+    name.
     """
     scored: list[tuple[Decimal, str, str]] = []
     for name in state.holders.get(symbol, {}):
@@ -431,8 +432,8 @@ def _score(assessment: Assessment, line: PositionLine) -> Decimal:
 def replenish(state: State, name: str, assessment: Assessment, command: Command) -> Iterator[Event]:
     """Yield the automatic top-up of an isolated position from the wallet, where it is on and the venue has one.
 
-    ``one_initial``: one current initial margin at a time, or all that is free (Bybit). ``to_initial``: up to the initial
-    margin (OKX). ``user_amount``: what the trader set, as far as it is free (BingX).
+    ``one_initial``: one current initial margin at a time, or all that is free (Bybit). ``to_initial``: up to the
+    initial margin (OKX). ``user_amount``: what the trader set, as far as it is free (BingX).
     """
     line = assessment.lines[0]
     symbol, asset = line.position.symbol, line.contract.settle_asset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ringfence.account import OpenOrder
+from ringfence.account import OpenOrder, PositionMode
 from ringfence.engine import commands as asked
 from ringfence.engine.events import OrderAmended, OrderClosed, OrderDone, OrderRested
 from ringfence.engine.matching import (
@@ -31,6 +31,7 @@ from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ringfence.contract import Contract
     from ringfence.engine.commands import Command, PlaceOrder
     from ringfence.engine.events import Event
     from ringfence.engine.state import Order, State
@@ -61,18 +62,35 @@ def place(state: State, command: PlaceOrder) -> Iterator[Event]:
 
 
 def _malformed(state: State, command: PlaceOrder) -> tuple[str, str] | None:
-    """Return why an order makes no sense or cannot be here, or None."""
-    trader = state.trader(command.account)
-    if command.order in trader.orders:
+    """Return why an order makes no sense or cannot be here, or None: choices first, then prices, then the contract."""
+    if command.order in state.trader(command.account).orders:
         return "duplicate_order", f"order {command.order} is open already"
+    try:
+        contract = state.rulebook.contract(command.symbol)
+    except BadInput as error:
+        contract, unknown = None, error.message
+    no = _unknown_choice(command)
+    if no is None and contract is None:
+        return "unknown_symbol", unknown
+    if no is not None or contract is None:
+        return no
+    return (
+        _bad_amount(command)
+        or _bad_trigger(state, command)
+        or _bad_leg(state, command)
+        or _against_contract(state, command, contract)
+    )
+
+
+def _unknown_choice(command: PlaceOrder) -> tuple[str, str] | None:
     if command.side not in {"buy", "sell"} or command.type not in _TYPES or command.time_in_force not in _TIMES:
         return "unknown_choice", f"{command.side} {command.type} {command.time_in_force}"
     if command.trigger_by not in {"mark", "last"}:
         return "unknown_choice", f"trigger by {command.trigger_by}"
-    try:
-        contract = state.rulebook.contract(command.symbol)
-    except BadInput as error:
-        return "unknown_symbol", error.message
+    return None
+
+
+def _bad_amount(command: PlaceOrder) -> tuple[str, str] | None:
     if (command.quantity is None) != command.close_position:
         return "bad_order", "either a quantity or close_position"
     if command.quantity is not None and command.quantity <= 0:
@@ -81,25 +99,38 @@ def _malformed(state: State, command: PlaceOrder) -> tuple[str, str] | None:
         return "bad_order", "a limit order needs a price above 0"
     if command.type.endswith("market") and (command.price is not None or command.time_in_force == "post_only"):
         return "bad_order", "a market order has no price and is not post-only"
-    if command.type in {"limit", "market"}:
-        if command.trigger_price is not None or command.close_position:
-            return "bad_order", "a trigger price and close_position belong to stop and take-profit orders"
-        if command.symbol not in state.marks:
-            return "no_price", f"no mark for {command.symbol} yet"
-    elif command.trigger_price is None or command.trigger_price <= 0:
-        return "bad_order", "a stop or take-profit order needs a trigger price above 0"
-    hedge = trader.position_mode.value == "hedge"
-    if command.position_side is not None and (not hedge or command.position_side not in {"long", "short"}):
-        return "bad_order", f"position_side {command.position_side} in {trader.position_mode.value} mode"
-    if command.quantity is not None:
-        price = command.price or state.marks.get(command.symbol, ONE)
-        refusal = against_contract(
-            command.symbol, command.quantity, price, contract, reduce_only=command.reduce_only,
-            limit=command.price is not None,
-        )  # fmt: skip
-        if refusal is not None:
-            return refusal.reason, refusal.message
     return None
+
+
+def _bad_trigger(state: State, command: PlaceOrder) -> tuple[str, str] | None:
+    if command.type not in {"limit", "market"}:
+        if command.trigger_price is None or command.trigger_price <= 0:
+            return "bad_order", "a stop or take-profit order needs a trigger price above 0"
+        return None
+    if command.trigger_price is not None or command.close_position:
+        return "bad_order", "a trigger price and close_position belong to stop and take-profit orders"
+    if command.symbol not in state.marks:
+        return "no_price", f"no mark for {command.symbol} yet"
+    return None
+
+
+def _bad_leg(state: State, command: PlaceOrder) -> tuple[str, str] | None:
+    mode = state.trader(command.account).position_mode
+    if command.position_side is not None and (
+        mode is not PositionMode.HEDGE or command.position_side not in {"long", "short"}
+    ):
+        return "bad_order", f"position_side {command.position_side} in {mode.value} mode"
+    return None
+
+
+def _against_contract(state: State, command: PlaceOrder, contract: Contract) -> tuple[str, str] | None:
+    if command.quantity is None:
+        return None
+    refusal = against_contract(
+        command.symbol, command.quantity, command.price or state.marks.get(command.symbol, ONE), contract,
+        reduce_only=command.reduce_only, limit=command.price is not None,
+    )  # fmt: skip
+    return None if refusal is None else (refusal.reason, refusal.message)
 
 
 def _trigger(command: PlaceOrder) -> Trigger:
@@ -190,8 +221,8 @@ def _unaffordable(state: State, command: PlaceOrder, quantity: Quantity, planned
     if leverage is None:
         return refused(command, "leverage_unknown", f"choose a leverage for {symbol} first")
     order = OpenOrder(
-        symbol, quantity if command.side == "buy" else -quantity, price, leverage, state.marks.get(symbol), False,
-        command.position_side,
+        symbol, quantity if command.side == "buy" else -quantity, price, leverage, state.marks.get(symbol),
+        position_side=command.position_side,
     )  # fmt: skip
     checked = check_order(pool, order, state.marks, state.rulebook)
     if checked.refusal is not None and checked.refusal.reason != "price_step":  # an average of fills has no step
@@ -338,8 +369,12 @@ def _cannot_move(
     contract = state.rulebook.contract(order.symbol)
     pool = next(p for p in state.pools(order.account) if p.name == f"cross {contract.settle_asset}")
     rest = list(pool.orders)
-    index = [o.id for o in state.trader(order.account).orders.values()
-             if not o.waits and state.rulebook.contract(o.symbol).settle_asset == contract.settle_asset].index(order.id)  # fmt: skip
+    same_pool = [
+        other.id
+        for other in state.trader(order.account).orders.values()
+        if not other.waits and state.rulebook.contract(other.symbol).settle_asset == contract.settle_asset
+    ]
+    index = same_pool.index(order.id)
     old = rest.pop(index)
     moved = replace(old, price=price, quantity=quantity if order.side == "buy" else -quantity)
     checked = check_order(replace(pool, orders=tuple(rest)), moved, state.marks, state.rulebook)

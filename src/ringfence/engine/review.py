@@ -1,6 +1,6 @@
 """Looking at a trader's pools at the prices there are: margin calls, and whether to liquidate.
 
-A review of a healthy pool leaves no event, so it may be skipped by whoever can prove it healthy: the journal is the same.
+A review of a healthy pool leaves no event, so whoever can prove a pool healthy may skip it: the journal is the same.
 Nothing is decided on a price that is missing or stale.
 """
 
@@ -105,7 +105,7 @@ def margin_call(name: str, assessment: Assessment, level: str, command: Command)
 
 
 def _share_to_close(assessment: Assessment, bound: Decimal) -> Decimal | None:
-    """Return a share of all the pool's positions whose closing at the marks brings health to ``bound``; None if none does.
+    """Return the share of all the pool's positions to close at the marks for health ``bound``; None if none is enough.
 
     For a requirement in proportion to size, ``1 − balance ÷ (bound · requirement)``; tiers can only make it less.
     """

@@ -1,8 +1,8 @@
 """What a trade does to both sides: positions after it, PnL realised, isolated margin moved, fees, all as postings.
 
-PnL is paid between a trader and the contract's clearing account, so that what one side is paid before the other realises
-it never has to be found elsewhere. Entry values are kept exactly: a partial close takes its share of the entry value,
-divided once, and what is left stays with the position.
+PnL is paid between a trader and the contract's clearing account, so that what one side is paid before the other
+realises it never has to be found elsewhere. Entry values are kept exactly: a partial close takes its share of the
+entry value, divided once, and what is left stays with the position.
 """
 
 from __future__ import annotations
@@ -168,7 +168,8 @@ def pay(state: State, trader: str, asset: str, amount: Value, *, into: str, use:
     """Return postings that charge a trader ``amount`` (≥ 0): cash and bonus in the order its venue spends them.
 
     ``use`` is ``fees``, ``funding`` or ``losses``; the rulebook's ``bonus`` says ``bonus_first``, ``own_first``,
-    ``half`` (from each alike), ``pro_rata`` (by what there is) or ``never`` for it. What neither covers leaves the wallet below 0.
+    ``half`` (from each alike), ``pro_rata`` (by what there is) or ``never`` for it. What neither covers leaves the
+    wallet below 0.
     """
     if not amount:
         return ()

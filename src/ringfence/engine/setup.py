@@ -33,8 +33,9 @@ class Fees:
 class Market:
     """How the tape's market answers orders: what it offers around its price. All figures are assumptions of ours.
 
-    ``half_spread`` and ``level_gap``: fractions of the price. ``depth_value``: value on each level in the quote currency
-    (USDT, USD), also for an inverse contract. ``levels``: how many per side; a larger order finds nobody beyond them.
+    ``half_spread`` and ``level_gap``: fractions of the price. ``depth_value``: value on each level in the quote
+    currency (USDT, USD), also for an inverse contract. ``levels``: how many per side; a larger order finds nobody
+    beyond them.
     """
 
     half_spread: Rate = Decimal("0.0001")
@@ -43,7 +44,7 @@ class Market:
     levels: int | None = 500
 
     def liquidity(self, contract: Contract, price: Price) -> Liquidity:
-        """Return what the market offers in a contract around ``price``; whole quantity steps, at least one, per level."""
+        """Return what the market offers around ``price``; whole quantity steps, at least one, per level."""
         one = contract.contract_size if contract.inverse else contract.contract_size * price
         depth = divide(self.depth_value, one, places=8, rounding=ROUND_FLOOR)
         step = contract.quantity_step or Decimal("0.00000001")
@@ -55,9 +56,9 @@ class Market:
 class PriceGuard:
     """When a price is not believed, and how long one is.
 
-    ``jump``: largest believable move of a mark from the one before (a fraction; None: any). A tape that lets last prices
-    stand in for marks declares its own, so that a real crash is not mistaken for a bad tick. ``from_index``: largest
-    distance from the index price. ``stale_after``: microseconds after which a mark decides nothing any more.
+    ``jump``: largest believable move of a mark from the one before (a fraction; None: any). A tape that lets last
+    prices stand in for marks declares its own, so that a real crash is not mistaken for a bad tick. ``from_index``:
+    largest distance from the index price. ``stale_after``: microseconds after which a mark decides nothing any more.
     """
 
     jump: Rate | None = Decimal("0.5")

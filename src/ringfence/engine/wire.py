@@ -89,7 +89,8 @@ def _default(value: object) -> str:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_default, allow_nan=False)
-_FIELDS = {message: tuple(field.name for field in fields(message)) for message in (*COMMANDS, *EVENTS)}
+_MESSAGES: tuple[type[Command | Event], ...] = (*COMMANDS, *EVENTS)
+_FIELDS = {message: tuple(field.name for field in fields(message)) for message in _MESSAGES}
 
 
 def _table(messages: tuple[type[Any], ...]) -> dict[str, tuple[type[Any], tuple[Callable[[Any], Any], ...]]]:

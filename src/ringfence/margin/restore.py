@@ -1,7 +1,7 @@
 """What brings a pool's health back: the smallest deposit, and the smallest reduction of one position.
 
-Both are solved exactly on an assessment. A reduction is closed at the mark: the balance stays, the requirement falls; it
-is the smallest *size to close* because the requirement never rises when a position shrinks.
+Both are solved on an assessment. A reduction is closed at the mark: the balance stays, the requirement falls; it is
+the smallest *size to close* because the requirement never rises when a position shrinks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @exact
 def smallest_deposit(assessment: Assessment, health: Decimal) -> Value | None:
-    """Return the cash that lifts health to ``health``: ``health · requirement − balance``, at least 0; None if unknown."""
+    """Return the cash that lifts health to ``health``: ``health · requirement − balance``, at least 0.
+
+    None when balance or requirement is not known.
+    """
     balance, required = assessment.balance_held_against, assessment.liquidation_requirement
     if balance is None or required is None:
         return None
@@ -34,8 +37,11 @@ def smallest_reduction(
 ) -> Quantity | None:
     """Return how many contracts of ``line`` must be closed at the mark so that health reaches ``health``.
 
-    ``fee_rate`` of the value closed is paid for it. Rounded up to the quantity step (24 places without one), at most the
-    whole position. None when closing it whole is not enough, or when balance or requirement is not known.
+    ``fee_rate`` of the value closed is paid for it. Rounded up to the quantity step (24 places without one), at most
+    the whole position. Where the requirement stands on the entry price (or is frozen at a mark), it is taken as
+    falling in proportion to what is closed: on progressive tiers it really falls faster, so that the answer is enough
+    and may be more than the least. None when closing it whole is not enough, or when balance or requirement is not
+    known.
     """
     balance, required = assessment.balance_held_against, assessment.liquidation_requirement
     if balance is None or required is None or line.liquidation_requirement is None:
