@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -16,19 +16,15 @@ if TYPE_CHECKING:
 
 
 def compare(
-    account: Annotated[str, typer.Argument(help="Account file, or - for standard input.")],
-    mark: Annotated[list[str] | None, typer.Option("--mark", help="Override a mark: SYMBOL=PRICE.")] = None,
-    as_of: Annotated[str | None, typer.Option("--as-of", help="Rules of this day (YYYY-MM-DD).")] = None,
-    *,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    account: AccountArgument, mark: MarkOption = None, as_of: AsOfOption = None, *, json: JsonOption = False
 ) -> None:
     """Show one book under isolated and cross margin: what is used, free, at stake and protected.
 
     Example: ringfence compare account.json
     """
-    from ringfence.cli import show  # noqa: PLC0415
-    from ringfence.cli.load import load_account  # noqa: PLC0415
-    from ringfence.study import compare as study  # noqa: PLC0415
+    from ringfence.cli import show
+    from ringfence.cli.load import load_account
+    from ringfence.study import compare as study
 
     file, rulebook = load_account(account, marks=mark or [], as_of=as_of)
     comparison = study.compare(file, rulebook)
@@ -38,68 +34,103 @@ def compare(
     _print(comparison, show.console())
 
 
-def _print(comparison: Comparison, console: Console) -> None:
-    from rich.table import Table  # noqa: PLC0415
+def _print(comparison: Comparison, screen: Console) -> None:
+    from rich.table import Table
 
-    unit = comparison.asset or ""
-    table = Table(
-        title=f"One book, {len(comparison.architectures)} ways to hold it", title_justify="left", show_lines=True
-    )
-    table.add_column(f"amounts in {unit}" if unit else "", style="bold")
-    for held in comparison.architectures:
-        table.add_column(held.name, justify="right")
-    _add_rows(table, comparison.architectures)
-    console.print(table)
-    for held in comparison.architectures:
-        for refusal in held.refusals:
-            console.print(f"[yellow]{held.name}:[/] this venue refuses the switch now: {refusal.message}")
-    console.print(
-        "[dim]distance: how far the position's own mark can move, all else fixed · together: all marks move alike · "
-        "at stake: equity of the pool that dies (full takeover) · nothing here charges fees or funding[/]"
-    )
+    held = _distinct(comparison.architectures)
+    table = Table(title="One book under each margin architecture", title_justify="left", box=None, pad_edge=False)
+    table.add_column(f"amounts in {comparison.asset}" if comparison.asset else "amounts by asset")
+    for name, _ in held:
+        table.add_column(name, justify="right")
+    _add_rows(table, [architecture for _, architecture in held], comparison.asset)
+    screen.print(table)
+    screen.print()
+    for name, architecture in held:
+        if architecture.unavailable:
+            screen.print(f"[yellow]{name}:[/] not possible: {architecture.unavailable}")
+        for refusal in architecture.refusals:
+            screen.print(f"[yellow]{name}:[/] this venue would refuse the switch now: {refusal.message}")
+    screen.print(f"[dim]{_LEGEND}[/]")
 
 
-def _add_rows(table: Table, held: tuple[Architecture, ...]) -> None:
-    table.add_row("margin used", *(_or_why(a, _amount(a.margin_used)) for a in held))
-    table.add_row("free collateral", *(_or_why(a, _amount(a.free)) for a in held))
-    table.add_row("distance to liquidation", *(_or_why(a, _distances(a)) for a in held))
-    table.add_row("together, first death", *(_or_why(a, _deaths(a)) for a in held))
-    table.add_row("at stake", *(_or_why(a, _stakes(a)) for a in held))
-    table.add_row("protected", *(_or_why(a, _protected(a)) for a in held))
+_LEGEND = (
+    "distance: the move of the position's own mark that liquidates its pool, all else fixed · together: all marks move "
+    "by the same share · at stake: the equity of the pool that would be taken over whole, now · protected: equity in no "
+    "pool that holds a position. Fees and funding are not charged here."
+)
 
 
-def _or_why(held: Architecture, text: str) -> str:
-    return f"[dim]{held.unavailable}[/]" if held.unavailable else text
+def _distinct(architectures: tuple[Architecture, ...]) -> list[tuple[str, Architecture]]:
+    """Return the columns to show; a book that is held isolated or cross already is shown once, and named so."""
+    given, *others = architectures
+    pools = [assessment.pool for assessment in given.assessments]
+    for number, other in enumerate(others):
+        if [assessment.pool for assessment in other.assessments] == pools:
+            named = [(held.name, held) for held in others]
+            named[number] = (f"{other.name} (as given)", other)
+            return named
+    return [(held.name, held) for held in architectures]
 
 
-def _amount(value: Decimal | None) -> str:
-    return "not known" if value is None else f"{value:,.2f}"
+def _add_rows(table: Table, held: list[Architecture], asset: str | None) -> None:
+    from ringfence.cli import show
+
+    def row(label: str, *cells: str) -> None:
+        table.add_row(label, *("–" if a.unavailable else cell for a, cell in zip(held, cells, strict=True)))
+
+    row("[bold]margin used[/]", *(show.amount(a.margin_used, asset) for a in held))
+    row("[bold]free collateral[/]", *(show.amount(a.free, asset) for a in held))
+    row("[bold]distance to liquidation[/]", *("" for _ in held))
+    for symbol, side in _legs(held):
+        row(f"  {symbol} {side}", *(_distance(a, symbol, side) for a in held))
+    row("[bold]all marks together[/]", *("" for _ in held))
+    row("  fall, first to die", *(_death(a.first_death_down) for a in held))
+    row("  rise, first to die", *(_death(a.first_death_up) for a in held))
+    row("[bold]at stake[/]", *("" for _ in held))
+    for symbol, side in _legs(held):
+        row(f"  with {symbol} {side}", *(_stake(a, symbol, side, asset) for a in held))
+    row("[bold]protected[/]", *(_protected(a, asset) for a in held))
 
 
-def _move(value: Decimal | None) -> str:
-    return "none" if value is None else f"{value * 100:+.2f} %"
+def _legs(held: list[Architecture]) -> list[tuple[str, str]]:
+    positions = next((a.positions for a in held if a.positions), ())
+    return sorted((position.symbol, position.side) for position in positions)
 
 
-def _distances(held: Architecture) -> str:
-    return "\n".join(f"{p.symbol} {p.side} {_move(p.distance):>9}" for p in held.positions)
+def _distance(held: Architecture, symbol: str, side: str) -> str:
+    from ringfence.cli import show
+
+    for position in held.positions:
+        if (position.symbol, position.side) != (symbol, side):
+            continue
+        dead = any(a.liquidatable for a in held.assessments if a.pool.name == position.pool)
+        return "[red]liquidated now[/]" if dead else show.percent(position.distance)
+    return ""
 
 
-def _deaths(held: Architecture) -> str:
-    rows = []
-    for label, death in (("fall", held.first_death_down), ("rise", held.first_death_up)):
-        rows.append(f"{label} none" if death is None else f"{label} {_move(death[0])}\n[dim]{death[1]}[/]")
-    return "\n".join(rows)
+def _death(death: tuple[Decimal, str] | None) -> str:
+    from ringfence.cli import show
+
+    if death is None:
+        return "none"
+    move, pool = death
+    return f"[dim]{pool.split(' ')[1]}[/] {show.percent(move)}"
 
 
-def _stakes(held: Architecture) -> str:
-    rows = [(a.pool.name, a.margin_balance) for a in held.assessments if a.lines]
-    return "\n".join(f"[dim]{name.removeprefix('isolated ')}[/] {_amount(value)}" for name, value in rows)
+def _stake(held: Architecture, symbol: str, side: str, asset: str | None) -> str:
+    from ringfence.cli import show
+
+    for position in held.positions:
+        if (position.symbol, position.side) == (symbol, side):
+            shared = "" if position.pool.startswith("isolated") else "[dim]all of[/] "
+            return shared + show.amount(position.at_stake, asset)
+    return ""
 
 
-def _protected(held: Architecture) -> str:
-    if held.protected is None:
-        return "not known"
+def _protected(held: Architecture, asset: str | None) -> str:
+    from ringfence.cli import show
+
     if not held.protected:
-        return "nothing: every unit of equity\nstands behind every position"
-    share = "" if not held.equity else f"\n[dim]{held.protected / held.equity * 100:.1f} % of equity[/]"
-    return f"{_amount(held.protected)}{share}"
+        return "nothing" if held.protected is not None else "not known"
+    share = f"[dim]{held.protected / held.equity * 100:.0f} % [/]" if held.equity else ""
+    return share + show.amount(held.protected, asset)
