@@ -55,8 +55,8 @@ def _print(comparison: Comparison, screen: Console) -> None:
 
 _LEGEND = (
     "distance: the move of the position's own mark that liquidates its pool, all else fixed · together: all marks move "
-    "by the same share · at stake: the equity of the pool that would be taken over whole, now · protected: equity in no "
-    "pool that holds a position. Fees and funding are not charged here."
+    "by the same share · at stake: the equity of the pool that would be taken over whole, now · protected: equity in "
+    "no pool that holds a position. Fees and funding are not charged here."
 )
 
 
@@ -114,7 +114,7 @@ def _death(death: tuple[Decimal, str] | None) -> str:
     if death is None:
         return "none"
     move, pool = death
-    return f"[dim]{pool.split(' ')[1]}[/] {show.percent(move)}"
+    return f"[dim]{pool.split(' ')[1]}[/] " + (show.percent(move) if move else "[red]now[/]")
 
 
 def _stake(held: Architecture, symbol: str, side: str, asset: str | None) -> str:

@@ -13,7 +13,7 @@ from ringfence.account import MarginMode, pools
 from ringfence.errors import BadAccount
 from ringfence.margin.assess import Assessment, assess
 from ringfence.margin.change import switch_margin_mode
-from ringfence.margin.move import combined_move, exposure
+from ringfence.margin.move import CombinedMove, combined_move, exposure
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
 from ringfence.margin.refusal import Refusal
 from ringfence.numbers import RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
@@ -104,7 +104,7 @@ def _unavailable(name: str, why: str) -> Architecture:
 
 def _architecture(name: str, account: Account, given: Account, marks: Marks, rulebook: Rulebook) -> Architecture:
     assessments = tuple(assess(pool, marks, rulebook) for pool in pools(account, rulebook.contract))
-    moves = [(a.pool.name, combined_move(a.pool, marks, rulebook)) for a in assessments if a.lines]
+    moves = [(a.pool.name, _deadly_move(a, marks, rulebook)) for a in assessments if a.lines]
     downs = sorted(((move.down, pool) for pool, move in moves if move.down is not None), reverse=True)
     ups = sorted((move.up, pool) for pool, move in moves if move.up is not None)
     one_asset = len({a.asset for a in assessments if a.lines or a.margin_balance}) == 1
@@ -126,6 +126,13 @@ def _architecture(name: str, account: Account, given: Account, marks: Marks, rul
         protected=_sum([a.margin_balance for a in assessments if not a.lines]) if one_asset else None,
         refusals=_refusals(account, given, marks, rulebook),
     )
+
+
+def _deadly_move(assessment: Assessment, marks: Marks, rulebook: Rulebook) -> CombinedMove:
+    """Return the combined move that liquidates a pool: none is needed for one that is liquidatable already."""
+    if assessment.liquidatable:
+        return CombinedMove(ZERO, ZERO, exact=True)
+    return combined_move(assessment.pool, marks, rulebook)
 
 
 def _used(assessments: tuple[Assessment, ...]) -> Value | None:
