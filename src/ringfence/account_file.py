@@ -248,6 +248,11 @@ def with_marks(file: AccountFile, marks: Mapping[str, Price]) -> AccountFile:
     )
 
 
+def read_price(raw: str, where: str) -> Price:
+    """Return a price as text states it; ``where`` names it in errors. Raises BadAccount unless it is above 0."""
+    return _positive(raw, where)
+
+
 def check_symbols(file: AccountFile, rulebook: Rulebook) -> None:
     """Raise BadAccount for the first position or order whose symbol has no table, naming its place in the file."""
     places = [(f"account.positions[{index}]", held.symbol) for index, held in enumerate(file.account.positions)]
@@ -661,5 +666,6 @@ __all__ = [
     "parse_text",
     "read",
     "read_contract",
+    "read_price",
     "with_marks",
 ]

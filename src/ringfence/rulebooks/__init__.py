@@ -116,6 +116,12 @@ def table_folder(name: str, symbol: str, as_of: date | None = None) -> Folder | 
     return _tables(name, text, as_of).folder(symbol)
 
 
+def coverage_of(folder: Folder, symbol: str) -> str | None:
+    """Return how much of a symbol a folder has, ``complete`` or ``partial``; None where it does not have the symbol."""
+    records = _records(folder.path, "contracts.csv", symbol)
+    return (records[0].get("coverage") or None) if records else None
+
+
 def _rules_of(name: str, as_of: date | None) -> tuple[dict[str, Any], Path]:
     """Return the rules in force on a day and the file they stand in."""
     dated = folders(name)
@@ -368,4 +374,14 @@ def with_deductions(tiers: tuple[Tier, ...], given: tuple[Decimal | None, ...]) 
     )
 
 
-__all__ = ["ALWAYS", "Folder", "folders", "load", "names", "table_folder", "user_directory", "with_deductions"]
+__all__ = [
+    "ALWAYS",
+    "Folder",
+    "coverage_of",
+    "folders",
+    "load",
+    "names",
+    "table_folder",
+    "user_directory",
+    "with_deductions",
+]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence import account_file
@@ -20,7 +19,8 @@ from ringfence.numbers import ZERO, exact, plain
 from ringfence.study import topics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from ringfence.margin.assess import Assessment, OrderLine, PositionLine
 
@@ -29,13 +29,17 @@ SCHEMA = "ringfence.conform/1"
 
 @dataclass(slots=True)
 class Report:
-    """What became of every figure. ``unsupported`` holds (case, figure, reason); ``mismatched`` what differed."""
+    """What became of every figure. ``unsupported`` holds (case, figure, reason); ``mismatched`` what differed.
+
+    ``topics``: kind and rulebook of every topic case, by its id.
+    """
 
     cases: int = 0
     figures: int = 0
     matched: int = 0
     mismatched: list[dict[str, str | None]] = field(default_factory=list)
     unsupported: list[dict[str, str]] = field(default_factory=list)
+    topics: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report in the form that ``ringfence conform --json`` prints."""
@@ -53,17 +57,33 @@ class Unsupported(Exception):
     """Raised inside a case for a figure that is not computed yet; carries the reason."""
 
 
-def conform(paths: Iterable[Path]) -> Report:
-    """Run every case of the JSON files at ``paths`` (folders are searched) and return what matched. Raises BadAccount."""
+def conform(paths: Iterable[Path], *, progress: Callable[[Path], None] | None = None) -> Report:
+    """Run every case of the JSON files at ``paths`` (folders are searched) and return what matched.
+
+    ``progress`` is told each file before it runs. Raises BadAccount for what is no answer file.
+    """
     report = Report()
     for path in _files(paths):
-        text = path.read_text(encoding="utf-8")
+        if progress is not None:
+            progress(path)
+        text = _read(path)
         cases = account_file.load_text(text, where=str(path))
         if not isinstance(cases, list):
             raise BadAccount("not a list of cases", where=str(path), expected="a JSON list", found=type(cases).__name__)
         for index, case in enumerate(cases):
             _run(case, f"{path}[{index}]", report)
     return report
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        found = (error.strerror or str(error)) if isinstance(error, OSError) else "bytes that are no UTF-8 text"
+        raise BadAccount(
+            "cannot be read", where=str(path), expected="a list of cases as JSON in UTF-8", found=found,
+            hint="name answer files, or a folder that holds nothing else",
+        ) from None  # fmt: skip
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -73,12 +93,19 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
         elif path.is_file():
             yield path
         else:
-            raise BadAccount("no such file or folder", where=str(path), expected="answer files (JSON)")
+            raise BadAccount(
+                "no such file or folder", where=str(path), expected="answer files (JSON), or folders of them",
+                found="nothing", hint="check the path",
+            )  # fmt: skip
 
 
 def _run(case: Any, where: str, report: Report) -> None:
     if not isinstance(case, dict) or not ("account" in case or "kind" in case):
-        raise BadAccount("not a case", where=where, expected="an object with account and expect, or with kind")
+        raise BadAccount(
+            "not a case", where=where, expected="an object with account and expect, or with kind",
+            found=f"an object with {', '.join(case)}" if isinstance(case, dict) else type(case).__name__,
+            hint="name answer files only; `ringfence assess` reads account files",
+        )  # fmt: skip
     report.cases += 1
     name = str(case.get("id", where))
     if "kind" in case:
@@ -102,6 +129,7 @@ def _run(case: Any, where: str, report: Report) -> None:
 def _run_topic(case: dict[str, Any], name: str, report: Report) -> None:
     expected = case.get("expected", {})
     report.figures += len(expected)
+    report.topics[name] = (str(case["kind"]), str(case.get("rulebook")))
     computed = topics.compute(case["kind"], str(case.get("rulebook")), case.get("inputs", {}))
     for figure, value in expected.items():
         if computed is None or figure not in computed:

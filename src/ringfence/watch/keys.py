@@ -42,11 +42,23 @@ def read_keys(reference: str) -> Keys:
     ``apiKey`` and ``secret``, or key, secret and passphrase line by line. Raises BadConfiguration, which never repeats
     what was found.
     """
+    return _parse(_content(reference), where=reference)
+
+
+def read_key_and_secret(key: str, secret: str) -> Keys:
+    """Return the key whose two parts are kept apart, each under a reference of its own.
+
+    What each reference names holds that part alone. Raises BadConfiguration, which never repeats what was found.
+    """
+    return Keys(apiKey=_content(key), secret=_content(secret))
+
+
+def _content(reference: str) -> str:
     scheme, _, name = reference.partition(":")
     readers = {"env": _from_environment, "file": _from_file, "keyring": _from_keyring}
     if scheme not in readers or not name:
         _refuse("a key is given by reference, not by itself", expected=_FORMS, found="something else (not shown)")
-    return _parse(readers[scheme](name), where=f"{scheme}:{name}")
+    return readers[scheme](name).strip()
 
 
 def _refuse(message: str, *, expected: str, found: str, where: str | None = None, hint: str | None = None) -> NoReturn:

@@ -1,0 +1,85 @@
+"""What an assessment assumed or could not know, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringfence import rulebooks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ringfence.account_file import AccountFile
+    from ringfence.margin.assess import Assessment
+    from ringfence.rulebook import Rulebook
+
+
+def notes_of(file: AccountFile, rulebook: Rulebook, assessments: tuple[Assessment, ...]) -> list[str]:
+    """Return the notes that belong beside an assessment: stand-ins, prices without steps, levels, tables and days."""
+    lines = [line for assessment in assessments for line in assessment.lines]
+    notes = [f"no mark was given for {symbol}: its entry price stands in" for symbol in file.marks_assumed]
+    unknown = sorted({line.contract.symbol for line in lines if line.contract.price_step is None})
+    if unknown:
+        notes.append(f"the price step of {_listed(unknown)} is not known: prices come unrounded")
+    notes += _not_rounded(assessments, unknown)
+    balances = [asset for a in assessments if a.lines for asset, held in a.pool.balances.items() if held is None]
+    notes += [f"the balance of {asset} is not known: what depends on it is null" for asset in dict.fromkeys(balances)]
+    without = sorted({line.position.symbol for line in lines if line.maintenance_margin is None})
+    if without:
+        notes.append(f"no maintenance rate is known for {_listed(without)}: health and liquidation prices are null")
+    if rulebook.levels.source != "venue" and any(a.lines for a in assessments):
+        source = "ringfence's own" if rulebook.levels.source == "ours" else rulebook.levels.source
+        notes.append(
+            f"levels as health: warning {rulebook.levels.warning}, margin call {rulebook.levels.margin_call} ({source})"
+        )
+    return notes + _tables(rulebook, [line.position.symbol for line in lines])
+
+
+def _not_rounded(assessments: tuple[Assessment, ...], already: list[str]) -> list[str]:
+    symbols = {
+        line.contract.symbol
+        for assessment in assessments
+        if assessment.policies.liquidation_price_rounding == "none"
+        for line in assessment.lines
+    }
+    rest = sorted(symbols - set(already))
+    if not rest:
+        return []
+    return [f"no rounding rule of liquidation prices is published: those of {_listed(rest)} come unrounded"]
+
+
+def _tables(rulebook: Rulebook, symbols: list[str]) -> list[str]:
+    """Return which tables the symbols were read from, and which of them are partial."""
+    own = sorted({symbol for symbol in symbols if symbol in rulebook.tables})
+    notes = [f"the account file brings the terms of {_listed(own)}"] if own else []
+    days: dict[str, list[str]] = {}
+    partial: dict[str, list[str]] = {}
+    for symbol in sorted(set(symbols) - set(own)):
+        folder = rulebooks.table_folder(rulebook.name, symbol, rulebook.as_of)
+        if folder is None:
+            continue
+        days.setdefault(rulebook.table_source(symbol) or "tables of unknown date", []).append(symbol)
+        if rulebooks.coverage_of(folder, symbol) == "partial":
+            partial.setdefault(_sentence(folder.path), []).append(symbol)
+    notes += [f"{source}: {_listed(of)}" for source, of in days.items()]
+    notes += [f"the table of {_listed(of)} is partial: {sentence}" for sentence, of in partial.items()]
+    return notes
+
+
+def _sentence(path: Path) -> str:
+    """Return what a folder's SOURCES.toml says about how complete its tables are."""
+    import tomllib
+
+    sources = path / "SOURCES.toml"
+    if not sources.is_file():
+        return "it has no SOURCES.toml"
+    tables = tomllib.loads(sources.read_text(encoding="utf-8")).get("tables", {})
+    return str(tables.get("sentence", "some of its terms or tiers are not known")).rstrip(".")
+
+
+def _listed(names: list[str], most: int = 6) -> str:
+    shown = names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
+    return ", ".join(shown[:-1]) + f" and {shown[-1]}" if len(shown) > 1 else shown[0]
+
+
+__all__ = ["notes_of"]
