@@ -83,37 +83,47 @@ class Ledger:
     __slots__ = ("_balances",)
 
     def __init__(self) -> None:
-        self._balances: dict[tuple[str, str], Value] = {}
+        self._balances: dict[str, dict[str, Value]] = {}  # account → asset → balance, none of them 0
 
     def balance(self, account: str, asset: str) -> Value:
         """Return the balance of one asset in an account; 0 where nothing was ever posted."""
-        return self._balances.get((account, asset), ZERO)
+        found = self._balances.get(account)
+        return ZERO if found is None else found.get(asset, ZERO)
 
     def apply(self, postings: tuple[Posting, ...]) -> None:
         """Apply a balanced set of postings. An unbalanced one is a bug and stops everything."""
         off = imbalance(postings)
         assert not off, f"unbalanced postings: {off} in {postings}"  # noqa: S101 - a law, always on
         for account, asset, amount in postings:
-            key = (account, asset)
-            total = self._balances.get(key, ZERO) + amount
+            balances = self._balances.setdefault(account, {})
+            total = balances.get(asset, ZERO) + amount
             if total:
-                self._balances[key] = total
+                balances[asset] = total
             else:
-                self._balances.pop(key, None)
+                balances.pop(asset, None)
+                if not balances:
+                    del self._balances[account]
 
     def assets_of(self, account: str) -> dict[str, Value]:
         """Return every non-zero balance of an account by asset."""
-        return {asset: total for (name, asset), total in self._balances.items() if name == account}
+        return dict(self._balances.get(account, {}))
 
     def entries(self) -> Iterator[tuple[str, str, Value]]:
         """Yield (account, asset, balance) of every non-zero balance, in order of account and asset."""
-        for account, asset in sorted(self._balances):
-            yield account, asset, self._balances[account, asset]
+        for account in sorted(self._balances):
+            for asset in sorted(self._balances[account]):
+                yield account, asset, self._balances[account][asset]
+
+    def balances(self) -> Iterator[tuple[str, str, Value]]:
+        """Yield (account, asset, balance) of every non-zero balance as they stand: a copy made in this order is equal."""
+        for account, balances in self._balances.items():
+            for asset, balance in balances.items():
+                yield account, asset, balance
 
     def trial_balance(self) -> dict[str, Value]:
         """Return the sum over all accounts by asset: every one of them is 0, or money was made or lost."""
         totals: dict[str, Value] = {}
-        for (_, asset), amount in self._balances.items():
+        for _, asset, amount in self.balances():
             totals[asset] = totals.get(asset, ZERO) + amount
         return totals
 

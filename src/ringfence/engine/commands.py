@@ -75,9 +75,10 @@ class ExpireBonus(Command):
 class PlaceOrder(Command):
     """Place an order.
 
-    ``type``: limit, market, stop_limit, stop_market, take_profit_limit, take_profit_market. ``time_in_force``: GTC, IOC,
-    FOK or post_only. A stop waits until ``trigger_by`` (mark or last) reaches ``trigger_price``. ``close_position``
-    closes the whole position when triggered. In hedge mode ``position_side`` names the leg, long or short.
+    ``type``: limit, market, stop_limit, stop_market, take_profit_limit, take_profit_market. ``time_in_force``: GTC,
+    IOC, FOK or post_only. A stop waits until ``trigger_by`` (mark or last) reaches ``trigger_price``.
+    ``close_position`` closes the whole position when triggered. In hedge mode ``position_side`` names the leg, long
+    or short.
     """
 
     kind: ClassVar[str] = "place_order"
@@ -222,8 +223,26 @@ class Review(Command):
     kind: ClassVar[str] = "review"
 
 
+@dataclass(frozen=True, slots=True)
+class SetUp(Command):
+    """The first command of a journal: what the venue is set up with, as :func:`ringfence.engine.setup_text.write` has it.
+
+    So a journal needs nothing beside it to be decided again. Refused once anything has happened.
+    """
+
+    kind: ClassVar[str] = "set_up"
+    setup: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Command):
+    """The venue runs again after it stood still: no mark from before counts as fresh, so none liquidates anybody."""
+
+    kind: ClassVar[str] = "resume"
+
+
 COMMANDS: tuple[type[Command], ...] = (
     Deposit, Withdraw, Transfer, CreditBonus, ExpireBonus, PlaceOrder, AmendOrder, CancelOrder, CancelAllOrders,
     SetLeverage, SetMarginMode, SetPositionMode, AddIsolatedMargin, RemoveIsolatedMargin, SetReplenishment,
-    UpdatePrices, SettleFunding, AdoptRulebook, Review,
+    UpdatePrices, SettleFunding, AdoptRulebook, Review, SetUp, Resume,
 )  # fmt: skip

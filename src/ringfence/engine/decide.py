@@ -42,7 +42,7 @@ def decide(state: State, command: Command, suspects: Iterable[str] | None = None
 
 
 class HandledBefore(LookupError):
-    """A command id was handled before, and its outcome is no longer in memory: it is the ``number``-th of the journal."""
+    """A command id was handled before, and its outcome is not in memory: it is entry ``number`` of the journal."""
 
     def __init__(self, command: str, number: int) -> None:
         super().__init__(f"command {command!r} was handled before, as number {number}")

@@ -35,7 +35,7 @@ class Refused(Event):
 
 @dataclass(frozen=True, slots=True)
 class MoneyMoved(Event):
-    """Money moved for ``cause``: deposit, withdrawal, transfer, bonus, bonus_expired, bonus_forfeited, margin, …"""
+    """Money moved for ``cause``: deposit, withdrawal, transfer, bonus, bonus_expired, bonus_forfeited, margin, etc."""
 
     kind: ClassVar[str] = "money_moved"
     account: str
@@ -77,7 +77,7 @@ class OrderAmended(Event):
 
 @dataclass(frozen=True, slots=True)
 class OrderClosed(Event):
-    """An order left the book: ``filled``, ``cancelled``, ``expired``, ``triggered``, ``self_trade``, ``liquidation``."""
+    """An order left the book: filled, cancelled, expired, triggered, self_trade, reduce_only or liquidation."""
 
     kind: ClassVar[str] = "order_closed"
     account: str
@@ -102,7 +102,7 @@ class Traded(Event):
     """``quantity`` contracts went from ``seller`` to ``buyer`` at ``price``; both positions as they are afterwards.
 
     ``cause``: order, netting, liquidation, take_over, disposal or auto_deleveraging. Entry values are signed.
-    ``maker`` and ``maker_order``: whose resting order was filled; None where the tape's market or the fund was the other.
+    ``maker`` and ``maker_order``: whose resting order was filled; None where the tape's market or the fund was.
     """
 
     kind: ClassVar[str] = "traded"
@@ -126,7 +126,10 @@ class Traded(Event):
 
 @dataclass(frozen=True, slots=True)
 class SettingChanged(Event):
-    """A setting of a trader's symbol (or of the account, ``symbol`` None): leverage, margin_mode, position_mode, …"""
+    """A setting of a trader's symbol, or of the account (``symbol`` None).
+
+    ``setting``: leverage, margin_mode, position_mode or replenishment.
+    """
 
     kind: ClassVar[str] = "setting_changed"
     account: str
@@ -242,8 +245,23 @@ class RulebookAdopted(Event):
     as_of: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class VenueSetUp(Event):
+    """The venue begins under this set-up. What its insurance fund starts with follows as money moved."""
+
+    kind: ClassVar[str] = "venue_set_up"
+    setup: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Event):
+    """The venue runs again: every mark counts as too old until a new one comes."""
+
+    kind: ClassVar[str] = "resumed"
+
+
 EVENTS: tuple[type[Event], ...] = (
     Refused, MoneyMoved, OrderRested, OrderAmended, OrderClosed, OrderDone, Traded, SettingChanged, PricesChanged,
     PriceRejected, FundingPaid, MarginCalled, LiquidationStarted, LiquidationStep, LiquidationEnded, InsuranceUsed,
-    RulebookAdopted,
+    RulebookAdopted, VenueSetUp, Resumed,
 )  # fmt: skip

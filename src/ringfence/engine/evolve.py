@@ -1,4 +1,4 @@
-"""The only writer of the state: what each event changes. No decisions here, and nothing that can fail on a good event."""
+"""The only writer of the state: what each event changes. No decisions here; nothing can fail on a good event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ringfence.account import MarginMode, PositionMode
 from ringfence.engine import events as happened
 from ringfence.engine.liquidity import NOTHING_CONSUMED
 from ringfence.engine.orderbook import RestingOrder
-from ringfence.engine.state import HOUSE, Held
+from ringfence.engine.state import HOUSE, Held, number_text
 from ringfence.engine.triggers import AT_OR_ABOVE, AT_OR_BELOW, Trigger, WaitingOrder
 from ringfence.numbers import exact, plain
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.engine.events import Event
+    from ringfence.engine.liquidity import Consumed
     from ringfence.engine.state import Order, State, Trader
     from ringfence.numbers import Quantity, Value
 
@@ -39,10 +40,14 @@ def _posted(state: State, event: happened.MoneyMoved | happened.FundingPaid | ha
 
 
 def _order_rested(state: State, event: happened.OrderRested) -> None:
-    trader = state.trader(event.account)
-    order = state.resting(event)
+    enter_order(state, state.resting(event))
+
+
+def enter_order(state: State, order: Order) -> None:
+    """Put an order where it belongs: with its trader, and on the book or among those that wait."""
+    trader = state.trader(order.account)
     trader.orders[order.id] = order
-    trader.touched()
+    trader.touched(state.sequence)
     _order_item(state, order)
     if order.trigger_price is not None:
         direction = AT_OR_ABOVE if order.trigger_above else AT_OR_BELOW
@@ -64,7 +69,7 @@ def _order_amended(state: State, event: happened.OrderAmended) -> None:
     if not event.keeps_priority:
         order.sequence = state.sequence
     state.book(order.symbol).amend(order.key, price=event.price, quantity=event.quantity, sequence=order.sequence)
-    trader.touched()
+    trader.touched(state.sequence)
     _order_item(state, order)
 
 
@@ -75,14 +80,19 @@ def _order_closed(state: State, event: happened.OrderClosed) -> None:
         state.waiting(order.symbol).cancel(order.key)
     elif order.key in state.book(order.symbol):  # a filled one has left it with its last fill
         state.book(order.symbol).cancel(order.key)
-    trader.touched()
+    trader.touched(state.sequence)
     state.item(("order", event.account, event.order), None)
 
 
 def _order_item(state: State, order: Order) -> None:
     price = "" if order.price is None else plain(order.price)
-    trigger = "" if order.trigger_price is None else f"{plain(order.trigger_price)} {order.trigger_by}"
-    text = f"{order.symbol} {order.side} {plain(order.quantity)} {price} {trigger} {order.sequence}"
+    trigger = ""
+    if order.trigger_price is not None:
+        trigger = f"{plain(order.trigger_price)} {order.trigger_by} {order.trigger_above} {order.close_position}"
+    text = (
+        f"{order.symbol} {order.side} {plain(order.quantity)} {price} {trigger} {order.reduce_only} "
+        f"{order.position_side} {order.time_in_force} {order.sequence}"
+    )
     state.item(("order", order.account, order.id), text)
 
 
@@ -95,26 +105,36 @@ def _traded(state: State, event: happened.Traded) -> None:
         order = trader.orders[event.maker_order]
         order.quantity -= event.quantity
         state.book(event.symbol).reduce(order.key, event.quantity)
-        trader.touched()
+        trader.touched(state.sequence)
         _order_item(state, order)
     if HOUSE in {event.buyer, event.seller} and event.cause in {"order", "liquidation", "disposal"}:
         taken = "buy" if event.seller == HOUSE else "sell"
-        state.consumed[event.symbol] = state.consumed.get(event.symbol, NOTHING_CONSUMED).plus(taken, event.quantity)
+        _consume(state, event.symbol, state.consumed.get(event.symbol, NOTHING_CONSUMED).plus(taken, event.quantity))
+
+
+def _consume(state: State, symbol: str, consumed: Consumed) -> None:
+    state.consumed[symbol] = consumed
+    state.item(("consumed", symbol), f"{plain(consumed.buy)} {plain(consumed.sell)}")
 
 
 def _hold(state: State, name: str, symbol: str, leg: str, quantity: Quantity, entry_value: Value) -> None:
     trader = state.trader(name)
     key = (symbol, leg)
     if quantity:
-        trader.held[key] = Held(quantity, entry_value, state.entry_price(symbol, quantity, entry_value))
+        held = trader.held[key] = Held(quantity, entry_value, state.entry_price(symbol, quantity, entry_value))
         state.holders.setdefault(symbol, {})[name] = None
-        state.item(("held", name, symbol, leg), f"{plain(quantity)} {plain(entry_value)}")
+        _held_item(state, name, key, held)
     else:
         trader.held.pop(key, None)
         if not any(held == symbol for held, _ in trader.held):
             state.holders.get(symbol, {}).pop(name, None)
         state.item(("held", name, symbol, leg), None)
-    trader.touched()
+    trader.touched(state.sequence)
+
+
+def _held_item(state: State, name: str, key: tuple[str, str], held: Held) -> None:
+    text = f"{plain(held.quantity)} {plain(held.entry_value)} {plain(held.entry_price)}"
+    state.item(("held", name, *key), text)
 
 
 def _setting_changed(state: State, event: happened.SettingChanged) -> None:
@@ -128,8 +148,20 @@ def _setting_changed(state: State, event: happened.SettingChanged) -> None:
         trader.position_mode = PositionMode(event.value)
     elif event.setting == "replenishment":
         trader.replenishment[symbol] = event.value
-    trader.touched()
-    state.item(("setting", event.account, symbol, event.setting), event.value)
+    trader.touched(state.sequence)
+    is_default = event.setting == "position_mode" and event.value == "one_way"
+    state.item(("setting", event.account, symbol, event.setting), None if is_default else event.value)
+
+
+def _setting_items(state: State, trader: Trader) -> None:
+    for symbol, leverage in trader.leverage.items():
+        state.item(("setting", trader.name, symbol, "leverage"), plain(leverage))
+    for symbol, mode in trader.margin_mode.items():
+        state.item(("setting", trader.name, symbol, "margin_mode"), mode.value)
+    if trader.position_mode is PositionMode.HEDGE:
+        state.item(("setting", trader.name, "", "position_mode"), "hedge")
+    for symbol, chosen in trader.replenishment.items():
+        state.item(("setting", trader.name, symbol, "replenishment"), chosen)
 
 
 def _prices_changed(state: State, event: happened.PricesChanged) -> None:
@@ -143,7 +175,9 @@ def _prices_changed(state: State, event: happened.PricesChanged) -> None:
             state.item((kind, symbol), plain(price))
             if kind == "mark":
                 state.marked_at[symbol] = event.at
-            state.consumed.pop(symbol, None)
+                state.item(("marked_at", symbol), str(event.at))
+            if state.consumed.pop(symbol, None) is not None:
+                state.item(("consumed", symbol), None)
 
 
 def _margin_called(state: State, event: happened.MarginCalled) -> None:
@@ -178,14 +212,56 @@ def _liquidation_ended(state: State, event: happened.LiquidationEnded) -> None:
 
 
 def _rulebook_adopted(state: State, event: happened.RulebookAdopted) -> None:
-    state.rulebook = state.setup.rulebook(event.rulebook, event.as_of)
-    state.item(("rulebook",), f"{event.rulebook} {event.as_of}")
+    _adopt(state, event.rulebook, event.as_of)
     for trader in state.traders.values():
-        _forget(trader)
+        trader.touched(state.sequence)
 
 
-def _forget(trader: Trader) -> None:
-    trader.touched()
+def _adopt(state: State, name: str, as_of: str | None) -> None:
+    state.rulebook = state.setup.rulebook(name, as_of)
+    state.adopted = (name, as_of)
+    state.item(("rulebook",), f"{name} {as_of}")
+
+
+def _venue_set_up(state: State, event: happened.VenueSetUp) -> None:
+    state.set_up = event.setup
+    state.item(("set_up",), event.setup)
+
+
+def _resumed(state: State, event: happened.Resumed) -> None:
+    """No mark from before counts as fresh any more. Prices stay: they are what the next ones are compared with."""
+    del event
+    for symbol in state.marked_at:
+        state.item(("marked_at", symbol), None)
+    state.marked_at.clear()
+
+
+@exact
+def restore_items(state: State) -> None:
+    """Compute the items of the digest anew from everything else, as a state read from a snapshot needs them."""
+    for account, asset, balance in state.ledger.entries():
+        state.item(("money", account, asset), number_text(balance))
+    for name, trader in state.traders.items():
+        for key, held in trader.held.items():
+            _held_item(state, name, key, held)
+        for order in trader.orders.values():
+            _order_item(state, order)
+        _setting_items(state, trader)
+        for pool, level in trader.levels.items():
+            state.item(("level", name, pool), level)
+        for pool, until in trader.liquidating.items():
+            state.item(("liquidating", name, pool), str(until))
+    for kind, table in (("mark", state.marks), ("last", state.last), ("index", state.index)):
+        for symbol, price in table.items():
+            state.item((kind, symbol), plain(price))
+    for symbol, at in state.marked_at.items():
+        state.item(("marked_at", symbol), str(at))
+    for symbol, consumed in state.consumed.items():
+        _consume(state, symbol, consumed)
+    if state.set_up is not None:
+        state.item(("set_up",), state.set_up)
+    if state.adopted is not None:
+        state.item(("rulebook",), f"{state.adopted[0]} {state.adopted[1]}")
 
 
 _CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
@@ -206,6 +282,8 @@ _CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
     happened.LiquidationStarted: _liquidation_started,
     happened.LiquidationEnded: _liquidation_ended,
     happened.RulebookAdopted: _rulebook_adopted,
+    happened.VenueSetUp: _venue_set_up,
+    happened.Resumed: _resumed,
 }
 
-__all__ = ["evolve"]
+__all__ = ["enter_order", "evolve", "restore_items"]

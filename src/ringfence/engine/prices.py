@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 
 def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: Iterable[str] | None) -> Iterator[Event]:
-    """Accept or reject new prices, set off triggers and resting orders, and look at the pools they concern."""
+    """Accept or reject new prices, set off triggers and resting orders, and look at the pools they concern.
+
+    With ``suspects``, only those are looked at, and whoever was changed by this very command (a fill, a deleveraging):
+    what proved them healthy before speaks of what they held before. The order is the same as without.
+    """
     if isinstance(command, asked.Review):
         everyone = {name: None for names in state.holders.values() for name in names}
         yield from review(state, everyone, command)
         return
+    start = state.sequence
     believed: dict[str, list[tuple[str, Price]]] = {"marks": [], "last": [], "index": []}
     index = dict(command.index)
     for kind, prices in (("index", command.index), ("marks", command.marks), ("last", command.last)):
@@ -41,9 +46,18 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     yield from set_off_triggers(state, moved, command)
     for symbol in moved:
         yield from fill_from_market(state, symbol, command)
-    if suspects is None:
-        suspects = {name: None for symbol, _ in believed["marks"] for name in state.holders.get(symbol, {})}
-    yield from review(state, list(suspects), command)
+    concerned = {name: None for symbol, _ in believed["marks"] for name in state.holders.get(symbol, {})}
+    yield from review(
+        state, concerned if suspects is None else _worth_a_look(state, concerned, suspects, start), command
+    )
+
+
+def _worth_a_look(state: State, concerned: Iterable[str], suspects: Iterable[str], start: int) -> Iterator[str]:
+    """Yield who is a suspect or was changed since ``start``, asked when his turn comes: those before him may change him."""
+    named = frozenset(suspects)
+    for name in concerned:
+        if name in named or state.traders[name].changed_at > start:
+            yield name
 
 
 def _disbelief(state: State, kind: str, symbol: str, price: Price, index: Price | None) -> str | None:

@@ -129,7 +129,7 @@ def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event
         yield refused(command, "unknown_choice", getattr(error, "message", str(error)))
         return
     yield RulebookAdopted(command.id, command.at, command.rulebook, command.as_of)
-    yield from review(state, [name for name in state.traders if name != HOUSE], command)
+    yield from review(state, sorted(name for name in state.traders if name != HOUSE), command)
 
 
 __all__ = ["adopt_rulebook", "set_leverage", "set_margin_mode", "set_position_mode", "set_replenishment"]

@@ -2,12 +2,14 @@
 
 Money stands in the ledger alone. A position keeps its signed quantity and entry value; its average entry price is
 derived. :meth:`State.account` shows a trader as the immutable :class:`~ringfence.account.Account` that the margin maths
-reads. :meth:`State.digest` is a hash of the state itself, kept as it changes: a sum over its items, so that two states are
-equal when their digests are, whatever way they were reached.
+reads. :meth:`State.digest` is a hash of the state itself, kept as it changes: a sum over its items, with the number of
+events and the chain of the command ids. What is derived from them (views, books, holders) is not hashed, nor is the order
+in which traders, positions and orders are kept; a snapshot keeps that order all the same.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -87,9 +89,11 @@ class Trader:
     liquidating: dict[str, int] = field(default_factory=dict)  # pool → time before which it is left alone (0: none)
     view: Account | None = None
     pooled: tuple[Pool, ...] | None = None
+    changed_at: int = 0  # sequence of the last event that changed anything of the trader, money included
 
-    def touched(self) -> None:
-        """Forget the cached view after a change."""
+    def touched(self, sequence: int) -> None:
+        """Forget the cached view after a change by the event of that sequence."""
+        self.changed_at = sequence
         self.view = None
         self.pooled = None
 
@@ -98,8 +102,9 @@ class State:
     """Everything a venue knows. Read freely; change only through :func:`ringfence.engine.evolve.evolve`."""
 
     __slots__ = (
-        "_items", "_total", "books", "consumed", "holders", "index", "last", "ledger", "marked_at", "marks", "outcomes",
-        "rulebook", "sequence", "setup", "traders", "triggers",
+        "_items", "_total", "adopted", "books", "consumed", "handled", "handled_chain", "holders", "index", "last",
+        "ledger", "marked_at", "marks", "outcomes", "outcomes_kept", "rulebook", "sequence", "set_up", "setup",
+        "traders", "triggers",
     )  # fmt: skip
 
     def __init__(self, setup: Setup) -> None:
@@ -115,7 +120,12 @@ class State:
         self.holders: dict[str, dict[str, None]] = {}  # symbol → traders that hold it, in order of first holding
         self.triggers: dict[str, Triggers] = {}
         self.consumed: dict[str, Consumed] = {}  # of the tape's market since its price changed
-        self.outcomes: dict[str, tuple[Event, ...]] = {}
+        self.outcomes: OrderedDict[str, tuple[Event, ...]] = OrderedDict()  # of the latest commands, oldest first
+        self.outcomes_kept: int | None = None  # how many of them; None: all
+        self.handled: dict[str, int] = {}  # every command id ever handled → its number, from 1 on
+        self.handled_chain = bytes(32)
+        self.adopted: tuple[str, str | None] | None = None  # the rulebook gone over to since the set-up
+        self.set_up: str | None = None  # the set-up's text, once the journal's first command has told it
         self.sequence = 0
         self._items: dict[tuple[str, ...], int] = {}
         self._total = 0
@@ -188,7 +198,7 @@ class State:
         return contract.price_at(abs(entry_value), abs(quantity), places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
 
     def item(self, key: tuple[str, ...], value: str | None) -> None:
-        """Set the digest's item of that key to ``value``; None takes it out. Called by ``evolve`` beside every change."""
+        """Set the digest's item of that key; None takes it out. Called by ``evolve`` beside every change."""
         before = self._items.pop(key, 0)
         after = 0
         if value is not None:
@@ -202,10 +212,10 @@ class State:
         self.ledger.apply(postings)
         for account, asset, _ in postings:
             balance = self.ledger.balance(account, asset)
-            self.item(("money", account, asset), _number(balance) if balance else None)
+            self.item(("money", account, asset), number_text(balance) if balance else None)
             owner, _, name = account.partition(":")
             if owner in {"wallet", "isolated", "bonus"}:
-                self.trader(name.split(":", 1)[0]).touched()
+                self.trader(name.split(":", 1)[0]).touched(self.sequence)
 
     def waiting(self, symbol: str) -> Triggers:
         """Return the orders of a symbol that wait for a price."""
@@ -220,12 +230,17 @@ class State:
         return self.traders[account].orders[order]
 
     def remember(self, command: str, outcome: tuple[Event, ...]) -> None:
-        """Keep the first outcome of a command id, so that a repetition changes nothing."""
+        """Keep a command's id for good, and its outcome as long as :attr:`outcomes_kept` says."""
+        self.handled[command] = len(self.handled) + 1
+        self.handled_chain = blake2b(self.handled_chain + command.encode(), digest_size=32).digest()
         self.outcomes[command] = outcome
+        if self.outcomes_kept is not None and len(self.outcomes) > self.outcomes_kept:
+            self.outcomes.popitem(last=False)
 
     def digest(self) -> bytes:
         """Return 32 bytes that identify this state."""
-        return self._total.to_bytes(32, "big")
+        parts = (self._total.to_bytes(32, "big"), self.sequence.to_bytes(8, "big"), self.handled_chain)
+        return blake2b(b"".join(parts), digest_size=32).digest()
 
     def resting(self, event: OrderRested) -> Order:
         """Return the order an event rests, with the next place in time priority."""
@@ -236,9 +251,9 @@ class State:
         )  # fmt: skip
 
 
-def _number(value: Value) -> str:
+def number_text(value: Value) -> str:
     """Return a number so that equal values are the same text."""
     return format(value.normalize(), "f")
 
 
-__all__ = ["FUND", "HOUSE", "Held", "Order", "State", "Trader"]
+__all__ = ["FUND", "HOUSE", "Held", "Order", "State", "Trader", "number_text"]

@@ -1,0 +1,177 @@
+"""A venue's set-up as text, so that a journal holds everything its commands were decided with.
+
+Canonical: equal set-ups are the same text. A rulebook that was *given* rather than named is written as the packaged one of
+its name and day with its tables and changed policies beside it; one that differs in anything else cannot be written.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ringfence import rulebooks
+from ringfence.contract import Contract, ContractKind
+from ringfence.engine.setup import Fees, Market, PriceGuard, Setup
+from ringfence.errors import BadConfiguration, RingfenceError
+from ringfence.rulebook import Policies, Tier, TierTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ringfence.rulebook import Rulebook
+
+SCHEMA = "ringfence set-up 1"
+
+_POLICIES = ("isolated", "cross", "basket")
+_LOOKS_UP = {"lookup", "symbols", "table_source"}  # functions over the package's tables
+
+
+def write(setup: Setup) -> str:
+    """Return ``setup`` as canonical JSON. Raises BadConfiguration for a given rulebook that text cannot hold."""
+    data: dict[str, Any] = {
+        "schema": SCHEMA,
+        "rulebook": setup.rulebook_name,
+        "as_of": setup.as_of,
+        "fees": _plain(setup.fees),
+        "market": _plain(setup.market),
+        "guard": _plain(setup.guard),
+        "self_trade": setup.self_trade,
+        "rearm": str(setup.rearm),
+        "impact": setup.impact,
+        "start_fund": {asset: str(amount) for asset, amount in sorted(setup.start_fund.items())},
+        "given": None if setup.given is None else _given(setup.given),
+    }
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+
+
+def read(text: str) -> Setup:
+    """Return the set-up that ``text`` holds. Raises BadConfiguration for anything :func:`write` does not write."""
+    try:
+        data = json.loads(text, parse_float=Decimal)
+        if data["schema"] != SCHEMA:
+            raise _unreadable(f"schema {data['schema']!r}")
+        return Setup(
+            rulebook_name=data["rulebook"],
+            as_of=data["as_of"],
+            fees=Fees(**_decimals(data["fees"], text={"source"})),
+            market=Market(**_decimals(data["market"], whole={"levels"})),
+            guard=_guard(data["guard"]),
+            self_trade=data["self_trade"],
+            rearm=Decimal(data["rearm"]),
+            impact=data["impact"],
+            start_fund={asset: Decimal(amount) for asset, amount in data["start_fund"].items()},
+            given=None if data["given"] is None else _taken(data["given"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        raise _unreadable(f"{type(error).__name__}: {error}") from error
+
+
+def _unreadable(found: str) -> BadConfiguration:
+    return BadConfiguration(
+        "not a set-up that this version reads", where="set-up", expected=SCHEMA, found=found,
+        hint="use the ringfence that wrote it, or a newer one",
+    )  # fmt: skip
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    return {field.name: _value(getattr(part, field.name)) for field in fields(part)}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    return {key: str(rate) for key, rate in sorted(value.items())} if hasattr(value, "items") else value
+
+
+def _decimals(
+    data: Mapping[str, Any], *, text: set[str] | None = None, whole: set[str] | None = None
+) -> dict[str, Any]:
+    same = (text or set()) | (whole or set())
+    return {key: value if key in same or value is None else Decimal(value) for key, value in data.items()}
+
+
+def _guard(data: Mapping[str, Any]) -> PriceGuard:
+    jump, distance = data["jump"], data["from_index"]
+    return PriceGuard(
+        None if jump is None else Decimal(jump),
+        None if distance is None else Decimal(distance),
+        data["stale_after"],
+        {symbol: Decimal(rate) for symbol, rate in data["by_symbol"].items()},
+    )
+
+
+# ── A rulebook that was given ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _given(rulebook: Rulebook) -> dict[str, Any]:
+    try:
+        base = rulebooks.load(rulebook.name, rulebook.as_of)
+    except RingfenceError as error:
+        raise _unwritable(rulebook, f"there is no packaged one of that name and day: {error}") from error
+    allowed = {*_POLICIES, *_LOOKS_UP, "tables"}
+    for field in fields(rulebook):
+        if field.name not in allowed and getattr(rulebook, field.name) != getattr(base, field.name):
+            raise _unwritable(rulebook, f"its {field.name} is not the packaged one's")
+    return {
+        "name": rulebook.name,
+        "as_of": None if rulebook.as_of is None else rulebook.as_of.isoformat(),
+        "policies": {kind: _changed(getattr(base, kind), getattr(rulebook, kind)) for kind in _POLICIES},
+        "tables": {symbol: _table(*rulebook.tables[symbol]) for symbol in sorted(rulebook.tables)},
+    }
+
+
+def _unwritable(rulebook: Rulebook, why: str) -> BadConfiguration:
+    return BadConfiguration(
+        f"the given rulebook {rulebook.name} cannot be kept in a journal: {why}", where="set-up",
+        expected="a packaged rulebook, with tables and policies of its own where they differ",
+        hint="load a packaged rulebook and change it by with_tables and with_policies",
+    )  # fmt: skip
+
+
+def _changed(base: Policies, given: Policies) -> dict[str, Any]:
+    return {
+        field.name: _value(getattr(given, field.name))
+        for field in fields(given)
+        if getattr(given, field.name) != getattr(base, field.name)
+    }
+
+
+def _table(contract: Contract, tiers: TierTable | None) -> dict[str, Any]:
+    terms = {**_plain(contract), "kind": contract.kind.value}
+    table = None
+    if tiers is not None:
+        table = {"unit": tiers.unit, "tiers": [[_value(figure) for figure in tier] for tier in tiers.tiers]}
+    return {"contract": terms, "tiers": table}
+
+
+def _taken(data: Mapping[str, Any]) -> Rulebook:
+    day = data["as_of"]
+    base = rulebooks.load(data["name"], None if day is None else date.fromisoformat(day))
+    isolated, cross, basket = (_with(getattr(base, kind), data["policies"][kind]) for kind in _POLICIES)
+    changed = replace(base, isolated=isolated, cross=cross, basket=basket)
+    return changed.with_tables({symbol: _entry(table) for symbol, table in data["tables"].items()})
+
+
+def _with(base: Policies, changes: Mapping[str, Any]) -> Policies:
+    words = {field.name for field in fields(base) if not _is_number(field.type)}
+    return replace(base, **_decimals(changes, text=words))
+
+
+def _is_number(annotation: object) -> bool:
+    return str(annotation).split(" |", maxsplit=1)[0] in {"Decimal", "Rate", "Value", "Quantity"}
+
+
+def _entry(table: Mapping[str, Any]) -> tuple[Contract, TierTable | None]:
+    terms = _decimals(table["contract"], text={"symbol", "kind", "settle_asset", "underlying"})
+    contract = Contract(**{**terms, "kind": ContractKind(terms["kind"])})
+    tiers = table["tiers"]
+    if tiers is None:
+        return contract, None
+    rows = tuple(Tier(*(None if figure is None else Decimal(figure) for figure in row)) for row in tiers["tiers"])  # type: ignore[arg-type]
+    return contract, TierTable(rows, tiers["unit"])
+
+
+__all__ = ["SCHEMA", "read", "write"]
