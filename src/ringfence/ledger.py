@@ -115,7 +115,7 @@ class Ledger:
                 yield account, asset, self._balances[account][asset]
 
     def balances(self) -> Iterator[tuple[str, str, Value]]:
-        """Yield (account, asset, balance) of every non-zero balance as they stand: a copy made in this order is equal."""
+        """Yield (account, asset, balance) of every non-zero balance as they stand; a copy in this order is equal."""
         for account, balances in self._balances.items():
             for asset, balance in balances.items():
                 yield account, asset, balance

@@ -225,7 +225,7 @@ class Review(Command):
 
 @dataclass(frozen=True, slots=True)
 class SetUp(Command):
-    """The first command of a journal: what the venue is set up with, as :func:`ringfence.engine.setup_text.write` has it.
+    """The first command of a journal: the venue's set-up, as :func:`ringfence.engine.setup_text.write` has it.
 
     So a journal needs nothing beside it to be decided again. Refused once anything has happened.
     """

@@ -241,16 +241,8 @@ def restore_items(state: State) -> None:
     """Compute the items of the digest anew from everything else, as a state read from a snapshot needs them."""
     for account, asset, balance in state.ledger.entries():
         state.item(("money", account, asset), number_text(balance))
-    for name, trader in state.traders.items():
-        for key, held in trader.held.items():
-            _held_item(state, name, key, held)
-        for order in trader.orders.values():
-            _order_item(state, order)
-        _setting_items(state, trader)
-        for pool, level in trader.levels.items():
-            state.item(("level", name, pool), level)
-        for pool, until in trader.liquidating.items():
-            state.item(("liquidating", name, pool), str(until))
+    for trader in state.traders.values():
+        _trader_items(state, trader)
     for kind, table in (("mark", state.marks), ("last", state.last), ("index", state.index)):
         for symbol, price in table.items():
             state.item((kind, symbol), plain(price))
@@ -258,10 +250,21 @@ def restore_items(state: State) -> None:
         state.item(("marked_at", symbol), str(at))
     for symbol, consumed in state.consumed.items():
         _consume(state, symbol, consumed)
-    if state.set_up is not None:
-        state.item(("set_up",), state.set_up)
+    state.item(("set_up",), state.set_up)
     if state.adopted is not None:
         state.item(("rulebook",), f"{state.adopted[0]} {state.adopted[1]}")
+
+
+def _trader_items(state: State, trader: Trader) -> None:
+    for key, held in trader.held.items():
+        _held_item(state, trader.name, key, held)
+    for order in trader.orders.values():
+        _order_item(state, order)
+    _setting_items(state, trader)
+    for pool, level in trader.levels.items():
+        state.item(("level", trader.name, pool), level)
+    for pool, until in trader.liquidating.items():
+        state.item(("liquidating", trader.name, pool), str(until))
 
 
 _CHANGES: dict[type[Event], Callable[[State, Any], None]] = {

@@ -53,7 +53,7 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
 
 
 def _worth_a_look(state: State, concerned: Iterable[str], suspects: Iterable[str], start: int) -> Iterator[str]:
-    """Yield who is a suspect or was changed since ``start``, asked when his turn comes: those before him may change him."""
+    """Yield who is a suspect or was changed since ``start``, asked in turn: whoever comes before may change him."""
     named = frozenset(suspects)
     for name in concerned:
         if name in named or state.traders[name].changed_at > start:

@@ -1,7 +1,7 @@
 """A venue's set-up as text, so that a journal holds everything its commands were decided with.
 
-Canonical: equal set-ups are the same text. A rulebook that was *given* rather than named is written as the packaged one of
-its name and day with its tables and changed policies beside it; one that differs in anything else cannot be written.
+Canonical: equal set-ups are the same text. A rulebook that was *given* rather than named is written as the packaged one
+of its name and day with its tables and changed policies beside it; one that differs in anything else cannot be written.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def read(text: str) -> Setup:
         return Setup(
             rulebook_name=data["rulebook"],
             as_of=data["as_of"],
-            fees=Fees(**_decimals(data["fees"], text={"source"})),
-            market=Market(**_decimals(data["market"], whole={"levels"})),
+            fees=Fees(**_decimals(data["fees"], but={"source"})),
+            market=Market(**_decimals(data["market"], but={"levels"})),
             guard=_guard(data["guard"]),
             self_trade=data["self_trade"],
             rearm=Decimal(data["rearm"]),
@@ -86,11 +86,8 @@ def _value(value: Any) -> Any:
     return {key: str(rate) for key, rate in sorted(value.items())} if hasattr(value, "items") else value
 
 
-def _decimals(
-    data: Mapping[str, Any], *, text: set[str] | None = None, whole: set[str] | None = None
-) -> dict[str, Any]:
-    same = (text or set()) | (whole or set())
-    return {key: value if key in same or value is None else Decimal(value) for key, value in data.items()}
+def _decimals(data: Mapping[str, Any], *, but: set[str]) -> dict[str, Any]:
+    return {key: value if key in but or value is None else Decimal(value) for key, value in data.items()}
 
 
 def _guard(data: Mapping[str, Any]) -> PriceGuard:
@@ -157,7 +154,7 @@ def _taken(data: Mapping[str, Any]) -> Rulebook:
 
 def _with(base: Policies, changes: Mapping[str, Any]) -> Policies:
     words = {field.name for field in fields(base) if not _is_number(field.type)}
-    return replace(base, **_decimals(changes, text=words))
+    return replace(base, **_decimals(changes, but=words))
 
 
 def _is_number(annotation: object) -> bool:
@@ -165,7 +162,7 @@ def _is_number(annotation: object) -> bool:
 
 
 def _entry(table: Mapping[str, Any]) -> tuple[Contract, TierTable | None]:
-    terms = _decimals(table["contract"], text={"symbol", "kind", "settle_asset", "underlying"})
+    terms = _decimals(table["contract"], but={"symbol", "kind", "settle_asset", "underlying"})
     contract = Contract(**{**terms, "kind": ContractKind(terms["kind"])})
     tiers = table["tiers"]
     if tiers is None:

@@ -1,13 +1,13 @@
 """A state as bytes, so that a venue begins again without deciding, or even folding, all of its history.
 
 Canonical JSON: equal states, kept in equal order, are equal bytes. What is derived is left out and made anew: books and
-waiting orders from the orders, holders' order apart, views, and the items of the digest. The caller compares the digest of
-what is loaded with the one that the journal has for it.
+waiting orders from the orders, views, and the items of the digest. The caller compares the digest of what is loaded
+with the one that the journal has for it.
 
-**Command ids are kept for good**, all of them: none is ever handled twice. Their *outcomes* are not in a snapshot. They are
-in the journal, under the command's number (:attr:`~ringfence.engine.state.State.handled`); after a load,
-:func:`~ringfence.engine.decide.handle` answers a repetition with :class:`~ringfence.engine.decide.HandledBefore` and that
-number, and whoever has the journal looks it up.
+**Command ids are kept for good**, all of them: none is ever handled twice. Their *outcomes* are not in a snapshot. They
+are in the journal, under the command's number (:attr:`~ringfence.engine.state.State.handled`); after a load,
+:func:`~ringfence.engine.decide.handle` answers a repetition with :class:`~ringfence.engine.decide.HandledBefore` and
+that number, and whoever has the journal looks it up.
 """
 
 from __future__ import annotations

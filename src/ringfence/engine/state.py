@@ -3,8 +3,8 @@
 Money stands in the ledger alone. A position keeps its signed quantity and entry value; its average entry price is
 derived. :meth:`State.account` shows a trader as the immutable :class:`~ringfence.account.Account` that the margin maths
 reads. :meth:`State.digest` is a hash of the state itself, kept as it changes: a sum over its items, with the number of
-events and the chain of the command ids. What is derived from them (views, books, holders) is not hashed, nor is the order
-in which traders, positions and orders are kept; a snapshot keeps that order all the same.
+events and the chain of the command ids. What is derived from them (views, books, holders) is not hashed, nor is the
+order in which traders, positions and orders are kept; a snapshot keeps that order all the same.
 """
 
 from __future__ import annotations
