@@ -10,10 +10,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from ringfence.errors import BadRulebook, nearest
-from ringfence.numbers import ZERO
+from ringfence.numbers import ZERO, exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -123,8 +124,8 @@ def choices() -> Mapping[str, tuple[str, ...]]:
 class Tier(NamedTuple):
     """One risk tier: it holds from ``floor`` on (in the table's unit) up to the next tier's floor.
 
-    ``maintenance_rate``: of notional; None where the venue publishes none. ``deduction``: subtracted so that maintenance
-    margin is continuous (progressive tiers; 0 otherwise). ``cap``: where the last tier ends, None if it does not.
+    ``maintenance_rate``: of notional; None where the venue publishes none. ``deduction``: subtracted so that
+    maintenance margin is continuous (progressive tiers; 0 otherwise). ``cap``: where the last tier ends, None if it does not.
     """
 
     floor: Decimal
@@ -136,18 +137,34 @@ class Tier(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TierTable:
-    """A symbol's risk tiers, ascending. ``unit``: what floors count, ``notional`` (settlement asset) or ``contracts``."""
+    """A symbol's risk tiers, ascending. ``unit``: what floors count, ``notional`` (settlement asset) or ``contracts``.
+
+    ``smooth``: all rates are known and never fall, and maintenance margin is continuous from tier to tier.
+    """
 
     tiers: tuple[Tier, ...]
     unit: str = "notional"
     floors: tuple[Decimal, ...] = field(init=False)
+    smooth: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "floors", tuple(tier.floor for tier in self.tiers))
+        object.__setattr__(self, "smooth", _is_smooth(self.tiers))
 
     def index_at(self, amount: Decimal) -> int:
         """Return the index of the tier that ``amount`` (≥ 0, in the table's unit) falls in."""
         return max(bisect_right(self.floors, amount) - 1, 0)
+
+
+@exact
+def _is_smooth(tiers: tuple[Tier, ...]) -> bool:
+    for before, tier in pairwise(tiers):
+        if before.maintenance_rate is None or tier.maintenance_rate is None:
+            return False
+        rise = tier.maintenance_rate - before.maintenance_rate
+        if rise < 0 or tier.floor * rise != tier.deduction - before.deduction:
+            return False
+    return bool(tiers) and tiers[0].maintenance_rate is not None
 
 
 class Levels(NamedTuple):
@@ -176,7 +193,7 @@ class Rulebook:
     isolated: Policies
     cross: Policies
     basket: Policies
-    levels: Levels = Levels()
+    levels: Levels = Levels()  # noqa: RUF009 - an immutable value
     liquidation_sequence: tuple[str, ...] = ()
     liquidation_note: str = ""
     stop_at_health: Decimal = Decimal(1)
@@ -199,7 +216,7 @@ class Rulebook:
         return self.basket if basket else self.cross
 
     def entry(self, symbol: str) -> tuple[Contract, TierTable | None]:
-        """Return a symbol's contract and tiers. Raises BadRulebook, with the nearest symbols, when there is no table."""
+        """Return a symbol's contract and tiers. Raises BadRulebook, with the nearest symbols, when it has no table."""
         found = self.tables.get(symbol)
         if found is None:
             found = self.lookup(symbol)
@@ -300,7 +317,7 @@ def continuous_deductions(tiers: tuple[tuple[Decimal, Rate], ...]) -> tuple[Valu
     Source: Binance, how to calculate liquidation price of USDⓈ-M futures (FAQ b3c689c1…); Bybit, margin parameters.
     """
     deductions = [ZERO]
-    for (_, rate_before), (floor, rate) in zip(tiers, tiers[1:], strict=False):
+    for (_, rate_before), (floor, rate) in pairwise(tiers):
         deductions.append(deductions[-1] + floor * (rate - rate_before))
     return tuple(deductions[: len(tiers)])
 

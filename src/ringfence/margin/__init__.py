@@ -1,9 +1,12 @@
-"""The margin maths, exact. A newcomer starts at :mod:`~ringfence.margin.formulas`, then :mod:`~ringfence.margin.assess`.
+"""The margin maths, exact. A newcomer starts at :mod:`.formulas`, then :mod:`.assess`.
 
 formulas   every formula once, operators only
 assess     what a pool holds and is held to: totals, and a line per position, order and asset
 price      at which prices it is called, liquidated and bankrupt
 move       the combined move of all its marks at which that happens
+walk       how both are found: along a line, tier by tier
+restore    the smallest deposit and the smallest reduction that bring its health back
 order      whether an order is accepted: before and after
+refusal    the numbered reasons for a no
 change     what an account looks like after a change of margin, leverage, mode or position, or why it is refused
 """

@@ -91,6 +91,8 @@ class Walk:
         lowest tier goes on. None also where the walk reaches a tier whose rate is not known.
         """
         sign = self.sign(begin)
+        if sign > 0 and self._only_rises(upward=upward):
+            return None
         on_level, sign = not sign, sign or 1
         point: Point = (begin, ONE)
         edge, steps = self._next_edge(point, upward=upward)
@@ -113,6 +115,29 @@ class Walk:
             point = edge
             edge, steps = self._enter(point, steps, upward=upward)
         raise AssertionError("a walk over the tiers did not end")
+
+    def _only_rises(self, *, upward: bool) -> bool:
+        """Whether the surplus cannot fall anywhere ahead, so that a positive one has no crossing there.
+
+        Where every ladder is smooth (:class:`~ringfence.rulebook.TierTable`) the surplus is concave: its slope falls
+        from tier to tier. So the slope of the last segment ahead, upward the least and downward the greatest, decides
+        for all of them. This spares a long the walk over all higher tiers, and a short that over all lower ones.
+        """
+        if self._bent:
+            return False
+        slope = self._slope
+        for leg in self.legs:
+            charge = leg.charge
+            per_value = charge.fee_slope
+            if charge.moving and charge.flat_rate is not None:
+                per_value += charge.size * (charge.flat_rate + charge.funding)
+            elif charge.moving and charge.size and charge.table is not None:
+                if not charge.table.smooth:
+                    return False
+                row = charge.table.tiers[-1 if upward == (leg.rate > 0) else 0]
+                per_value += charge.size * ((row.maintenance_rate or ZERO) + charge.funding)
+            slope -= leg.weight * per_value * leg.rate
+        return slope >= 0 if upward else slope <= 0
 
     def _enter(
         self, point: Point, steps: list[tuple[int, int]], *, upward: bool
