@@ -125,7 +125,8 @@ class Tier(NamedTuple):
     """One risk tier: it holds from ``floor`` on (in the table's unit) up to the next tier's floor.
 
     ``maintenance_rate``: of notional; None where the venue publishes none. ``deduction``: subtracted so that
-    maintenance margin is continuous (progressive tiers; 0 otherwise). ``cap``: where the last tier ends, None if it does not.
+    maintenance margin is continuous (progressive tiers; 0 otherwise). ``cap``: where the last tier ends, None if it
+    does not.
     """
 
     floor: Decimal

@@ -37,10 +37,18 @@ def test_python_in_the_docs_runs(page: Path, tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("page", with_blocks("console"), ids=name)
 def test_commands_in_the_docs_print_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    save_files(page, tmp_path)
     for body in blocks(page, "console"):
         for command, expected in sessions(body):
             printed = run(command, tmp_path)
             assert matches(expected, printed), f"$ {command}\n--- the page says\n{expected}\n--- printed\n{printed}"
+
+
+def save_files(page: Path, folder: Path) -> None:
+    """Save the JSON blocks of a page under the name that the text before them gives in backquotes."""
+    text = page.read_text(encoding="utf-8")
+    for found in re.finditer(r"`([\w-]+\.json)`:?\n+```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        (folder / found[1]).write_text(found[2], encoding="utf-8")
 
 
 def sessions(body: str) -> list[tuple[str, str]]:
