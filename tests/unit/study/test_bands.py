@@ -132,3 +132,26 @@ def test_a_pool_whose_requirement_is_not_linear_in_its_tier_gets_no_band(policy:
     assessment = assess(pool, {"INV": Decimal(100)}, rulebook)
     assert assessment.liquidatable is False
     assert PoolBands().around(assessment, above=[ONE]) == {}
+
+
+@pytest.mark.parametrize(
+    ("policy", "rate"),
+    [
+        ({"closing_fee": "mark"}, "0.06"),
+        ({"closing_fee": "frozen_mark"}, "0.06"),
+        ({"maintenance_at": "frozen_mark"}, "0.01"),
+        ({"maintenance_at": "frozen_mark", "closing_fee": "frozen_mark", "funding_reserve_rate": "0.02"}, "0.08"),
+    ],
+)
+def test_what_moves_or_freezes_with_the_mark_is_in_the_band(policy: dict[str, object], rate: str) -> None:
+    file = account_file(
+        [{"symbol": "LIN", "side": "long", "quantity": "10", "entry_price": "100", "leverage": "5"}],
+        wallet={"USDT": "200"},
+        policy=policy,
+        contracts={"LIN": contract(taker_fee_rate="0.05")},
+    )
+    rulebook = file.rulebook()
+    (pool,) = pools(file.account, rulebook.contract)
+    band = PoolBands().around(assess(pool, {"LIN": Decimal(100)}, rulebook), above=[ONE])["LIN"]
+    # 200 + 10 · (p − 100) = 10 · p · rate  →  p = 800 ÷ (10 − 10 · rate)
+    assert 0 <= band.low - Decimal(800) / (10 - 10 * Decimal(rate)) < Decimal("1e-14")
