@@ -93,11 +93,9 @@ class Walk:
         sign = self.sign(begin)
         if sign > 0 and self._only_rises(upward=upward):
             return None
-        on_level, sign = not sign, sign or 1
+        sign = sign or 1
         point: Point = (begin, ONE)
         edge, steps = self._next_edge(point, upward=upward)
-        if edge is not None and not _ahead(edge, point, upward=upward):  # downward from the very floor of a tier
-            edge, steps = self._enter(point, steps, upward=upward)
         for _ in range(_LONGEST_WALK):
             terms = self._terms(point, upward=upward)
             if terms is None:
@@ -105,9 +103,8 @@ class Walk:
             slope, constant = terms
             here = (slope * point[0] + constant * point[1]) * sign
             nearing = (slope * sign < 0) == upward and bool(slope)  # going toward a change of sign
-            on_level = on_level and not here
-            if here < 0 or not (here or (on_level and not nearing)):
-                return point  # the requirement jumped at this edge, or the walk began on the level
+            if here < 0:
+                return point  # the requirement jumped at this edge
             if edge is None:
                 return root(slope, constant) if nearing else None
             if nearing and (slope * edge[0] + constant * edge[1]) * sign <= 0:
@@ -132,8 +129,8 @@ class Walk:
             if charge.moving and charge.flat_rate is not None:
                 per_value += charge.size * (charge.flat_rate + charge.funding)
             elif charge.moving and charge.size and charge.table is not None:
-                if not charge.table.smooth:
-                    return False
+                if not charge.table.smooth or charge.tier_slope != charge.size or charge.tier_offset:
+                    return False  # looked up by another amount than is charged, a smooth ladder jumps too
                 row = charge.table.tiers[-1 if upward == (leg.rate > 0) else 0]
                 per_value += charge.size * ((row.maintenance_rate or ZERO) + charge.funding)
             slope -= leg.weight * per_value * leg.rate
