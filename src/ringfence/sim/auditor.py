@@ -1,0 +1,479 @@
+"""An independent auditor: after every step it holds what happened to the laws of a venue, with its own books and sums.
+
+It reads the events, the state and the rulebooks' data, and shares no code with the margin maths, the settlement or the
+liquidation it watches. A law that does not hold raises :class:`LawBroken` with the figures.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from ringfence.engine import events as happened
+from ringfence.engine.commands import PlaceOrder, Review, UpdatePrices
+from ringfence.engine.evolve import evolve
+from ringfence.engine.state import State
+from ringfence.engine.wire import decode_command, decode_event, encode
+from ringfence.errors import VerificationFailed
+from ringfence.sim.reckoning import TOLERANCE, Leg, Reckoned, worth
+from ringfence.sim.shadow import FUND, MARKET, NOTHING, Shadow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ringfence.engine.commands import Command
+    from ringfence.engine.events import Event
+    from ringfence.engine.setup import Setup
+
+LAWS = {
+    "balanced": "postings are zero per asset, and so is the trial balance",
+    "clearing": "a contract's clearing account is minus the entry values of all who hold it",
+    "zero_sum": "the positions of a symbol are zero in sum, market and fund included",
+    "average": "a position's quantity and entry value follow from its trades",
+    "funding": "what is paid as funding is received",
+    "ring_fence": "no margin is isolated without a position in isolated margin",
+    "bonus": "bonus credit is never below 0 and never leaves as money",
+    "fund": "the insurance fund is never below 0",
+    "contained": "liquidating an isolated position touches nothing outside its pool and costs no more than its margin",
+    "opposite": "auto-deleveraging takes opposite sides only, in rank order, at the bankruptcy price",
+    "cleared": "nobody owes anything after a liquidation that closed the pool",
+    "no_debt": "nobody owes anything without a position",
+    "believed": "a price that is taken on is positive, near the one before it and near the index",
+    "fresh": "nothing is liquidated on a stale price",
+    "hysteresis": "a pool is not called twice in a row at the same level",
+    "healthy": "a pool that is healthy is not liquidated",
+    "survivors": "a pool that is liquidatable at fresh marks does not survive a review",
+    "reduce_only": "an order that only reduces never opens, adds to or turns a position",
+    "step_down": "a step of a liquidation never raises what is required",
+    "round_trip": "commands and events are the same after being written and read",
+    "repeated": "a command sent again returns its first outcome and changes nothing",
+    "fold": "the state is the fold of its events",
+    "replay": "the same commands give the same state",
+    "books": "the ledger and the positions are what the auditor's own books say",
+    "stands": "the engine does not fail",
+}  #: every law by name, in the order of a report
+
+
+class LawBroken(VerificationFailed):
+    """A law did not hold. ``law`` names it, ``figures`` say how."""
+
+    def __init__(self, law: str, figures: str) -> None:
+        super().__init__(f"{law}: {LAWS[law]}. Found: {figures}")
+        self.law = law
+        self.figures = figures
+
+
+def _short(number: Fraction) -> str:
+    return f"{float(number):.12g}"
+
+
+class Auditor:
+    """Watches one world. ``checked`` counts how often each law was looked at."""
+
+    def __init__(self, setup: Setup, state: State, *, compare_every: int = 64) -> None:
+        self.setup, self.state = setup, state
+        self.shadow = Shadow(lambda name, as_of: setup.rulebook(name, as_of), setup.rulebook())
+        self.folded = State(setup)
+        self.checked = dict.fromkeys(LAWS, 0)
+        self.steps = 0
+        self._every = compare_every
+        self._calls: dict[tuple[str, str], str] = {}
+        self._orders: dict[tuple[str, str], PlaceOrder] = {}  # what was asked for, until it rests
+        self._active: _Liquidation | None = None
+        self._queue: _Queue | None = None
+        self._touched: dict[str, None] = {}
+        self._symbols: dict[str, None] = {}
+
+    # ── One step ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def repeated(self, before: bytes, first: tuple[Event, ...], again: tuple[Event, ...]) -> None:
+        """Check a command that was sent before."""
+        self._hold("repeated", first == again and self.state.digest() == before, lambda: "another outcome or state")
+
+    def step(self, command: Command, events: tuple[Event, ...]) -> None:
+        """Check one command and what it led to."""
+        self.steps += 1
+        self._touched, self._symbols = {}, {}
+        self._round_trip(command, decode_command)
+        if isinstance(command, PlaceOrder):
+            self._orders[command.account, command.order] = command
+        for event in events:
+            self._round_trip(event, decode_event)
+            self._before(event)
+            self.shadow.apply(event)
+            self._after(event)
+            evolve(self.folded, event)
+        self.folded.remember(command.id, events)
+        self._hold("fold", self.folded.digest() == self.state.digest(), lambda: "another digest")
+        self._end_of_step(command, events)
+        if self.steps % self._every == 0:
+            self.compare()
+
+    def _hold(self, law: str, holds: bool, figures: Callable[[], str]) -> None:
+        self.checked[law] += 1
+        if not holds:
+            raise LawBroken(law, figures())
+
+    def _round_trip(self, message: Any, read: Callable[[bytes], Any]) -> None:
+        data = encode(message)
+        again = read(data)
+        same = encode(again) == data and (again == message or b"NaN" in data)
+        self._hold("round_trip", same, lambda: repr(message))
+
+    # ── Before and after each event ──────────────────────────────────────────────────────────────────────────────
+
+    def _before(self, event: Event) -> None:
+        if isinstance(event, happened.Traded):
+            self._reduce_only(event)
+            self._deleveraging(event)
+        elif isinstance(event, happened.LiquidationStarted):
+            self._start(event)
+        elif isinstance(event, happened.LiquidationStep):
+            self._liquidation_step(event)
+        elif isinstance(event, happened.MarginCalled):
+            self._called(event)
+        elif isinstance(event, happened.PricesChanged):
+            self._prices(event)
+        elif isinstance(event, happened.LiquidationEnded):
+            self._liquidation_end(event)
+        elif isinstance(event, happened.OrderClosed) and event.reason == "triggered":
+            known = self.shadow.orders[event.account][event.order]
+            self._orders[event.account, event.order] = PlaceOrder(
+                event.command, event.at, event.account, event.order, known.symbol, known.side, None,
+                reduce_only=known.reduces, position_side=known.leg,
+            )  # fmt: skip
+
+    def _after(self, event: Event) -> None:
+        postings = getattr(event, "postings", ())
+        if postings:
+            self._posted(event, postings)
+        if isinstance(event, happened.Traded):
+            self._symbols[event.symbol] = None
+            for name, leg, quantity, entry in (
+                (event.buyer, event.buyer_leg, event.buyer_quantity, event.buyer_entry_value),
+                (event.seller, event.seller_leg, event.seller_quantity, event.seller_entry_value),
+            ):
+                self._average(event, name, leg, Fraction(quantity), Fraction(entry))
+
+    def _posted(self, event: Event, postings: Any) -> None:
+        sums: dict[str, Fraction] = {}
+        active = self._active
+        for account, asset, amount in postings:
+            sums[asset] = sums.get(asset, NOTHING) + Fraction(amount)
+            kind, _, rest = account.partition(":")
+            if kind in {"wallet", "bonus", "isolated"}:
+                self._touched[rest.split(":", 1)[0]] = None
+            if kind == "bonus":
+                left = self.shadow.balance(account, asset)
+                self._hold("bonus", left >= 0, lambda account=account, left=left: f"{account} {_short(left)}")  # type: ignore[misc]
+                to_wallet = any(p.account.startswith("wallet:") and p.amount > 0 for p in postings)
+                outside = isinstance(event, happened.MoneyMoved) and amount < 0 and to_wallet
+                self._hold("bonus", not outside or event.cause == "bonus_loss", lambda: repr(event))  # type: ignore[attr-defined]
+            if kind == "insurance":
+                left = self.shadow.balance(account, asset)
+                self._hold("fund", left >= 0, lambda left=left: f"{_short(left)} after {event!r}")  # type: ignore[misc]
+            if active is not None:
+                active.posted(event, account, asset, Fraction(amount))
+        self._hold("balanced", not any(sums.values()), lambda: repr(event))
+
+    def _average(self, event: happened.Traded, name: str, leg: str, quantity: Fraction, entry: Fraction) -> None:
+        held = self.shadow.legs[name].get((event.symbol, leg))
+        if held is None:
+            self._hold("average", quantity == 0 and entry == 0, lambda: f"{name} {leg}: {event!r}")
+            return
+        close = abs(held.entry - entry) <= Fraction(1, 10**20) * (1 + abs(entry))
+        self._hold(
+            "average", held.quantity == quantity and close,
+            lambda: f"{name} {leg}: {_short(held.quantity)} at {_short(held.entry)}, not {event!r}",
+        )  # fmt: skip
+        self.shadow.adopt_entry(name, event.symbol, leg, entry)
+
+    def _prices(self, event: happened.PricesChanged) -> None:
+        index = {symbol: Fraction(price) for symbol, price in event.index}
+        for symbol, price in event.marks:
+            good = price.is_finite() and price > 0
+            if good:
+                now, before = Fraction(price), self.shadow.marks.get(symbol)
+                jump, away = self.setup.guard.jump_of(symbol), self.setup.guard.from_index
+                if before is not None and jump is not None:
+                    good = abs(now - before) <= Fraction(jump) * before
+                reference = index.get(symbol, self.shadow.index.get(symbol))
+                if reference is not None and away is not None:
+                    good = good and abs(now - reference) <= Fraction(away) * reference
+            self._hold("believed", good, lambda symbol=symbol, price=price: f"{symbol} {price}")  # type: ignore[misc]
+        for symbol, price in (*event.last, *event.index):
+            good = price.is_finite() and price > 0
+            self._hold("believed", good, lambda symbol=symbol, price=price: f"last or index {symbol} {price}")  # type: ignore[misc]
+
+    def _reduce_only(self, event: happened.Traded) -> None:
+        for order, name, leg, delta in (
+            (event.maker_order, event.maker, None, None),
+            (event.taker_order, None, None, None),
+        ):
+            if order is None:
+                continue
+            del leg, delta
+            if name is None:  # the taker is whoever is not the maker
+                name = event.seller if event.buyer == event.maker and event.maker is not None else event.buyer
+                if event.maker is None:
+                    name = event.seller if event.buyer == MARKET else event.buyer
+                asked = self._orders.get((name, order))
+                reduces = asked is not None and (asked.reduce_only or asked.close_position)
+            else:
+                reduces = self.shadow.orders[name][order].reduces
+            if not reduces:
+                continue
+            buys = event.buyer == name and not (event.seller == name and order == event.maker_order and event.maker == name)
+            which = event.buyer_leg if buys else event.seller_leg
+            held = self.shadow.legs.get(name, {}).get((event.symbol, which))
+            size = Fraction(event.quantity)
+            good = held is not None and (held.quantity < 0) == buys and size <= abs(held.quantity)
+            self._hold("reduce_only", good, lambda held=held: f"{held} before {event!r}")  # type: ignore[misc]
+
+    # ── Liquidation ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _start(self, event: happened.LiquidationStarted) -> None:
+        self._fresh(event.account, event.pool, event.at)
+        found = self.shadow.reckoned(event.account, event.pool)
+        if found is not None:
+            self._hold(
+                "healthy", not found.certainly_healthy,
+                lambda: f"{event.account} {event.pool}: {_short(found.balance)} for {_short(found.required)}",
+            )  # fmt: skip
+        self._active = _Liquidation(self, event.account, event.pool)
+
+    def _fresh(self, name: str, pool: str, at: int) -> None:
+        fresh = self.shadow.fresh(name, pool, at, self.setup.guard.stale_after)
+        self._hold("fresh", fresh, lambda: f"{name} {pool} at {at}: {self.shadow.marked_at}")
+
+    def _liquidation_step(self, event: happened.LiquidationStep) -> None:
+        self._fresh(event.account, event.pool, event.at)
+        if self._active is None or (self._active.name, self._active.pool) != (event.account, event.pool):
+            self._active = _Liquidation(self, event.account, event.pool)  # goes on after a cooldown
+        self._required(event.step)
+
+    def _required(self, step: str) -> None:
+        active = self._active
+        assert active is not None  # noqa: S101 - set by the caller
+        found = self.shadow.reckoned(active.name, active.pool)
+        if found is None:
+            return
+        if active.required is not None:
+            self._hold(
+                "step_down", found.required <= active.required + TOLERANCE * (1 + active.required),
+                lambda: f"{active.name} {active.pool} {active.step}: {_short(active.required or NOTHING)} → {_short(found.required)}",
+            )  # fmt: skip
+        active.required, active.step = found.required, step
+
+    def _liquidation_end(self, event: happened.LiquidationEnded) -> None:
+        active = self._active
+        if active is None or (active.name, active.pool) != (event.account, event.pool):
+            self._hold("stands", event.outcome == "safe", lambda: f"an end without a liquidation: {event!r}")
+            return  # a pool that recovered by itself
+        self._required("end")
+        active.finished()
+        if event.outcome == "closed":
+            self._calls.pop((event.account, event.pool), None)
+            if event.pool.startswith("cross "):
+                owed = self.shadow.balance(f"wallet:{event.account}", event.pool.removeprefix("cross "))
+                self._hold("cleared", owed >= 0, lambda: f"{event.account} {_short(owed)}")
+            self._hold("cleared", not self.shadow.members(event.account, event.pool), lambda: f"{event!r} with positions")
+        self._active = None
+
+    def _called(self, event: happened.MarginCalled) -> None:
+        key = (event.account, event.pool)
+        self._hold("hysteresis", self._calls.get(key, "none") != event.level, lambda: repr(event))
+        self._calls[key] = event.level
+
+    def _deleveraging(self, event: happened.Traded) -> None:
+        if event.cause != "auto_deleveraging":
+            self._queue = None
+            return
+        fund_buys = event.buyer == FUND
+        name, leg = (event.seller, event.seller_leg) if fund_buys else (event.buyer, event.buyer_leg)
+        held = self.shadow.legs.get(FUND, {}).get((event.symbol, "net"))
+        other = self.shadow.legs.get(name, {}).get((event.symbol, leg))
+        good = FUND in {event.buyer, event.seller} and held is not None and (held.quantity < 0) == fund_buys
+        self._hold("opposite", good, lambda: f"the fund holds {held}: {event!r}")
+        assert held is not None  # noqa: S101 - held to it above
+        price = Fraction(event.price)
+        entered = abs(held.entry / held.quantity)
+        at = worth(self.shadow.term(event.symbol), price)
+        self._hold("opposite", abs(at - entered) <= TOLERANCE * entered, lambda: f"{_short(at)}, not {_short(entered)}")
+        opposite = other is not None and (other.quantity > 0) != (held.quantity > 0)
+        self._hold("opposite", opposite, lambda: f"{name} {leg} holds {other}: {event!r}")
+        if self._queue is None:
+            self._queue = _Queue(self.shadow, event.symbol, held, price)
+        problem = self._queue.taken(name, leg, Fraction(event.quantity))
+        self._hold("opposite", problem is None, lambda: f"{problem}: {event!r}")
+
+    # ── The end of a step ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _end_of_step(self, command: Command, events: tuple[Event, ...]) -> None:
+        shadow = self.shadow
+        self._hold("balanced", not any(shadow.totals.values()), lambda: repr(shadow.totals))
+        trial = self.state.ledger.trial_balance()
+        self._hold("balanced", not any(trial.values()), lambda: repr(trial))
+        for symbol in self._symbols:
+            self._of_symbol(symbol)
+        if any(isinstance(event, happened.FundingPaid) for event in events):
+            left = {key: total for key, total in shadow.books.items() if key[0].startswith("funding:") and total}
+            self._hold("funding", not left, lambda: repr(left))
+        for account in shadow.ring_fenced:
+            _, name, symbol, leg = account.split(":")
+            good = (symbol, leg) in shadow.legs.get(name, {}) and shadow.is_isolated(name, symbol)
+            self._hold("ring_fence", good, lambda account=account: f"{account} {_short(shadow.ring_fenced[account])}")  # type: ignore[misc]
+        for name in self._touched:
+            self._of_trader(name)
+        for key in [key for key in self._calls if not self._lives(*key)]:
+            del self._calls[key]
+        if isinstance(command, (UpdatePrices, Review)):
+            self._survivors(command, events)
+
+    def _lives(self, name: str, pool: str) -> bool:
+        """Whether a pool still has a position or an order: a new one of its name may be called anew."""
+        if self.shadow.members(name, pool):
+            return True
+        return pool.startswith("cross ") and bool(self.shadow.orders.get(name))
+
+    def _of_symbol(self, symbol: str) -> None:
+        held = [leg for legs in self.shadow.legs.values() for (of, _), leg in legs.items() if of == symbol]
+        quantity = sum((leg.quantity for leg in held), NOTHING)
+        self._hold("zero_sum", quantity == 0, lambda: f"{symbol} {_short(quantity)}")
+        entered = sum((leg.entry for leg in held), NOTHING)
+        asset = self.shadow.term(symbol).asset
+        cleared = self.shadow.balance(f"clearing:{symbol}", asset)
+        self._hold("clearing", cleared == -entered, lambda: f"{symbol} {_short(cleared)} for {_short(entered)}")
+
+    def _of_trader(self, name: str) -> None:
+        if name in {MARKET, FUND}:
+            return
+        wallets = [(asset, total) for (account, asset), total in self.shadow.books.items() if account == f"wallet:{name}"]
+        for asset, total in wallets:
+            good = total >= 0 or bool(self.shadow.members(name, f"cross {asset}"))
+            self._hold("no_debt", good, lambda asset=asset, total=total: f"{name} {_short(total)} {asset}")  # type: ignore[misc]
+        state = self.state.traders[name]
+        mine = self.shadow.legs.get(name, {})
+        same = state.held.keys() == mine.keys() and all(
+            Fraction(held.quantity) == mine[key].quantity and Fraction(held.entry_value) == mine[key].entry
+            for key, held in state.held.items()
+        )
+        self._hold("books", same, lambda: f"{name}: {state.held} for {mine}")
+
+    def _survivors(self, command: Command, events: tuple[Event, ...]) -> None:
+        moved = {symbol for event in events if isinstance(event, happened.PricesChanged) for symbol, _ in event.marks}
+        everyone = isinstance(command, Review)
+        for name, legs in self.shadow.legs.items():
+            if name in {MARKET, FUND} or not legs:
+                continue
+            if not everyone and not any(symbol in moved for symbol, _ in legs):
+                continue
+            for pool in self.shadow.pools(name):
+                found = self._at_fresh_marks(name, pool, command.at)
+                if found is not None:
+                    self._hold(
+                        "survivors", not found.certainly_liquidatable,
+                        lambda name=name, pool=pool, found=found: f"{name} {pool}: {_short(found.balance)} for {_short(found.required)}",  # type: ignore[misc]
+                    )  # fmt: skip
+
+    def _at_fresh_marks(self, name: str, pool: str, at: int) -> Reckoned | None:
+        if self.shadow.waiting_until.get((name, pool), at) > at:
+            return None
+        if not self.shadow.fresh(name, pool, at, self.setup.guard.stale_after):
+            return None
+        return self.shadow.reckoned(name, pool)
+
+    def compare(self) -> None:
+        """Compare the whole ledger and all positions with the auditor's own."""
+        theirs = {(account, asset): Fraction(total) for account, asset, total in self.state.ledger.entries()}
+        mine = {key: total for key, total in self.shadow.books.items() if total}
+        different = [key for key in {**theirs, **mine} if theirs.get(key) != mine.get(key)]
+        self._hold("books", not different, lambda: f"{different[:3]}")
+        for name, trader in self.state.traders.items():
+            held = {key: Fraction(one.quantity) for key, one in trader.held.items()}
+            known = {key: leg.quantity for key, leg in self.shadow.legs.get(name, {}).items()}
+            self._hold("books", held == known, lambda held=held, known=known: f"{held} for {known}")  # type: ignore[misc]
+            orders = {key: Fraction(one.quantity) for key, one in trader.orders.items()}
+            seen = {key: order.size for key, order in self.shadow.orders.get(name, {}).items()}
+            self._hold("books", orders == seen, lambda orders=orders, seen=seen: f"{orders} for {seen}")  # type: ignore[misc]
+        for symbol in {symbol: None for legs in self.shadow.legs.values() for symbol, _ in legs}:
+            self._of_symbol(symbol)
+
+
+class _Liquidation:
+    """One liquidation while it goes on: what it may touch."""
+
+    def __init__(self, auditor: Auditor, name: str, pool: str) -> None:
+        self.auditor, self.name, self.pool = auditor, name, pool
+        self.required: Fraction | None = None
+        self.step = ""
+        self.outside: dict[tuple[str, str], Fraction] = {}
+        members = auditor.shadow.members(name, pool)
+        self.own = {f"isolated:{name}:{leg.symbol}:{which}" for which, leg in members}
+        self.legs = {(leg.symbol, which) for which, leg in members}
+
+    def posted(self, event: Event, account: str, asset: str, amount: Fraction) -> None:
+        """Note what moves on the trader's other accounts."""
+        if not self.pool.startswith("isolated ") or account in self.own:
+            return
+        kind, _, rest = account.partition(":")
+        if kind not in {"wallet", "bonus", "isolated"} or rest.split(":", 1)[0] != self.name:
+            return
+        if isinstance(event, happened.Traded) and event.cause == "auto_deleveraging":
+            return  # its other leg may be the one that is deleveraged
+        self.outside[account, asset] = self.outside.get((account, asset), NOTHING) + amount
+
+    def finished(self) -> None:
+        """Hold the trader's other accounts to what they were: nothing taken; only what is left over comes back."""
+        for (account, asset), change in self.outside.items():
+            good = change >= 0 if account.startswith("wallet:") else change == 0
+            self.auditor._hold("contained", good, lambda account=account, change=change: f"{account} {_short(change)}")  # type: ignore[misc]
+        if self.pool.startswith("isolated "):
+            self.auditor.checked["contained"] += 1
+
+
+class _Queue:
+    """Who is to be deleveraged, reckoned when the first one is."""
+
+    def __init__(self, shadow: Shadow, symbol: str, fund: Leg, price: Fraction) -> None:
+        self.left: list[tuple[Fraction, str, str, Fraction]] = []
+        term = shadow.term(symbol)
+        for name, legs in shadow.legs.items():
+            for (of, which), leg in legs.items():
+                if of != symbol or name in {MARKET, FUND} or (leg.quantity > 0) == (fund.quantity > 0):
+                    continue
+                pool = shadow.pool_of(name, symbol, leg)
+                balance = shadow.worth_at_marks(name, pool)
+                value = worth(term, shadow.marks[symbol])
+                sign = -1 if term.inverse else 1
+                gained = sign * leg.quantity * value - leg.entry
+                cost = sign * leg.quantity * (worth(term, price) - value)
+                if balance + cost < 0:
+                    continue  # could not bear the price
+                members = shadow.members(name, pool)
+                exposure = sum(
+                    (abs(one.quantity) * worth(shadow.term(one.symbol), shadow.marks[one.symbol]) for _, one in members), NOTHING
+                )  # fmt: skip
+                score = gained / abs(leg.entry)
+                if balance > 0 and exposure:
+                    score = score * exposure / balance if score > 0 else score * balance / exposure
+                self.left.append((score, name, which, abs(leg.quantity)))
+
+    def taken(self, name: str, leg: str, size: Fraction) -> str | None:
+        """Return what is wrong with deleveraging this leg now by ``size``, or None."""
+        if name == MARKET:
+            return None if not self.left else f"the market before {self.left[0][1]}"
+        found = next((one for one in self.left if one[1:3] == (name, leg)), None)
+        if found is None:
+            return f"{name} {leg} is not in the queue"
+        best = max(one[0] for one in self.left)
+        if found[0] < best - Fraction(1, 10**9) * (1 + abs(best)):
+            return f"{name} {leg} with {_short(found[0])} before one with {_short(best)}"
+        self.left.remove(found)
+        if size < found[3]:
+            self.left.append((found[0] + 10**9, name, leg, found[3] - size))  # stays the first
+        return None
+
+
+__all__ = ["LAWS", "Auditor", "LawBroken"]

@@ -1,0 +1,184 @@
+"""What a pool is worth and what is required of it, reckoned again from the venues' words, in fractions.
+
+Shares no code with the margin maths or the engine: it reads the rulebook's data (terms, tiers, names of policies) and
+does its own sums. Maintenance of progressive tiers is summed slice by slice, so that the deductions of the tables are
+held to their meaning. It covers the policies of the simulated venues and says so for any other.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ringfence.rulebook import Policies, Rulebook
+
+#: Positions carry an average entry price of 24 places where the auditor keeps the entry value: beyond this share of the
+#: requirement two figures are held to be different.
+TOLERANCE = Fraction(1, 10**12)
+
+
+class Step(NamedTuple):
+    """One risk tier: from ``floor`` on, ``rate`` of what lies in it (progressive) or of all (step)."""
+
+    floor: Fraction
+    rate: Fraction
+
+
+class Terms(NamedTuple):
+    """A symbol's terms. ``tiers`` None: not known."""
+
+    symbol: str
+    asset: str
+    inverse: bool
+    size: Fraction
+    taker: Fraction
+    closing: Fraction  # the rate of a liquidation: the taker's where the venue states none
+    in_contracts: bool
+    tiers: tuple[Step, ...] | None
+
+
+class Leg(NamedTuple):
+    """A position: signed contracts, signed value they were entered at, the leverage chosen for it."""
+
+    symbol: str
+    quantity: Fraction
+    entry: Fraction
+    leverage: Fraction | None
+
+
+class Working(NamedTuple):
+    """An open order that can add to a position."""
+
+    symbol: str
+    size: Fraction
+    price: Fraction
+
+
+class Reckoned(NamedTuple):
+    """What stands behind a pool at the marks, and what its venue liquidates it below (or at, with ``at_equal``)."""
+
+    balance: Fraction
+    required: Fraction
+    at_equal: bool
+
+    @property
+    def certainly_liquidatable(self) -> bool:
+        """Whether it is liquidatable whatever was rounded."""
+        return self.balance < self.required - TOLERANCE * (1 + self.required)
+
+    @property
+    def certainly_healthy(self) -> bool:
+        """Whether it is not, whatever was rounded."""
+        return self.balance > self.required + TOLERANCE * (1 + self.required)
+
+
+def terms(rulebook: Rulebook, symbol: str) -> Terms:
+    """Return a symbol's terms as fractions."""
+    contract, table = rulebook.entry(symbol)
+    taker = Fraction(contract.taker_fee_rate or 0)
+    known = table is not None and all(tier.maintenance_rate is not None for tier in table.tiers)
+    return Terms(
+        symbol,
+        contract.settle_asset,
+        contract.kind.value == "inverse",
+        Fraction(contract.contract_size),
+        taker,
+        taker if contract.liquidation_fee_rate is None else Fraction(contract.liquidation_fee_rate),
+        table is not None and table.unit == "contracts",
+        tuple(Step(Fraction(t.floor), Fraction(t.maintenance_rate or 0)) for t in table.tiers)
+        if table is not None and known
+        else None,
+    )
+
+
+def worth(term: Terms, price: Fraction) -> Fraction:
+    """Return what one contract is worth, unsigned."""
+    return term.size / price if term.inverse else term.size * price
+
+
+def profit(term: Terms, leg: Leg, price: Fraction) -> Fraction:
+    """Return what closing a leg at a price would bring beyond what it was entered at."""
+    value = leg.quantity * worth(term, price)
+    return (-value if term.inverse else value) - leg.entry
+
+
+def _sliced(tiers: tuple[Step, ...], value: Fraction) -> Fraction:
+    """Return each slice of ``value`` at its own tier's rate."""
+    total = Fraction(0)
+    for index, tier in enumerate(tiers):
+        if value <= tier.floor:
+            break
+        top = value if index + 1 == len(tiers) else min(value, tiers[index + 1].floor)
+        total += (top - tier.floor) * tier.rate
+    return total
+
+
+def _whole(tiers: tuple[Step, ...], amount: Fraction, value: Fraction) -> Fraction:
+    """Return all of ``value`` at the rate of the tier that ``amount`` is in: from its floor on."""
+    rate = tiers[0].rate
+    for tier in tiers:
+        if amount >= tier.floor:
+            rate = tier.rate
+    return value * rate
+
+
+def reckon(
+    policies: Policies, balance: Fraction, legs: list[Leg], orders: Iterable[Working], known: dict[str, Terms],
+    marks: dict[str, Fraction], *, isolated: bool,
+) -> Reckoned | None:  # fmt: skip
+    """Return a pool's balance and requirement; None where its venue's tiers are not known."""
+    required = Fraction(0)
+    for leg in legs:
+        term = known[leg.symbol]
+        if term.tiers is None:
+            return None
+        balance += profit(term, leg, marks[leg.symbol])
+        required += _maintenance(policies, leg, legs, term, marks[leg.symbol], isolated=isolated)
+        required += _closing_fee(policies, leg, term, marks[leg.symbol])
+    if policies.orders_in_requirement:
+        for order in orders:
+            term = known[order.symbol]
+            if term.tiers is not None:
+                value = order.size * worth(term, order.price)
+                required += _sliced(term.tiers, value) + value * _rate(policies, term)
+    return Reckoned(balance, required, policies.trigger == "at_or_below")
+
+
+def _maintenance(
+    policies: Policies, leg: Leg, legs: list[Leg], term: Terms, mark: Fraction, *, isolated: bool
+) -> Fraction:
+    tiers = term.tiers or ()
+    size = abs(leg.quantity)
+    value = abs(leg.entry) if policies.maintenance_at == "entry" else size * worth(term, mark)
+    if policies.tier_type == "progressive":
+        return _sliced(tiers, value)
+    if policies.tier_type != "step":
+        raise AssertionError(f"the auditor does not know tiers of the type {policies.tier_type}")
+    amount = size if term.in_contracts else value
+    if policies.tier_key == "underlying_total" and not isolated and term.in_contracts:
+        stem = leg.symbol.rsplit("-", 1)[0]
+        amount = max(size, abs(sum((o.quantity for o in legs if o.symbol.rsplit("-", 1)[0] == stem), Fraction(0))))
+    return _whole(tiers, amount, value)
+
+
+def _rate(policies: Policies, term: Terms) -> Fraction:
+    return term.closing if policies.closing_fee_rate == "liquidation" else term.taker
+
+
+def _closing_fee(policies: Policies, leg: Leg, term: Terms, mark: Fraction) -> Fraction:
+    if policies.closing_fee == "none":
+        return Fraction(0)
+    if policies.closing_fee == "mark":
+        return _rate(policies, term) * abs(leg.quantity) * worth(term, mark)
+    if policies.closing_fee == "leverage_bankruptcy_price":
+        entered = abs(leg.entry)
+        gains_with_value = (leg.quantity > 0) != term.inverse
+        lost = Fraction(0) if leg.leverage is None else entered / leg.leverage
+        return _rate(policies, term) * (entered - lost if gains_with_value else entered + lost)
+    raise AssertionError(f"the auditor does not know a closing fee at {policies.closing_fee}")
+
+
+__all__ = ["TOLERANCE", "Leg", "Reckoned", "Terms", "Working", "profit", "reckon", "terms", "worth"]

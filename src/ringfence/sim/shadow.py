@@ -1,0 +1,240 @@
+"""The auditor's own books: everything it knows comes from the events, added up in fractions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from ringfence.engine import events as happened
+from ringfence.sim.reckoning import Leg, Reckoned, Terms, Working, profit, reckon, terms, worth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from ringfence.engine.events import Event
+    from ringfence.ledger import Posting
+    from ringfence.rulebook import Rulebook
+
+MARKET, FUND = "@market", "@insurance"
+NOTHING = Fraction(0)
+
+
+@dataclass(slots=True)
+class Known:
+    """An order the auditor saw rest or wait."""
+
+    symbol: str
+    side: str
+    size: Fraction
+    price: Fraction | None
+    reduces: bool
+    leg: str | None
+    waits: bool
+
+
+@dataclass(slots=True)
+class Shadow:
+    """What the events add up to."""
+
+    rules: Callable[[str | None, str | None], Rulebook]
+    rulebook: Rulebook
+    books: dict[tuple[str, str], Fraction] = field(default_factory=dict)
+    totals: dict[str, Fraction] = field(default_factory=dict)
+    legs: dict[str, dict[tuple[str, str], Leg]] = field(default_factory=dict)  # trader → (symbol, leg)
+    orders: dict[str, dict[str, Known]] = field(default_factory=dict)
+    isolated: dict[tuple[str, str], bool] = field(default_factory=dict)
+    leverage: dict[tuple[str, str], Fraction] = field(default_factory=dict)
+    hedged: dict[str, bool] = field(default_factory=dict)
+    marks: dict[str, Fraction] = field(default_factory=dict)
+    marked_at: dict[str, int] = field(default_factory=dict)
+    index: dict[str, Fraction] = field(default_factory=dict)
+    waiting_until: dict[tuple[str, str], int] = field(default_factory=dict)  # pools in a cooldown
+    ring_fenced: dict[str, Fraction] = field(default_factory=dict)  # isolated accounts that hold anything
+    known: dict[str, Terms] = field(default_factory=dict)
+
+    def term(self, symbol: str) -> Terms:
+        """Return a symbol's terms under the rules that hold now."""
+        found = self.known.get(symbol)
+        if found is None:
+            found = self.known[symbol] = terms(self.rulebook, symbol)
+        return found
+
+    # ── Adding up ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, event: Event) -> None:
+        """Add one event to the books."""
+        add = _ADD.get(type(event))
+        if add is not None:
+            add(self, event)
+
+    def post(self, postings: tuple[Posting, ...]) -> None:
+        """Add postings."""
+        for account, asset, amount in postings:
+            share = Fraction(amount)
+            total = self.books[account, asset] = self.books.get((account, asset), NOTHING) + share
+            self.totals[asset] = self.totals.get(asset, NOTHING) + share
+            if account.startswith("isolated:"):
+                if total:
+                    self.ring_fenced[account] = total
+                else:
+                    self.ring_fenced.pop(account, None)
+
+    def balance(self, account: str, asset: str) -> Fraction:
+        """Return a balance."""
+        return self.books.get((account, asset), NOTHING)
+
+    def _trade(self, event: happened.Traded) -> None:
+        size, price = Fraction(event.quantity), Fraction(event.price)
+        self._fill(event.buyer, event.symbol, event.buyer_leg, size, price)
+        self._fill(event.seller, event.symbol, event.seller_leg, -size, price)
+        self.post(event.postings)
+        if event.maker is not None and event.maker_order is not None:
+            self.orders[event.maker][event.maker_order].size -= size
+
+    def _fill(self, name: str, symbol: str, leg: str, delta: Fraction, price: Fraction) -> None:
+        held = self.legs.setdefault(name, {})
+        term = self.term(symbol)
+        value = worth(term, price) * (-1 if term.inverse else 1)
+        before = held.get((symbol, leg))
+        quantity, entry = (before.quantity, before.entry) if before is not None else (NOTHING, NOTHING)
+        if quantity * delta < 0:
+            closed = min(abs(delta), abs(quantity)) * (1 if quantity > 0 else -1)
+            entry -= entry * closed / quantity
+            quantity -= closed
+            delta += closed
+        quantity, entry = quantity + delta, entry + delta * value
+        if quantity:
+            held[symbol, leg] = Leg(symbol, quantity, entry, None)
+        else:
+            held.pop((symbol, leg), None)
+
+    def adopt_entry(self, name: str, symbol: str, leg: str, entry: Fraction) -> None:
+        """Take over the engine's entry value once it was found equal but for its last rounded digit."""
+        held = self.legs[name]
+        held[symbol, leg] = held[symbol, leg]._replace(entry=entry)
+
+    def _rest(self, event: happened.OrderRested) -> None:
+        self.orders.setdefault(event.account, {})[event.order] = Known(
+            event.symbol, event.side, Fraction(event.quantity), None if event.price is None else Fraction(event.price),
+            event.reduce_only or event.close_position, event.position_side, event.trigger_price is not None,
+        )  # fmt: skip
+
+    def _amend(self, event: happened.OrderAmended) -> None:
+        order = self.orders[event.account][event.order]
+        order.size, order.price = Fraction(event.quantity), Fraction(event.price)
+
+    def _close(self, event: happened.OrderClosed) -> None:
+        del self.orders[event.account][event.order]
+
+    def _set(self, event: happened.SettingChanged) -> None:
+        symbol = event.symbol or ""
+        if event.setting == "leverage":
+            self.leverage[event.account, symbol] = Fraction(event.value)
+        elif event.setting == "margin_mode":
+            self.isolated[event.account, symbol] = event.value == "isolated"
+        elif event.setting == "position_mode":
+            self.hedged[event.account] = event.value == "hedge"
+
+    def _price(self, event: happened.PricesChanged) -> None:
+        for symbol, price in event.marks:
+            self.marks[symbol] = Fraction(price)
+            self.marked_at[symbol] = event.at
+        for symbol, price in event.index:
+            self.index[symbol] = Fraction(price)
+
+    def _end(self, event: happened.LiquidationEnded) -> None:
+        what, _, until = event.outcome.partition(" ")
+        if what == "cooldown":
+            self.waiting_until[event.account, event.pool] = int(until)
+        else:
+            self.waiting_until.pop((event.account, event.pool), None)
+
+    def _adopt(self, event: happened.RulebookAdopted) -> None:
+        self.rulebook = self.rules(event.rulebook, event.as_of)
+        self.known.clear()
+
+    # ── Pools ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def is_isolated(self, name: str, symbol: str) -> bool:
+        """Whether a trader holds a symbol in isolated margin."""
+        return self.isolated.get((name, symbol), False)
+
+    def pool_of(self, name: str, symbol: str, leg: Leg) -> str:
+        """Return the name of the pool that a leg is in."""
+        if self.is_isolated(name, symbol):
+            return f"isolated {symbol} {'long' if leg.quantity > 0 else 'short'}"
+        return f"cross {self.term(symbol).asset}"
+
+    def pools(self, name: str) -> Iterator[str]:
+        """Yield the names of a trader's pools that hold positions."""
+        yield from dict.fromkeys(
+            self.pool_of(name, symbol, leg) for (symbol, _), leg in self.legs.get(name, {}).items()
+        )
+
+    def members(self, name: str, pool: str) -> list[tuple[str, Leg]]:
+        """Return (leg name, leg) of a pool."""
+        return [
+            (which, leg._replace(leverage=self.leverage.get((name, symbol))))
+            for (symbol, which), leg in self.legs.get(name, {}).items()
+            if self.pool_of(name, symbol, leg) == pool
+        ]
+
+    def cash(self, name: str, pool: str) -> Fraction:
+        """Return what stands in a pool without the profit of its positions."""
+        if pool.startswith("isolated "):
+            which, leg = self.members(name, pool)[0]
+            return self.balance(f"isolated:{name}:{leg.symbol}:{which}", self.term(leg.symbol).asset)
+        asset = pool.removeprefix("cross ")
+        return self.balance(f"wallet:{name}", asset) + self.balance(f"bonus:{name}", asset)
+
+    def reckoned(self, name: str, pool: str) -> Reckoned | None:
+        """Return what a pool holds and needs at the marks."""
+        legs = [leg for _, leg in self.members(name, pool)]
+        isolated = pool.startswith("isolated ")
+        policies = self.rulebook.isolated if isolated else self.rulebook.cross
+        if isolated and not legs:
+            return None
+        return reckon(
+            policies, self.cash(name, pool), legs, () if isolated else self._working(name, pool.removeprefix("cross ")),
+            {leg.symbol: self.term(leg.symbol) for leg in legs} | self.known, self.marks, isolated=isolated,
+        )  # fmt: skip
+
+    def _working(self, name: str, asset: str) -> Iterator[Working]:
+        for order in self.orders.get(name, {}).values():
+            if not order.waits and not order.reduces and order.price is not None and self.term(order.symbol).asset == asset:
+                yield Working(order.symbol, order.size, order.price)
+
+    def fresh(self, name: str, pool: str, at: int, limit: int | None) -> bool:
+        """Whether every mark of a pool is there and young enough."""
+        return all(
+            leg.symbol in self.marked_at and (limit is None or at - self.marked_at[leg.symbol] <= limit)
+            for _, leg in self.members(name, pool)
+        )
+
+    def worth_at_marks(self, name: str, pool: str) -> Fraction:
+        """Return a pool's cash and the profit of its positions at the marks."""
+        gains = (profit(self.term(leg.symbol), leg, self.marks[leg.symbol]) for _, leg in self.members(name, pool))
+        return self.cash(name, pool) + sum(gains, NOTHING)
+
+
+def _posted(shadow: Shadow, event: happened.MoneyMoved | happened.FundingPaid | happened.InsuranceUsed) -> None:
+    shadow.post(event.postings)
+
+
+_ADD: dict[type[Event], Callable[[Shadow, Any], None]] = {
+    happened.MoneyMoved: _posted,
+    happened.FundingPaid: _posted,
+    happened.InsuranceUsed: _posted,
+    happened.Traded: Shadow._trade,
+    happened.OrderRested: Shadow._rest,
+    happened.OrderAmended: Shadow._amend,
+    happened.OrderClosed: Shadow._close,
+    happened.SettingChanged: Shadow._set,
+    happened.PricesChanged: Shadow._price,
+    happened.LiquidationEnded: Shadow._end,
+    happened.RulebookAdopted: Shadow._adopt,
+}
+
+__all__ = ["FUND", "MARKET", "NOTHING", "Known", "Shadow"]

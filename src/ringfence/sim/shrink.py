@@ -1,0 +1,50 @@
+"""Making a failure small: leave traders out, then commands, as long as the same law still breaks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringfence.sim.run import broken_by
+
+if TYPE_CHECKING:
+    from ringfence.engine.commands import Command
+    from ringfence.engine.setup import Setup
+
+_TRIES = 250  # how often a smaller run is tried
+
+
+def smallest(setup: Setup, commands: list[Command], law: str) -> list[Command]:
+    """Return a short list of commands that still breaks ``law``: without whole traders first, then without stretches."""
+    best = _still_broken(setup, commands, law)
+    if best is None:
+        return commands
+    tries = 0
+    for name in dict.fromkeys(who for one in commands if (who := getattr(one, "account", None)) is not None):
+        without = [one for one in best if name not in {getattr(one, "account", None), getattr(one, "to_account", None)}]
+        best = _still_broken(setup, without, law) or best
+        tries += 1
+    size = max(1, len(best) // 2)
+    while tries < _TRIES:
+        position, before = 0, len(best)
+        while position < len(best) and tries < _TRIES:
+            tries += 1
+            smaller = _still_broken(setup, best[:position] + best[position + size :], law)
+            if smaller is not None:
+                best = smaller
+            else:
+                position += size
+        if size == 1 and len(best) == before:
+            break
+        size = max(1, size // 2)
+    return best
+
+
+def _still_broken(setup: Setup, commands: list[Command], law: str) -> list[Command] | None:
+    """Return the commands up to the one that breaks ``law``, or None when another or none is broken."""
+    found = broken_by(setup, commands)
+    if found is None or found[1].law != law:
+        return None
+    return commands[: found[0] + 1]
+
+
+__all__ = ["smallest"]

@@ -1,0 +1,354 @@
+"""A seeded world: a venue, its traders and their temper, prices, and everything that can go wrong, one command at a time.
+
+:meth:`World.next` looks at the state as a trader would (what do I hold, which orders are open) and asks for something: most
+of it sensible, some of it not. The same seed and number give the same commands as long as the engine answers alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING
+
+from ringfence.engine import commands as asked
+from ringfence.engine.setup import Fees, Market, PriceGuard, Setup
+from ringfence.numbers import EXACT, round_to
+from ringfence.sim import sizes
+from ringfence.sim.chance import Chance
+from ringfence.sim.paths import Path, insane
+from ringfence.sim.venues import VENUES, Venue, rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ringfence.contract import Contract
+    from ringfence.engine.commands import Command
+    from ringfence.engine.state import State
+    from ringfence.numbers import Price, Quantity
+    from ringfence.rulebook import Rulebook
+
+_START = 1_760_000_000_000_000  # microseconds: 9 October 2025
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSetup(Setup):
+    """A set-up whose rulebooks are complete for the symbols of ``venue``, also those it goes over to."""
+
+    venue: Venue = VENUES[0]
+
+    def rulebook(self, name: str | None = None, as_of: str | None = None) -> Rulebook:
+        """Return the venue's rulebook or another one."""
+        return rules(self.venue, name, as_of)
+
+
+@dataclass(slots=True)
+class Character:
+    """A trader's temper. ``leans``: +1 buys, −1 sells, 0 both; ``stakes``: times its value it takes on."""
+
+    name: str
+    manner: str  # isolated, cross, mixed
+    hedged: bool
+    leans: int
+    stakes: Decimal
+    value: Decimal
+    leverage: dict[str, Decimal] = field(default_factory=dict)
+
+
+class World:
+    """One world of a run; ``crowd``: all traders lean to one side of the first symbol until it crashes."""
+
+    def __init__(self, seed: int, number: int, *, length: int) -> None:
+        self.chance = Chance(seed, number)
+        # Every eight worlds in a row are all eight venues; which comes first is the seed's.
+        self.venue = VENUES[(number + Chance(seed).below(len(VENUES))) % len(VENUES)]
+        self.number, self.length = number, length
+        self.prefix = f"{seed}.{number}"
+        self.at = _START
+        self.count = 0
+        self.crowd = self.chance.happens(250)
+        self.setup = self._setup()
+        self.paths = {
+            symbol.name: Path(Chance(seed, number, index), Decimal(symbol.start), self._contract(symbol.name).price_step or Decimal(1))
+            for index, symbol in enumerate(self.venue.symbols[: self.chance.between(1, len(self.venue.symbols))])
+        }  # fmt: skip
+        self.symbols = tuple(self.paths)
+        self.feed = self.chance.pick(("mark", "mark_last", "all", "all"))
+        self.cast = tuple(self._character(index) for index in range(self.chance.between(3, 11)))
+        self.recent: list[Command] = []
+        self.queue: list[Command] = []
+        self.orders = 0
+        self._open()
+
+    def _setup(self) -> WorldSetup:
+        chance = self.chance
+        return WorldSetup(
+            rulebook_name=self.venue.rulebook,
+            fees=Fees(clearance=chance.pick((Decimal("0.0125"), Decimal("0.005"), Decimal(0)))),
+            market=Market(
+                half_spread=chance.pick((Decimal(0), Decimal("0.0001"), Decimal("0.002"))),
+                level_gap=chance.pick((Decimal("0.0001"), Decimal("0.0005"), Decimal("0.003"))),
+                depth_value=chance.pick((Decimal(500), Decimal(20_000), Decimal(500_000))),
+                levels=chance.pick((500, 40, 3, 1)),
+            ),
+            guard=PriceGuard(
+                jump=chance.pick((Decimal("0.5"), Decimal("0.2"), Decimal("0.5"))),
+                from_index=chance.pick((Decimal("0.25"), Decimal("0.1"), None)),
+                stale_after=chance.pick((60_000_000, 10_000_000, 60_000_000)),
+            ),
+            self_trade=chance.pick(("cancel_taker", "cancel_maker", "cancel_both")),
+            venue=self.venue,
+        )
+
+    def _contract(self, symbol: str) -> Contract:
+        return self.setup.rulebook().contract(symbol)
+
+    def _character(self, index: int) -> Character:
+        chance = self.chance
+        character = Character(
+            f"t{index}",
+            chance.pick(("isolated", "cross", "mixed")),
+            chance.happens(300),
+            chance.pick((1, -1, 0, 0)) if not self.crowd else 1 if index else -1,
+            sizes.leverage(chance, most=Decimal(100)),
+            sizes.account_value(chance),
+        )
+        if self.venue.asset == "BTC":
+            character.value = character.value.scaleb(-5)  # about what a coin is worth
+        for symbol in self.paths:
+            table = self.setup.rulebook().tiers(symbol)
+            most = max((tier.max_leverage or 1 for tier in table.tiers), default=Decimal(20)) if table else Decimal(20)
+            wanted = max(Decimal(1), min(Decimal(most), (character.stakes * Decimal("1.5")).quantize(Decimal(1))))
+            character.leverage[symbol] = chance.pick((wanted, wanted, Decimal(most)))
+        return character
+
+    # ── The opening: modes, money, first prices ──────────────────────────────────────────────────────────────────
+
+    def _open(self) -> None:
+        self.queue.append(self._prices(faults=False))
+        for one in self.cast:
+            self._enter(one)
+
+    def _enter(self, one: Character) -> None:
+        if one.hedged:
+            self.queue.append(asked.SetPositionMode(*self._stamp(), one.name, "hedge"))
+        for index, symbol in enumerate(self.symbols):
+            isolated = one.manner == "isolated" or (one.manner == "mixed" and index % 2 == 0)
+            if isolated:
+                self.queue.append(asked.SetMarginMode(*self._stamp(), one.name, symbol, "isolated"))
+            self.queue.append(asked.SetLeverage(*self._stamp(), one.name, symbol, one.leverage[symbol]))
+        self.queue.append(asked.Deposit(*self._stamp(), one.name, self.venue.asset, one.value))
+
+    def _stamp(self) -> tuple[str, int]:
+        self.count += 1
+        return f"{self.prefix}.{self.count}", self.at
+
+    # ── One command after the other ──────────────────────────────────────────────────────────────────────────────
+
+    def next(self, state: State) -> Command:
+        """Return the next command."""
+        self._pass_time()
+        if self.queue:
+            command = self.queue.pop(0)
+        elif self.recent and self.chance.happens(20):
+            return self.chance.pick(self.recent)  # sent again: the same id
+        else:
+            command = self.chance.weighted(self._KINDS)(self, state)
+        self.recent = [*self.recent[-40:], command]
+        return command
+
+    def _pass_time(self) -> None:
+        chance = self.chance
+        if chance.happens(5):
+            self.at += 200_000_000  # everything is stale
+        elif chance.happens(5):
+            self.at -= 1_000_000  # a clock that jumps back
+        else:
+            self.at += chance.between(0, 3_000_000)
+
+    def _prices(self, state: State | None = None, *, faults: bool = True) -> Command:
+        chance = self.chance
+        symbols = self.symbols if not faults or chance.happens(700) else (chance.pick(self.symbols),)
+        if faults and self.crowd and chance.happens(8):
+            self.paths[self.symbols[0]].crash(12)
+        marks, last, index = [], [], []
+        for symbol in symbols:
+            path = self.paths[symbol]
+            path.advance()
+            mark: Price = path.near(3)
+            if faults and chance.happens(25):
+                mark = insane(chance, mark)
+            if not (faults and chance.happens(15)):
+                marks.append((symbol, mark))
+            if self.feed != "mark":
+                last.append((symbol, insane(chance, path.price) if faults and chance.happens(8) else path.near(15)))
+            if self.feed == "all":
+                index.append((symbol, insane(chance, path.price) if faults and chance.happens(4) else path.near(5)))
+        late = 30_000_000 if faults and chance.happens(10) else 0
+        name, at = self._stamp()
+        return asked.UpdatePrices(name, at - late, tuple(marks), tuple(last), tuple(index))
+
+    def _someone(self) -> Character:
+        return self.chance.pick(self.cast)
+
+    def _place(self, state: State) -> Command:
+        chance, one = self.chance, self._someone()
+        symbol = self.symbols[0] if self.crowd and chance.happens(700) else chance.pick(self.symbols)
+        held = [(leg, position) for (name, leg), position in state.trader(one.name).held.items() if name == symbol]
+        if held and chance.happens(350):
+            return self._reduce(one, symbol, *chance.pick(held))
+        side = chance.pick(("buy", "sell")) if not one.leans else "buy" if one.leans > 0 else "sell"
+        if chance.happens(100):
+            side = "sell" if side == "buy" else "buy"
+        leg = None
+        if one.hedged and chance.happens(600):
+            leg = "long" if side == "buy" else "short"
+        quantity = self._quantity(one, symbol)
+        kind = chance.weighted(
+            ((45, "limit"), (35, "market"), (6, "stop_limit"), (6, "stop_market"), (4, "take_profit_limit"), (4, "take_profit_market"))
+        )  # fmt: skip
+        return self._order(one, symbol, side, quantity, kind, leg)
+
+    def _reduce(self, one: Character, symbol: str, leg: str, position: object) -> Command:
+        chance = self.chance
+        quantity: Decimal = position.quantity  # type: ignore[attr-defined]
+        side = "sell" if quantity > 0 else "buy"
+        size = abs(quantity)
+        if chance.happens(600):
+            size = self._whole(symbol, size * chance.fraction(5, 130, places=2)) or size
+        kind = chance.weighted(((40, "limit"), (40, "market"), (10, "stop_market"), (10, "take_profit_limit")))
+        named = None if leg == "net" else leg
+        if kind.startswith("stop") and chance.happens(500):
+            return self._order(one, symbol, side, None, kind, named, closes=True)
+        return self._order(one, symbol, side, size, kind, named, reduces=chance.happens(700))
+
+    def _order(
+        self, one: Character, symbol: str, side: str, quantity: Quantity | None, kind: str, leg: str | None,
+        *, reduces: bool = False, closes: bool = False,
+    ) -> Command:  # fmt: skip
+        chance = self.chance
+        self.orders += 1
+        name = f"o{self.orders}" if not chance.happens(10) else f"o{chance.between(1, self.orders)}"
+        price = trigger = None
+        if kind.endswith("limit"):
+            price = self._price(symbol, chance.fraction(-250, 250, places=4))
+        if kind not in {"limit", "market"}:
+            up = (side == "buy") == kind.startswith("stop")
+            away = chance.fraction(5, 500, places=4)
+            trigger = self._price(symbol, away if up else -away)
+        force = "GTC" if price is None else chance.weighted(((60, "GTC"), (12, "IOC"), (12, "FOK"), (16, "post_only")))
+        return asked.PlaceOrder(
+            *self._stamp(), one.name, name, symbol, side, quantity, kind, price, force, reduces, closes, trigger,
+            chance.pick(("mark", "mark", "last")), leg,
+        )  # fmt: skip
+
+    def _price(self, symbol: str, away: Decimal) -> Price:
+        path = self.paths[symbol]
+        return max(path.step, round_to(EXACT.multiply(path.price, 1 + away), path.step, rounding=ROUND_HALF_EVEN))
+
+    def _whole(self, symbol: str, quantity: Decimal) -> Quantity:
+        return round_to(quantity, self._contract(symbol).quantity_step or Decimal(1), rounding=ROUND_DOWN)
+
+    def _quantity(self, one: Character, symbol: str) -> Quantity:
+        contract = self._contract(symbol)
+        share = self.chance.fraction(5, 100, places=2)
+        step = contract.quantity_step or Decimal(1)
+        value = contract.contract_value(self.paths[symbol].price)
+        quantity = self._whole(symbol, one.value / value * one.stakes * share)
+        return max(step, quantity)
+
+    def _amend(self, state: State) -> Command:
+        chance, one = self.chance, self._someone()
+        orders = list(state.trader(one.name).orders.values())
+        if not orders:
+            return self._place(state)
+        order = chance.pick(orders)
+        price = self._price(order.symbol, chance.fraction(-250, 250, places=4)) if chance.happens(600) else None
+        quantity = None
+        if price is None or chance.happens(400):
+            quantity = self._whole(order.symbol, order.quantity * chance.fraction(20, 200, places=2)) or order.quantity
+        return asked.AmendOrder(*self._stamp(), one.name, order.id, price, quantity or None)
+
+    def _cancel(self, state: State) -> Command:
+        chance, one = self.chance, self._someone()
+        orders = list(state.trader(one.name).orders)
+        if not orders or chance.happens(30):
+            return asked.CancelOrder(*self._stamp(), one.name, "nothing")
+        if chance.happens(150):
+            return asked.CancelAllOrders(*self._stamp(), one.name, chance.pick((None, *self.symbols)))
+        return asked.CancelOrder(*self._stamp(), one.name, chance.pick(orders))
+
+    def _share_of_wallet(self, state: State, one: Character) -> Decimal:
+        own = state.ledger.balance(f"wallet:{one.name}", self.venue.asset)
+        share = own * self.chance.fraction(5, 110, places=2)
+        return round_to(max(share, Decimal("0.01")), Decimal("0.00000001"), rounding=ROUND_DOWN)
+
+    def _fund(self, state: State) -> Command:
+        chance, one = self.chance, self._someone()
+        asset = self.venue.asset if not chance.happens(40) else "XYZ"
+        what = chance.weighted(((45, "deposit"), (30, "withdraw"), (25, "transfer")))
+        if what == "deposit":
+            amount = EXACT.multiply(one.value, chance.fraction(1, 150, places=2))
+            return asked.Deposit(*self._stamp(), one.name, asset, amount)
+        amount = self._share_of_wallet(state, one)
+        if what == "withdraw":
+            return asked.Withdraw(*self._stamp(), one.name, asset, amount)
+        return asked.Transfer(*self._stamp(), one.name, self._someone().name, asset, amount)
+
+    def _bonus(self, state: State) -> Command:
+        chance, one = self.chance, self._someone()
+        if chance.happens(300):
+            return asked.ExpireBonus(*self._stamp(), one.name, self.venue.asset)
+        amount = EXACT.multiply(one.value, chance.fraction(1, 60, places=2))
+        return asked.CreditBonus(*self._stamp(), one.name, self.venue.asset, amount)
+
+    def _setting(self, state: State) -> Command:
+        chance, one = self.chance, self._someone()
+        symbol = chance.pick(self.symbols)
+        what = chance.weighted(((50, "leverage"), (25, "margin_mode"), (5, "position_mode"), (20, "replenishment")))
+        if what == "leverage":
+            leverage = chance.pick((one.leverage[symbol], Decimal(chance.between(1, 130))))
+            return asked.SetLeverage(*self._stamp(), one.name, symbol, leverage)
+        if what == "margin_mode":
+            return asked.SetMarginMode(*self._stamp(), one.name, symbol, chance.pick(("isolated", "cross")))
+        if what == "position_mode":
+            mode = chance.pick(("one_way", "hedge"))
+            if not state.trader(one.name).held and not state.trader(one.name).orders:
+                one.hedged = mode == "hedge"
+            return asked.SetPositionMode(*self._stamp(), one.name, mode)
+        amount = chance.pick((None, Decimal(10)))
+        return asked.SetReplenishment(*self._stamp(), one.name, symbol, chance.pick(("on", "on", "off")), amount)
+
+    def _margin(self, state: State) -> Command:
+        chance, one = self.chance, self._someone()
+        legs = list(state.trader(one.name).held.items())
+        if not legs:
+            return self._fund(state)
+        (symbol, _), held = chance.pick(legs)
+        side = "long" if held.quantity > 0 else "short"
+        if chance.happens(600):
+            return asked.AddIsolatedMargin(*self._stamp(), one.name, symbol, side, self._share_of_wallet(state, one))
+        own = sum((state.ledger.balance(f"isolated:{one.name}:{symbol}:{leg}", self.venue.asset)
+                   for leg in ("net", "long", "short")), Decimal(0))  # fmt: skip
+        amount = max(Decimal("0.01"), round_to(own * chance.fraction(1, 100, places=2), Decimal("0.00000001"), rounding=ROUND_DOWN))
+        return asked.RemoveIsolatedMargin(*self._stamp(), one.name, symbol, side, amount)
+
+    def _funding(self, state: State) -> Command:
+        rate = self.chance.pick((self.chance.fraction(-30, 30, places=5), self.chance.fraction(-20, 20, places=3)))
+        return asked.SettleFunding(*self._stamp(), self.chance.pick(self.symbols), rate)
+
+    def _adopt(self, state: State) -> Command:
+        if not self.venue.other:
+            return asked.Review(*self._stamp())
+        name, as_of = self.chance.pick((*self.venue.other, (self.venue.rulebook, None)))
+        return asked.AdoptRulebook(*self._stamp(), name, as_of)
+
+    def _review(self, state: State) -> Command:
+        return asked.Review(*self._stamp())
+
+    _KINDS: tuple[tuple[int, Callable[..., Command]], ...] = (
+        (360, _prices), (330, _place), (40, _amend), (60, _cancel), (60, _fund), (20, _bonus), (50, _setting),
+        (40, _margin), (15, _funding), (4, _adopt), (10, _review),
+    )  # fmt: skip
+
+
+__all__ = ["Character", "World", "WorldSetup"]
