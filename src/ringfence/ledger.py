@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringfence.numbers import ZERO
+from ringfence.numbers import ZERO, exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,51 +80,53 @@ def imbalance(postings: Iterable[Posting]) -> dict[str, Value]:
 class Ledger:
     """Balances by account and asset. Changed only by :meth:`apply`."""
 
-    __slots__ = ("_balances",)
+    __slots__ = ("_accounts",)
 
     def __init__(self) -> None:
-        self._balances: dict[str, dict[str, Value]] = {}  # account → asset → balance, none of them 0
+        self._accounts: dict[str, dict[str, Value]] = {}  # account → asset → balance, never 0
 
     def balance(self, account: str, asset: str) -> Value:
         """Return the balance of one asset in an account; 0 where nothing was ever posted."""
-        found = self._balances.get(account)
-        return ZERO if found is None else found.get(asset, ZERO)
+        held = self._accounts.get(account)
+        return ZERO if held is None else held.get(asset, ZERO)
 
+    @exact
     def apply(self, postings: tuple[Posting, ...]) -> None:
         """Apply a balanced set of postings. An unbalanced one is a bug and stops everything."""
         off = imbalance(postings)
         assert not off, f"unbalanced postings: {off} in {postings}"  # noqa: S101 - a law, always on
         for account, asset, amount in postings:
-            balances = self._balances.setdefault(account, {})
-            total = balances.get(asset, ZERO) + amount
+            held = self._accounts.get(account)
+            if held is None:
+                held = self._accounts[account] = {}
+            total = held.get(asset, ZERO) + amount
             if total:
-                balances[asset] = total
+                held[asset] = total
             else:
-                balances.pop(asset, None)
-                if not balances:
-                    del self._balances[account]
+                held.pop(asset, None)
+                if not held:
+                    del self._accounts[account]
 
     def assets_of(self, account: str) -> dict[str, Value]:
-        """Return every non-zero balance of an account by asset."""
-        return dict(self._balances.get(account, {}))
+        """Return every non-zero balance of an account by asset, by name of the asset."""
+        held = self._accounts.get(account)
+        if held is None:
+            return {}
+        return dict(held) if len(held) == 1 else {asset: held[asset] for asset in sorted(held)}
 
     def entries(self) -> Iterator[tuple[str, str, Value]]:
         """Yield (account, asset, balance) of every non-zero balance, in order of account and asset."""
-        for account in sorted(self._balances):
-            for asset in sorted(self._balances[account]):
-                yield account, asset, self._balances[account][asset]
+        for account in sorted(self._accounts):
+            for asset, total in sorted(self._accounts[account].items()):
+                yield account, asset, total
 
-    def balances(self) -> Iterator[tuple[str, str, Value]]:
-        """Yield (account, asset, balance) of every non-zero balance as they stand; a copy in this order is equal."""
-        for account, balances in self._balances.items():
-            for asset, balance in balances.items():
-                yield account, asset, balance
-
+    @exact
     def trial_balance(self) -> dict[str, Value]:
         """Return the sum over all accounts by asset: every one of them is 0, or money was made or lost."""
         totals: dict[str, Value] = {}
-        for _, asset, amount in self.balances():
-            totals[asset] = totals.get(asset, ZERO) + amount
+        for held in self._accounts.values():
+            for asset, amount in held.items():
+                totals[asset] = totals.get(asset, ZERO) + amount
         return totals
 
 
