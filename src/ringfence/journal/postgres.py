@@ -12,6 +12,7 @@ Durable: the session turns ``synchronous_commit`` on, and a server that runs wit
 
 from __future__ import annotations
 
+import re
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -205,6 +206,7 @@ def named(url: str) -> str:
     """Return a URL without the password, fit for an error message."""
     scheme, _, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")
+    place = re.sub(r"(?<=[?&]password=)[^&]*", "…", place)
     return f"{scheme}://{credentials.partition(':')[0]}{at}{place}"
 
 

@@ -44,7 +44,11 @@ CHECKPOINT_PAGES = 4_000
 """How long the write-ahead log may grow before it is copied into the file: 16 MB. Rarer is faster, and a longer
 recovery."""
 
+OLDEST_SQLITE = (3, 37)
+"""The first SQLite with STRICT tables: a damaged row cannot turn bytes into another type unseen."""
+
 _log = logging.getLogger("ringfence.journal")
+_SMALLEST_FILE = 512  # SQLite's smallest page; a journal is made whole, and larger
 _BUSY_SECONDS = 5.0
 _INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
 _MOVE_HEAD = "UPDATE head SET sequence = ?, chain = ? WHERE sequence = ? AND chain = ?"
@@ -118,7 +122,7 @@ class SqliteRows:
             for row in self._connection.execute(_ROWS, (first, last)):
                 sequence = row[0]
                 yield row
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             if _is_damage(error):
                 raise JournalCorrupt(_following(sequence), None, f"cannot be read: {error}") from error
             raise _unavailable(self._path, error) from error
@@ -192,7 +196,11 @@ class SqliteJournal(Writer):
 
     def close(self) -> None:
         """Close the file and give the lock back."""
-        with suppress(sqlite3.Error):  # what was appended is durable; tidying up may fail
+        # What was appended is durable; tidying up may fail. Closing does not end a transaction by itself while a
+        # cursor of it lives on, as it may in the traceback of what went wrong.
+        with suppress(sqlite3.Error):
+            self._roll_back()
+        with suppress(sqlite3.Error):
             self._connection.close()
         self._lock.release()
         super().close()
@@ -220,6 +228,12 @@ class SqliteJournal(Writer):
 
 def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
     """Open a file in autocommit mode: transactions begin and end where this module says so, nowhere else."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise JournalUnavailable(
+            f"this Python brings SQLite {sqlite3.sqlite_version}; a journal needs {'.'.join(map(str, OLDEST_SQLITE))}",
+            where=str(path),
+            hint="use a Python built with a newer SQLite",
+        )
     # Which thread uses a connection is the caller's affair: one at a time.
     return sqlite3.connect(
         f"{path.as_uri()}?mode={mode}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -333,9 +347,10 @@ def _stored_head(connection: sqlite3.Connection) -> Head:
 
 def _refuse_damaged_files(path: Path, *, is_written: Callable[[Path], bool]) -> None:
     """Look at the files before SQLite does, for damage that it would take for an ordinary crash and tidy away."""
-    if not _size(path):
+    if _size(path) < _SMALLEST_FILE:
+        why = "lost: the file is empty" if not _size(path) else "lost: the file ends before its first page does"
         raise JournalCorrupt(
-            1, 0, "the file is empty", where=str(path), hint="restore it; if it never held anything, remove it"
+            1, _size(path), why, where=str(path), hint="restore it; if it never held anything, remove it"
         )
     log = _log_of(path)
     hole = first_hole(log) if _size(log) else None
@@ -363,7 +378,7 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn what SQLite and the operating system say into errors of a journal."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         if _is_damage(error):
             raise _damage(path, error) from error
         raise _unavailable(path, error) from error
@@ -374,8 +389,10 @@ def _explained(path: Path) -> Iterator[None]:
         raise
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def _is_damage(error: Exception) -> bool:
     """Whether SQLite speaks of damaged contents, rather than of a disk, a lock or a limit."""
+    if isinstance(error, UnicodeError):  # a damaged name, in its own error message
+        return True
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return True
@@ -391,22 +408,28 @@ def _unavailable(path: Path, error: Exception) -> JournalUnavailable:
     )
 
 
-def _damage(path: Path, error: sqlite3.Error) -> JournalCorrupt:
+def _damage(path: Path, error: Exception) -> JournalCorrupt:
     """Find out how far a file can be read that SQLite refuses."""
-    whole = 0
-    with suppress(sqlite3.Error, JournalCorrupt), closing(_connect(path, mode="ro")) as connection:
+    whole, head = 0, None
+    with suppress(sqlite3.Error, UnicodeError, JournalCorrupt), closing(_connect(path, mode="ro")) as connection:
         connection.execute("PRAGMA writable_schema = ON")  # read it all the same, as far as its pages go
-        for entry in verified(connection.execute(_ROWS, (1, 1 << 62)), previous=GENESIS):
+        head = _stored_head(connection)
+        for entry in verified(connection.execute(_ROWS, (1, head.sequence)), previous=GENESIS):
             whole = entry.sequence
+    entries_are_whole = head is not None and whole == head.sequence
+    sequence: int | None = whole + 1
+    hint: str | None = None
+    if entries_are_whole:  # what is damaged is something else
+        sequence, hint = None, f"restore the journal from a copy; all of its {whole} entries are whole"
     # Opening the file by itself would cost SQLite's locks on it, were it in use by this process; it is not usable.
     with path.open("rb") as file:
         header = file.read(100)
     page_size = int.from_bytes(header[16:18]) or 1
-    expected = (65_536 if page_size == 1 else page_size) * int.from_bytes(header[28:32])
-    size = _size(path)
-    if header.startswith(b"SQLite format 3\0") and size < expected:
-        return JournalCorrupt(whole + 1, size, f"lost: the file ends, {expected - size} bytes early", where=str(path))
-    return JournalCorrupt(whole + 1, None, f"cannot be read: {error}", where=str(path))
+    missing = (65_536 if page_size == 1 else page_size) * int.from_bytes(header[28:32]) - _size(path)
+    if header.startswith(b"SQLite format 3\0") and missing > 0:
+        why = f"lost: the file ends, {missing} bytes early"
+        return JournalCorrupt(sequence, _size(path), why, where=str(path), hint=hint)
+    return JournalCorrupt(sequence, None, f"cannot be read: {error}", where=str(path), hint=hint)
 
 
 def _log_of(path: Path) -> Path:
