@@ -195,6 +195,11 @@ def parse(data: Any, *, where: str) -> AccountFile:
                 f"{key} is missing", where=where, expected="an object with at least rulebook and account",
                 found=", ".join(top) or "nothing", hint=f'add "{key}"',
             )  # fmt: skip
+    if top.get("schema") not in (None, SCHEMA):
+        raise BadAccount(
+            "another kind of file", where=f"{where}: schema", expected=SCHEMA, found=str(top["schema"]),
+            hint="give an account file; `ringfence account example` prints one",
+        )  # fmt: skip
     body = _table(top["account"], _ACCOUNT, f"{where}: account")
     marks: dict[str, Price] = {}
     assumed: list[str] = []

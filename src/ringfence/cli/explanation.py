@@ -214,8 +214,12 @@ def _prices(file: AccountFile, rulebook: Rulebook, assessment: Assessment, line:
     if assessment.balance_held_against is None or assessment.liquidation_requirement is None:
         yield "liquidation price", "unknown: the balance or the requirement is not known"
         return
-    at = None if price is None or price <= 0 else _assessed_at(file, rulebook, assessment, symbol, price)
-    shared = assessment.policies.pool_liquidation_price != "alone" and len(assessment.lines) > 1
+    # What is frozen at today's mark would move with the price if the pool were assessed there.
+    frozen = "frozen_mark" in {assessment.policies.maintenance_at, assessment.policies.closing_fee}
+    at = None
+    if price is not None and price > 0 and not frozen:
+        at = _assessed_at(file, rulebook, assessment, symbol, price)
+    shared = assessment.policies.pool_liquidation_price != "alone" and not assessment.pool.isolated
     if shared:
         yield "equation", meaning("pool_liquidation_price", assessment.policies.pool_liquidation_price) or ""
     else:
@@ -260,6 +264,9 @@ def _equation(assessment: Assessment, line: PositionLine, at: Assessment | None)
     yield "balance", f"{_n(cash)} {assessment.asset} without this symbol's own PnL{with_others}"
     if others:
         yield "others' share", f"{_n(others)} {assessment.asset} of the requirement"
+    if line.closing_fee and assessment.policies.closing_fee == "bankruptcy_price":
+        yield "equation", "balance + PnL = requirement, its closing fee at a bankruptcy price that moves with the mark"
+        return
     if len(own) > 1:
         yield "equation", "balance + PnL of both legs = requirement of both legs, solved tier by tier along their mark"
         return
