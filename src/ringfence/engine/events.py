@@ -150,7 +150,10 @@ class PricesChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class PriceRejected(Event):
-    """A price that was not believed: ``jump``, ``not_positive``, ``away_from_index``. Nothing is decided on it."""
+    """A price that was not believed; nothing is decided on it.
+
+    ``reason``: jump, not_positive, unknown_symbol or away_from_index.
+    """
 
     kind: ClassVar[str] = "price_rejected"
     symbol: str

@@ -8,6 +8,7 @@ from ringfence.engine import commands as asked
 from ringfence.engine.events import PriceRejected, PricesChanged
 from ringfence.engine.orders import fill_from_market, set_off_triggers
 from ringfence.engine.review import review
+from ringfence.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,9 +62,14 @@ def _worth_a_look(state: State, concerned: Iterable[str], suspects: Iterable[str
 
 
 def _disbelief(state: State, kind: str, symbol: str, price: Price, index: Price | None) -> str | None:
-    """Return why a price is not believed, or None: not positive, too far from the mark before it, or from the index."""
+    """Return why a price is not believed, or None.
+
+    Not positive, of a symbol that the rulebook does not list, too far from the mark before it, or from the index.
+    """
     if not price.is_finite() or price <= 0:
         return "not_positive"
+    if kind != "index" and not _is_listed(state, symbol):
+        return "unknown_symbol"
     if kind != "marks":
         return None
     guard = state.setup.guard
@@ -74,6 +80,15 @@ def _disbelief(state: State, kind: str, symbol: str, price: Price, index: Price 
     if reference is not None and guard.from_index is not None and abs(price - reference) > guard.from_index * reference:
         return "away_from_index"
     return None
+
+
+def _is_listed(state: State, symbol: str) -> bool:
+    """Whether the rulebook lists a symbol; an index may also be of an asset."""
+    try:
+        state.rulebook.entry(symbol)
+    except BadInput:
+        return False
+    return True
 
 
 __all__ = ["update"]

@@ -120,10 +120,12 @@ def set_replenishment(state: State, command: asked.SetReplenishment) -> Iterator
 
 
 def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event]:
-    """Go over to another rulebook or day; every symbol that is held must have a table there."""
+    """Go over to another rulebook or day; every symbol that is held or has open orders must have a table there."""
     try:
         adopted = state.setup.rulebook(command.rulebook, command.as_of)
-        for symbol in sorted(symbol for symbol, names in state.holders.items() if names):
+        ordered = (order.symbol for trader in state.traders.values() for order in trader.orders.values())
+        held = (symbol for symbol, names in state.holders.items() if names)
+        for symbol in sorted({*held, *ordered}):
             adopted.entry(symbol)
     except (BadInput, ValueError) as error:
         yield refused(command, "unknown_choice", getattr(error, "message", str(error)))

@@ -48,7 +48,7 @@ def dump(state: State) -> bytes:
         "sequence": state.sequence,
         "handled": list(state.handled),
         "handled_chain": state.handled_chain.hex(),
-        "ledger": [[account, asset, str(balance)] for account, asset, balance in state.ledger.balances()],
+        "ledger": [[account, asset, str(balance)] for account, asset, balance in state.ledger.entries()],
         "marks": _prices(state.marks),
         "last": _prices(state.last),
         "index": _prices(state.index),
