@@ -25,7 +25,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from ringfence.account import pools
-from ringfence.account_file import check_leverage
+from ringfence.account_file import check_leverage, check_sizes, check_symbols
 from ringfence.errors import BadConfiguration, BadTape
 from ringfence.margin.assess import assess
 from ringfence.numbers import ONE, ROUND_HALF_EVEN, ZERO, divide, exact, plain
@@ -104,8 +104,10 @@ def replay(
         )  # fmt: skip
     rulebook = file.rulebook(as_of or file.as_of or tape.start.date())
     symbols = tuple(dict.fromkeys(position.symbol for position in file.account.positions))
-    funding = fund(file, rulebook)
+    check_symbols(file, rulebook)
+    check_sizes(file, rulebook)
     check_leverage(file, rulebook)
+    funding = fund(file, rulebook)
     _refuse_missing_symbols(tape, symbols)
     held = tape.select(symbols=symbols)
     driven = walk(held, seed, intermediate=ticks_per_bar - _FEWEST_TICKS_PER_BAR)

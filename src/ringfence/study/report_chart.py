@@ -12,11 +12,14 @@ from html import escape
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING, NamedTuple
 
+from ringfence.tape.bars import moment_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _SIZE = 1000
 _MINUTE = 60_000_000  # µs
+_TWO_DAYS = 2880 * _MINUTE
 _TIME_STEPS = tuple(minutes * _MINUTE for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440, 2880, 10080))
 _MOST_TIME_LABELS = 9
 _LOG_STEPS = (1, 2, 5)
@@ -40,6 +43,12 @@ class Span(NamedTuple):
         width = self.end - self.start
         step = next((step for step in _TIME_STEPS if width / step <= _MOST_TIME_LABELS), _TIME_STEPS[-1])
         return list(range(-(-self.start // step) * step, self.end + 1, step))
+
+    def label(self, micros: int) -> str:
+        """Return what a moment is called on the axis: its time of day, or its day where the axis is longer than two."""
+        if self.end - self.start > _TWO_DAYS:
+            return f"{moment_of(micros):%d %b}"
+        return f"{moment_of(micros):%H:%M}"
 
 
 class Axis(NamedTuple):
@@ -137,7 +146,7 @@ class Chart:
             for value, text in self.axis_labels
         ]
         labels += [
-            f'<span class="x" style="left:{_percent(self.span.share(tick))}">{_clock(tick)}</span>'
+            f'<span class="x" style="left:{_percent(self.span.share(tick))}">{self.span.label(tick)}</span>'
             for tick in self.span.ticks()
         ]
         labels += [
@@ -239,11 +248,6 @@ def _at(share: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{share * 100:.2f}%"
-
-
-def _clock(micros: int) -> str:
-    minutes = micros // _MINUTE % 1440
-    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 __all__ = ["Axis", "Chart", "Level", "Line", "Marker", "Span", "axis_over", "label_rows"]

@@ -27,7 +27,7 @@ def equity_chart(replay: Replay, asset: str, shaded: Span, values: dict[str, obj
     series = {name: _equity(replay, name, asset) for name in _CLASS}
     span = Span(micros_of(replay.tape.start), micros_of(replay.tape.end))
     axis = axis_over([0.0, *(value for points in series.values() for _, value in points)], margin=0.05)
-    name = f"equity-{asset}"
+    name = f"equity-{replay.assets.index(asset)}"
     chart = Chart(
         name, f"Equity in {asset}",
         f"Equity under isolated and cross margin, from {clock(replay.tape.start)} to {clock(replay.tape.end)} UTC.",
@@ -126,21 +126,22 @@ def price_panels(replay: Replay, close: Zoom, values: dict[str, object]) -> str:
         f"{_range(close)[0].upper()}{_range(close)[1:]}. Under isolated margin the two prices stand still; under cross "
         "they move with every other position, and are off the chart while the pool is well. ✕ marks a takeover."
     )
-    held = [(position.symbol, position.side) for position in replay.file.account.positions]
-    panels = "".join(_price_panel(replay, close, symbol, side, values) for symbol, side in held)
+    panels = "".join(
+        _price_panel(replay, close, position, f"price-{number}", values)
+        for number, position in enumerate(replay.file.account.positions)
+    )
     return f'<p class="under">{under}</p>{legend}<div class="prices">{panels}</div>'
 
 
-def _price_panel(replay: Replay, close: Zoom, symbol: str, side: str, values: dict[str, object]) -> str:
+def _price_panel(replay: Replay, close: Zoom, position: Position, name: str, values: dict[str, object]) -> str:
+    symbol, side = position.symbol, position.side
     prices = close.prices[symbol]
     path = [(ts, float(value)) for ts, value in zip(close.times, prices, strict=True) if value is not None]
-    position = next(p for p in replay.file.account.positions if (p.symbol, p.side) == (symbol, side))
     own = close.legs.get(("isolated", symbol, side), [])
     shared = close.legs.get(("cross", symbol, side), [])
     fixed = [float(value) for _, leg in own[:1] for value in (leg.liquidation_price, leg.bankruptcy_price) if value]
     seen = [value for _, value in path] or [float(position.entry_price)]
     axis = axis_over([*seen, float(position.entry_price), *fixed])
-    name = f"price-{symbol}-{side}"
     lines = [
         *(Line(run, f"{who} {style}")
           for who, legs in (("iso", own), ("cross", shared))

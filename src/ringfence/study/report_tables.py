@@ -9,7 +9,9 @@ from ringfence.study.replay_result import ARCHITECTURES
 from ringfence.study.wording import amount, clock, price, ratio
 
 if TYPE_CHECKING:
-    from ringfence.study.replay_result import Architecture, Event, Leg, Outcome, Replay
+    from datetime import timedelta
+
+    from ringfence.study.replay_result import Event, Leg, Outcome, Replay
 
 _KINDS = {"warning": "warning", "margin_call": "margin call", "liquidation": "taken over"}
 
@@ -18,19 +20,23 @@ def timeline_table(replay: Replay) -> str:
     """Return warnings, margin calls and liquidations in order, a column per architecture."""
     if not replay.events:
         return '<p class="under">No warning, no margin call, no liquidation.</p>'
-    rows = "".join(_timeline_row(event) for event in replay.events)
+    rows = "".join(_timeline_row(event, _length(replay)) for event in replay.events)
     return (
         '<table class="timeline"><thead><tr><th scope="col">UTC</th><th scope="col" class="iso-text">isolated</th>'
         f'<th scope="col" class="cross-text">cross</th></tr></thead><tbody>{rows}</tbody></table>'
     )
 
 
-def _timeline_row(event: Event) -> str:
+def _timeline_row(event: Event, whole: timedelta) -> str:
     cells = "".join(
         f'<td data-side="{name}">{_what(event)}</td>' if event.architecture == name else "<td></td>"
         for name in ARCHITECTURES
     )
-    return f'<tr class="{event.kind}"><th scope="row">{clock(event.ts)}</th>{cells}</tr>'
+    return f'<tr class="{event.kind}"><th scope="row">{clock(event.ts, of=whole)}</th>{cells}</tr>'
+
+
+def _length(replay: Replay) -> timedelta:
+    return replay.tape.end - replay.tape.start
 
 
 def _what(event: Event) -> str:
@@ -88,7 +94,7 @@ def _fate(outcome: Outcome, symbol: str, side: str) -> str:
 def takeovers_table(replay: Replay) -> str:
     """Return every position taken over, with its prices at that moment; nothing when there was none."""
     rows = "".join(
-        _takeover_row(event.architecture, event, leg)
+        _takeover_row(event, leg, _length(replay))
         for event in replay.events if event.kind == "liquidation" for leg in event.legs
     )  # fmt: skip
     if not rows:
@@ -105,10 +111,10 @@ def takeovers_table(replay: Replay) -> str:
     return f'<h2>Every takeover</h2><p class="under">{under}</p>{table}'
 
 
-def _takeover_row(architecture: Architecture, event: Event, leg: Leg) -> str:
-    style = "iso-text" if architecture == "isolated" else "cross-text"
+def _takeover_row(event: Event, leg: Leg, whole: timedelta) -> str:
+    style = "iso-text" if event.architecture == "isolated" else "cross-text"
     return (
-        f'<tr><th scope="row">{clock(event.ts)}</th><td class="{style}">{architecture}</td>'
+        f'<tr><th scope="row">{clock(event.ts, of=whole)}</th><td class="{style}">{event.architecture}</td>'
         f'<td>{escape(leg.symbol)} {leg.side}</td><td class="number">{price(leg.mark_price)}</td>'
         f'<td class="number">{price(leg.liquidation_price)}</td><td class="number">{price(leg.bankruptcy_price)}</td>'
         f'<td class="number">{amount(leg.unrealised_pnl, signed=True)}</td></tr>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,13 @@ from ringfence.numbers import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from ringfence.numbers import Price, Value
 
 _DOLLARS = ("USD", "DAI", "EUR", "TRY", "FDUSD", "BUSD")
 _COIN_PLACES = 6
+_DAY = timedelta(hours=24)
 _MINUS = "−"
 _SHOWN = Context(prec=80, rounding=ROUND_HALF_EVEN, traps=[])  # figures for people are rounded, and may be
 
@@ -59,9 +61,9 @@ def percent(value: Decimal, places: int = 1) -> str:
         return fixed(value * 100, places) + " %"
 
 
-def clock(moment: datetime) -> str:
-    """Return the time of day in UTC, to the second."""
-    return f"{moment:%H:%M:%S}"
+def clock(moment: datetime, *, of: timedelta | None = None) -> str:
+    """Return the time of day in UTC, to the second; with the day where it is one ``of`` more than 24 hours."""
+    return f"{moment:%H:%M:%S}" if of is None or of <= _DAY else f"{moment:%m-%d %H:%M:%S}"
 
 
 def length(span: timedelta) -> str:

@@ -1,0 +1,134 @@
+"""``ringfence replay``: one account through real prices, under isolated and under cross margin at once."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ringfence.cli.assess import AsOfOption, JsonOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ringfence.account_file import AccountFile
+    from ringfence.study.replay import Progress
+    from ringfence.study.replay_result import Replay
+
+_TAPE = "2025-10-10"
+
+
+def replay(
+    account: Annotated[
+        str | None, typer.Argument(metavar="[ACCOUNT]", help="Account file (JSON or TOML), or - for stdin.")
+    ] = None,
+    *,
+    example: Annotated[
+        str | None, typer.Option("--example", metavar="NAME", help="A packaged example account.")
+    ] = None,
+    tape: Annotated[str, typer.Option("--tape", help="A packaged window, or a CSV or Parquet file of prices.")] = _TAPE,
+    seed: Annotated[int, typer.Option("--seed", help="Which walk is made of the bars.")] = 1,
+    as_of: AsOfOption = None,
+    ticks_per_bar: Annotated[
+        int | None, typer.Option("--ticks-per-bar", metavar="N", help="At most that many ticks a bar; 60 if not given.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Replay an account through real prices under isolated and cross margin, with the same capital.
+
+    Shows margin calls and liquidations side by side, what is left, and why. Packaged windows: ringfence tape list.
+    """
+    from ringfence.cli import show
+    from ringfence.cli.load import day
+    from ringfence.study.replay import DEFAULT_TICKS_PER_BAR
+    from ringfence.study.replay import replay as run
+    from ringfence.tape import load_tape
+
+    file = _account(account, example)
+    prices = load_tape(tape)
+    with _progress() as progress:
+        result = run(
+            file,
+            prices,
+            seed=seed,
+            as_of=day(as_of) if as_of else None,
+            ticks_per_bar=ticks_per_bar or DEFAULT_TICKS_PER_BAR,
+            progress=progress,
+        )
+    if report is not None:
+        _write(result, report)
+    if json:
+        from ringfence.cli.replay_json import as_json
+
+        show.print_json(as_json(result, report))
+        return
+    from ringfence.cli.replay_tables import print_replay
+
+    print_replay(show.console(), result, report)
+
+
+def _account(account: str | None, example: str | None) -> AccountFile:
+    from ringfence import account_file
+    from ringfence.errors import BadConfiguration
+    from ringfence.study.examples import example_names, load_example
+
+    if (account is None) == (example is None):
+        raise BadConfiguration(
+            "no account" if account is None else "two accounts", where="replay",
+            expected="either an account file or --example", found="neither" if account is None else "both",
+            hint=f"give a file, or one of --example {', --example '.join(example_names())}",
+        )  # fmt: skip
+    if example is not None:
+        return load_example(example)
+    if account == "-":
+        return account_file.parse_text(sys.stdin.read(), where="standard input")
+    return account_file.read(str(account))
+
+
+def _write(result: Replay, path: Path) -> None:
+    from ringfence.errors import BadConfiguration
+    from ringfence.study.report import write_report
+
+    try:
+        write_report(result, path)
+    except OSError as error:
+        raise BadConfiguration(
+            "the report cannot be written", where=f"--report {path}", expected="a file that can be made",
+            found=error.strerror or str(error), hint="name a file in a folder you may write to",
+        ) from None  # fmt: skip
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Progress], None] | None]:
+    """Yield what draws a progress bar on standard error; None where nobody would see it."""
+    from ringfence.cli import show
+
+    screen = show.console(stderr=True)
+    if show.settings.quiet or not screen.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[events]} events"),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task("replaying", total=1.0, events=0)
+
+        def draw(reached: Progress) -> None:
+            bar.update(task, completed=reached.done, description=f"{reached.ts:%d %b %H:%M}", events=reached.events)
+
+        yield draw
+
+
+__all__ = ["replay"]

@@ -1,0 +1,117 @@
+"""A replay as JSON. Decimals are plain strings, moments ISO 8601 in UTC; what is not there is null."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ringfence.cli.show import text
+from ringfence.study.replay_result import ARCHITECTURES
+from ringfence.tape.bars import utc_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+    from pathlib import Path
+
+    from ringfence.study.replay_result import Event, Leg, Outcome, Replay, Sample
+
+SCHEMA = "ringfence.replay/1"
+
+
+def as_json(replay: Replay, report: Path | None = None) -> dict[str, Any]:
+    """Return what ``ringfence replay --json`` prints: events, outcomes, a series per minute, assumptions, verdict."""
+    tape, rulebook = replay.tape, replay.rulebook
+    return {
+        "schema": SCHEMA,
+        "account": replay.file.where,
+        "rulebook": rulebook.name,
+        "as_of": rulebook.as_of.isoformat() if rulebook.as_of else None,
+        "tape": {
+            "name": tape.name,
+            "start": utc_text(tape.start),
+            "end": utc_text(tape.end),
+            "price_kind": tape.price_kind,
+            "exact": tape.exact,
+        },
+        "seed": replay.seed,
+        "ticks": replay.ticks,
+        "takeover": "full takeover at the bankruptcy price",
+        "capital": _amounts(replay.funding.capital),
+        "events": [_event(event) for event in replay.events],
+        "outcomes": {name: _outcome(replay.outcomes[name]) for name in ARCHITECTURES},
+        "series": {name: [_sample(sample) for sample in replay.samples[name]] for name in ARCHITECTURES},
+        "assumptions": list(replay.assumptions),
+        "verdict": replay.verdict(),
+        "report": None if report is None else str(report),
+    }
+
+
+def _amounts(values: Mapping[str, Decimal]) -> dict[str, str | None]:
+    return {key: text(value) for key, value in values.items()}
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "ts": utc_text(event.ts),
+        "architecture": event.architecture,
+        "pool": event.pool,
+        "kind": event.kind,
+        "asset": event.asset,
+        "health": text(event.health),
+        "margin_balance": text(event.balance),
+        "liquidation_requirement": text(event.requirement),
+        "loss": text(event.loss),
+        "insurance_fund": text(event.fund),
+        "left": text(event.left),
+        "positions": [_leg(leg) for leg in event.legs],
+    }
+
+
+def _leg(leg: Leg) -> dict[str, Any]:
+    return {
+        "symbol": leg.symbol,
+        "side": leg.side,
+        "quantity": text(abs(leg.quantity)),
+        "entry_price": text(leg.entry_price),
+        "mark_price": text(leg.mark_price),
+        "unrealised_pnl": text(leg.unrealised_pnl),
+        "liquidation_price": text(leg.liquidation_price),
+        "bankruptcy_price": text(leg.bankruptcy_price),
+        "distance": text(leg.distance),
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "start": _amounts(outcome.start),
+        "end": _amounts(outcome.end),
+        "idle": _amounts(outcome.idle),
+        "lost": _amounts(outcome.lost),
+        "insurance_fund_gained": _amounts(outcome.fund_gained),
+        "insurance_fund_paid": _amounts(outcome.fund_paid),
+        "lowest": {
+            asset: {"ts": utc_text(ts), "equity": text(equity)} for asset, (ts, equity) in outcome.lowest.items()
+        },
+        "drawdown": _amounts(outcome.drawdown),
+        "liquidated": [event.pool for event in outcome.liquidations],
+        "survivors": [_leg(leg) for leg in outcome.survivors],
+    }
+
+
+def _sample(sample: Sample) -> dict[str, Any]:
+    return {
+        "ts": utc_text(sample.ts),
+        "equity": _amounts(sample.equity),
+        "pools": [
+            {
+                "pool": pool.name,
+                "margin_balance": text(pool.balance),
+                "liquidation_requirement": text(pool.requirement),
+                "health": text(pool.health),
+            }
+            for pool in sample.pools
+        ],
+    }
+
+
+__all__ = ["SCHEMA", "as_json"]
