@@ -34,7 +34,7 @@ from ringfence.numbers import (
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ringfence.account import Marks, Pool
+    from ringfence.account import Collateral, Marks, Pool
     from ringfence.contract import Contract
     from ringfence.margin.assess import Assessment, PositionLine
     from ringfence.margin.walk import Point
@@ -212,7 +212,10 @@ def bankruptcy_price(assessment: Assessment, line: PositionLine) -> Price | None
 
 
 def _equity_share(assessment: Assessment, line: PositionLine) -> Value | None:
-    """Return the part of the pool's equity, in the line's settle asset, that stands behind ``line``."""
+    """Return the part of the pool's equity, in the line's settle asset, that stands behind ``line``.
+
+    In proportion to maintenance margin; in a basket so is what the settle asset itself holds or owes.
+    """
     equity = assessment.margin_balance
     if equity is None:
         return None
@@ -220,13 +223,35 @@ def _equity_share(assessment: Assessment, line: PositionLine) -> Value | None:
     weight, total = (ONE, ONE) if alone else (line.maintenance_margin, assessment.maintenance_margin)
     if weight is None or not total:
         return None
-    if assessment.pool.mode.backing is Backing.BASKET:
-        terms = assessment.pool.collateral[line.contract.settle_asset]
-        weight = weight if alone else weight * terms.ask
-        total = total * (terms.bid if equity > 0 else terms.ask)
-        if not total:
-            return None
-    return divide(equity * weight, total, places=VALUE_PLACES, rounding=ROUND_FLOOR)
+    if assessment.pool.mode.backing is not Backing.BASKET:
+        return divide(equity * weight, total, places=VALUE_PLACES, rounding=ROUND_FLOOR)
+    asset = line.contract.settle_asset
+    terms = assessment.pool.collateral[asset]
+    held = next(item for item in assessment.assets if item.asset == asset)
+    if held.balance is None:
+        return None
+    own = held.balance + held.unrealised_pnl
+    if not alone:
+        same = (other for other in assessment.lines if other.contract.settle_asset == asset)
+        in_asset = sum((other.maintenance_margin or ZERO for other in same), ZERO)
+        own = divide(own * weight, in_asset, places=VALUE_PLACES, rounding=ROUND_FLOOR) if in_asset else ZERO
+        equity = divide(equity * weight * terms.ask, total, places=VALUE_PLACES, rounding=ROUND_FLOOR)
+    return _in_settle_asset(equity, own, terms)
+
+
+def _in_settle_asset(amount: Value, own: Value, terms: Collateral) -> Value | None:
+    """Return how much of its asset a position must lose for a basket to lose ``amount`` (negative: gain).
+
+    What the asset holds, ``own``, is worth the bid until it is gone; what it then owes costs the ask. None where no
+    gain in the asset counts.
+    """
+    if not amount:
+        return ZERO
+    held, near, far = (max(own, ZERO), terms.bid, terms.ask) if amount > 0 else (min(own, ZERO), terms.ask, terms.bid)
+    until_zero = held * near
+    if abs(amount) <= abs(until_zero):
+        return divide(amount, near, places=VALUE_PLACES, rounding=ROUND_FLOOR)
+    return held + divide(amount - until_zero, far, places=VALUE_PLACES, rounding=ROUND_FLOOR) if far else None
 
 
 @exact
