@@ -60,14 +60,14 @@ def _assert_prices_agree(pool: Pool, scene: Scene, assessment: Assessment, book:
 
 
 @given(scenes(policies=ALL, orders=True))
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_every_total_of_a_pool_is_the_one_in_fractions(scene: Scene) -> None:
     for pool in scene.held():
         _assert_totals_agree(assess(pool, scene.marks, scene.rulebook), Book(pool, scene.marks, scene.rulebook))
 
 
 @given(scenes(basket=True, isolated=False))
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_every_total_of_a_basket_is_the_one_in_fractions(scene: Scene) -> None:
     (pool,) = scene.held()
     assert pool.mode.backing is Backing.BASKET
@@ -75,7 +75,7 @@ def test_every_total_of_a_basket_is_the_one_in_fractions(scene: Scene) -> None:
 
 
 @given(scenes(policies=ALL, orders=True))
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_every_liquidation_price_is_the_first_change_of_sign_that_bisection_finds(scene: Scene) -> None:
     for pool in scene.held():
         assessment = assess(pool, scene.marks, scene.rulebook)
@@ -83,7 +83,7 @@ def test_every_liquidation_price_is_the_first_change_of_sign_that_bisection_find
 
 
 @given(scenes(policies=ALL, hedge=True, isolated=False, most_symbols=1))
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_so_it_is_for_both_legs_of_a_hedge(scene: Scene) -> None:
     (pool,) = scene.held()
     assume(len(pool.positions) == 2)
@@ -92,7 +92,7 @@ def test_so_it_is_for_both_legs_of_a_hedge(scene: Scene) -> None:
 
 
 @given(scenes(policies=ALL, kinds=(ContractKind.INVERSE,)))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_so_it_is_for_inverse_contracts(scene: Scene) -> None:
     for pool in scene.held():
         assessment = assess(pool, scene.marks, scene.rulebook)
@@ -100,7 +100,7 @@ def test_so_it_is_for_inverse_contracts(scene: Scene) -> None:
 
 
 @given(scenes(basket=True, isolated=False))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_so_it_is_for_a_basket_of_two_assets(scene: Scene) -> None:
     (pool,) = scene.held()
     assessment = assess(pool, scene.marks, scene.rulebook)
