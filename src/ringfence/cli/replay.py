@@ -75,6 +75,7 @@ def replay(
 
 def _account(account: str | None, example: str | None) -> AccountFile:
     from ringfence import account_file
+    from ringfence.cli.load import STANDARD_INPUT
     from ringfence.errors import BadConfiguration
     from ringfence.study.examples import example_names, load_example
 
@@ -87,7 +88,8 @@ def _account(account: str | None, example: str | None) -> AccountFile:
     if example is not None:
         return load_example(example)
     if account == "-":
-        return account_file.parse_text(sys.stdin.read(), where="standard input")
+        text = sys.stdin.buffer.read().decode("utf-8-sig", errors="replace")
+        return account_file.parse_text(text, where=STANDARD_INPUT)
     return account_file.read(str(account))
 
 
