@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from ringfence.cli import account, assess, conform, rulebooks, show, tape
 from ringfence.cli.compare import compare
+from ringfence.cli.replay import replay
 from ringfence.errors import RingfenceError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _choose(
 app.command(epilog="Example: ringfence assess account.json --mark BTCUSDT=61000 --explain")(assess.assess)
 app.command(epilog="Example: ringfence check account.json || notify-send 'margin call'")(assess.check)
 app.command()(compare)
+app.command(epilog="Example: ringfence replay --example crash-book --tape 2025-10-10 --report crash.html")(replay)
 app.command(epilog="Example: ringfence conform answers/ --json")(conform.conform)
 app.add_typer(rulebooks.app)
 app.add_typer(account.app)

@@ -283,7 +283,7 @@ def _lines(path: Path, file: str) -> list[str]:
 def _rows(path: Path, file: str, symbol: str) -> list[str]:
     """Return the lines of ``symbol``; they stand together in a file sorted by symbol."""
     text = _text(path, file)
-    start = text.find(f"\n{symbol},")
+    start = text.find(f"\n{symbol},", text.find("\n", 1))  # after the header
     if start < 0 or "," in symbol:
         return []
     rows = []
