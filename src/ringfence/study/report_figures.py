@@ -50,7 +50,7 @@ def equity_chart(replay: Replay, asset: str, shaded: Span, values: dict[str, obj
          ("cross thick", f"cross, ends at {amount(replay.outcomes['cross'].end[asset], asset)}")]
     )  # fmt: skip
     table = _table(f"Equity in {asset}", ["isolated", "cross"], _thinned([(clock(ts), cells) for ts, cells in rows]))
-    under = "Cash and unrealised PnL, every minute; ✕ marks a takeover."
+    under = "Cash and unrealised PnL, every minute; both are the same until the first takeover (✕)."
     if shaded != span:
         under += " The shaded minutes are looked at closely below."
     return f"Equity, {asset}", under, f"<figure>{legend}{chart.html()}{table}</figure>"
