@@ -185,7 +185,10 @@ class Rulebook:
 
     Policies are resolved per architecture (:meth:`policies_for`). :meth:`contract` and :meth:`tiers` look a symbol up;
     tables that a file brings along come first (:meth:`with_tables`). ``sources`` says where each rule was read,
-    ``table_source`` which day's table a symbol has.
+    ``table_source`` which day's table a symbol has. The liquidation of isolated positions follows ``isolated_sequence``
+    where it has one of its own; ``stop_at_health`` is for shared pools. ``cancel_orders_at``: the requirement as a
+    share of the balance at which a shared pool's orders are cancelled. docs/reference/liquidation.md says what each
+    choice means.
     """
 
     name: str
@@ -196,9 +199,15 @@ class Rulebook:
     basket: Policies
     levels: Levels = Levels()  # noqa: RUF009 - an immutable value
     liquidation_sequence: tuple[str, ...] = ()
+    isolated_sequence: tuple[str, ...] | None = None
     liquidation_note: str = ""
     stop_at_health: Decimal = Decimal(1)
     close_first: str = "largest_maintenance"
+    trigger_prices: str = "mark"
+    cancel_orders_at: Rate | None = None
+    clearance_fee: str = "insurance_fund"
+    insurance_fund: str = "venue"
+    deleveraging_rank: str = "leverage"
     funding_from: str = "wallet"
     replenishment: str = "none"
     bonus_use: Mapping[str, str] = field(default_factory=dict)

@@ -211,6 +211,8 @@ def _print_rulebook(screen: Console, rulebook: Rulebook) -> None:
         screen.print(Text("Liquidation", style="bold"))
         sequence = enumerate(rulebook.liquidation_sequence, 1)
         screen.print(show.definitions((f"{number}. {step}", LIQUIDATION_STEPS.get(step)) for number, step in sequence))
+        if rulebook.isolated_sequence is not None:
+            screen.print(Text("  isolated positions: " + ", ".join(rulebook.isolated_sequence)))
         screen.print(Text(rulebook.liquidation_note, style="dim"))
     for title, entries in (("Refusals", rulebook.refusals), ("Sources", rulebook.sources)):
         if entries:
@@ -297,7 +299,11 @@ def _rulebook_json(rulebook: Rulebook) -> dict[str, Any]:
             "margin_call": text(rulebook.levels.margin_call),
             "source": rulebook.levels.source,
         },
-        "liquidation": {"sequence": list(rulebook.liquidation_sequence), "note": rulebook.liquidation_note},
+        "liquidation": {
+            "sequence": list(rulebook.liquidation_sequence),
+            "isolated_sequence": list(rulebook.isolated_sequence or rulebook.liquidation_sequence),
+            "note": rulebook.liquidation_note,
+        },
         "refusals": dict(rulebook.refusals),
         "sources": dict(rulebook.sources),
         "symbols": list(rulebook.symbols()),

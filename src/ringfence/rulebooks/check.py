@@ -36,10 +36,11 @@ COLUMNS = {
 """Every kind of table with its columns, in their order."""
 
 STEPS = (
-    "assignment", "auto_deleveraging", "auto_repay", "backstop_vault", "cancel_orders", "close_largest_loss_first",
-    "freeze", "insurance_fund", "net_opposing_legs", "reduce_at_fillable_price", "reduce_at_market",
-    "reduce_fill_or_kill", "reduce_in_increments", "reduce_in_parts", "step_down_tiers", "step_down_to_90_percent",
-    "step_down_two_tiers", "take_over", "unwind",
+    "assignment", "auto_deleveraging", "auto_repay", "backstop_vault", "cancel_orders", "cancel_orders_if_replenishing",
+    "close_at_market", "close_largest_loss_first", "freeze", "insurance_fund", "net_opposing_legs",
+    "reduce_at_fillable_price", "reduce_at_market", "reduce_fill_or_kill", "reduce_in_increments", "reduce_in_parts",
+    "step_down_at_bankruptcy", "step_down_fill_or_kill", "step_down_tiers", "step_down_to_90_percent",
+    "step_down_two_tiers", "step_down_two_tiers_per_pass", "take_over", "unwind",
 )  # fmt: skip
 """Every step that a liquidation sequence may name."""
 
@@ -58,9 +59,16 @@ _RULES = (
     "bonus",
 )
 _ARCHITECTURES = ("isolated", "cross", "basket")
-_LIQUIDATION = ("sequence", "note", "stop_at_health", "close_first", "funding_from", "replenishment")
+_LIQUIDATION = (
+    "sequence", "isolated_sequence", "note", "stop_at_health", "close_first", "trigger_prices", "cancel_orders_at",
+    "clearance_fee", "insurance_fund", "deleveraging_rank", "funding_from", "replenishment",
+)  # fmt: skip
 _LIQUIDATION_CHOICES = {
     "close_first": ("largest_maintenance", "largest_loss"),
+    "trigger_prices": ("mark", "mark_and_last"),
+    "clearance_fee": ("insurance_fund", "none"),
+    "insurance_fund": ("venue", "symbol"),
+    "deleveraging_rank": ("leverage", "margin_ratio"),
     "funding_from": ("wallet", "wallet_first"),
     "replenishment": ("none", "one_initial", "to_initial", "user_amount"),
 }
@@ -270,11 +278,16 @@ def _levels(file: _Toml) -> Iterator[Fault]:
 def _liquidation(file: _Toml) -> Iterator[Fault]:
     yield from file.unknown("liquidation", _LIQUIDATION)
     liquidation = file.table("liquidation")
-    sequence = liquidation.get("sequence", [])
-    for step in sequence if isinstance(sequence, list) else [sequence]:
-        if step not in STEPS:
-            hint = nearest(str(step), STEPS) or f"expected one of {', '.join(STEPS)}"
-            yield file.fault("liquidation", "sequence", f"unknown step {step!r}; {hint}")
+    for key in ("sequence", "isolated_sequence"):
+        sequence = liquidation.get(key, [])
+        for step in sequence if isinstance(sequence, list) else [sequence]:
+            if step not in STEPS:
+                hint = nearest(str(step), STEPS) or f"expected one of {', '.join(STEPS)}"
+                yield file.fault("liquidation", key, f"unknown step {step!r}; {hint}")
+    at = _decimal(liquidation.get("cancel_orders_at", "1"))
+    if at is None or not ZERO < at <= ONE:
+        expected = "expected a decimal string above 0 and at most 1"
+        yield file.fault("liquidation", "cancel_orders_at", f"{expected}, found {liquidation['cancel_orders_at']!r}")
     stop = liquidation.get("stop_at_health", "1")
     number = _decimal(stop)
     if number is None or number < ONE:
