@@ -71,6 +71,17 @@ _CONTRACT = (
 )  # fmt: skip
 _TIER = ("floor", "cap", "maintenance_rate", "deduction", "max_leverage")
 
+FIELDS = {
+    "file": _TOP,
+    "account": _ACCOUNT,
+    "position": _POSITION,
+    "order": _ORDER,
+    "collateral": _COLLATERAL,
+    "contract": _CONTRACT,
+    "tier": _TIER,
+}
+"""The fields that each part of a file may have."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccountFile:
@@ -203,8 +214,8 @@ def parse(data: Any, *, where: str) -> AccountFile:
     body = _table(top["account"], _ACCOUNT, f"{where}: account")
     marks: dict[str, Price] = {}
     assumed: list[str] = []
-    positions = _positions(body.get("positions") or [], f"{where}: account.positions", marks, assumed)
-    orders = _orders(body.get("orders") or [], f"{where}: account.orders", marks)
+    positions = _positions(body.get("positions"), f"{where}: account.positions", marks, assumed)
+    orders = _orders(body.get("orders"), f"{where}: account.orders", marks)
     mode = _choice(body.get("position_mode"), PositionMode, f"{where}: account.position_mode", PositionMode.ONE_WAY)
     _check_legs(positions, mode, f"{where}: account.positions")
     wallet = _mapping(body.get("wallet"), f"{where}: account.wallet")
@@ -475,8 +486,9 @@ def read_contract(
         underlying=None if row.get("underlying") is None else _text(row["underlying"], f"{where}.underlying"),
         **optional,
     )
-    unit = _word(row.get("tier_unit") or "notional", ("notional", "contracts"), f"{where}.tier_unit")
-    rows = _list(row.get("tiers") or [], f"{where}.tiers")
+    unit = row.get("tier_unit")
+    unit = _word("notional" if unit is None else unit, ("notional", "contracts"), f"{where}.tier_unit")
+    rows = _list(row.get("tiers"), f"{where}.tiers")
     return contract, _tiers(rows, f"{where}.tiers", unit, progressive=progressive) if rows else None
 
 
@@ -562,6 +574,8 @@ def _policy(raw: Any, where: str) -> dict[str, Any]:
 
 
 def _list(raw: Any, where: str) -> list[Any]:
+    if raw is None:
+        return []
     if not isinstance(raw, list):
         raise BadAccount("not a list", where=where, expected="a list", found=_shape(raw))
     return raw
@@ -661,6 +675,7 @@ def _day(raw: Any, where: str) -> date | None:
 
 
 __all__ = [
+    "FIELDS",
     "SCHEMA",
     "AccountFile",
     "check_leverage",

@@ -43,8 +43,8 @@ leverage_above_tier = "no"
 [sources]
 policies = "a page"
 """
-CONTRACTS = """symbol,kind,contract_size,settle_asset,price_step,quantity_step,minimum_quantity,minimum_notional,maker_fee_rate,\
-taker_fee_rate,liquidation_fee_rate,tier_unit,coverage
+CONTRACTS = """symbol,kind,contract_size,settle_asset,price_step,quantity_step,minimum_quantity,minimum_notional,\
+maker_fee_rate,taker_fee_rate,liquidation_fee_rate,tier_unit,coverage
 AAA,linear,1,USDT,0.1,0.001,0.001,5,-0.0001,0.0005,0.01,notional,complete
 BBB,inverse,100,BTC,,,,,,,,notional,partial
 """
@@ -119,32 +119,80 @@ def test_tables_that_hold_together_have_no_faults(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "line", "message"),
     [
-        ("contracts.csv", "AAA,linear,", "AAA,linar,", 2, "AAA kind: expected linear or inverse or quanto, found 'linar'"),
+        (
+            "contracts.csv",
+            "AAA,linear,",
+            "AAA,linar,",
+            2,
+            "AAA kind: expected linear or inverse or quanto, found 'linar'",
+        ),
         ("contracts.csv", "linear,1,", "linear,0,", 2, "AAA contract_size: expected a number above 0, found '0'"),
         ("contracts.csv", ",0.1,", ",-0.1,", 2, "AAA price_step: expected a number above 0, found '-0.1'"),
         ("contracts.csv", ",0.1,", ",1e,", 2, "AAA price_step: expected a number above 0, found '1e'"),
-        ("contracts.csv", ",0.0005,", ",NaN,", 2, "AAA taker_fee_rate: expected a fraction between -1 and 1, found 'NaN'"),
+        (
+            "contracts.csv",
+            ",0.0005,",
+            ",NaN,",
+            2,
+            "AAA taker_fee_rate: expected a fraction between -1 and 1, found 'NaN'",
+        ),
         ("contracts.csv", "1,USDT", "1,", 2, "AAA settle_asset: empty"),
-        ("contracts.csv", "notional,complete", "base_coin,complete", 2, "AAA tier_unit: expected notional or contracts"),
+        (
+            "contracts.csv",
+            "notional,complete",
+            "base_coin,complete",
+            2,
+            "AAA tier_unit: expected notional or contracts",
+        ),
         ("contracts.csv", "notional,partial", "notional,whole", 3, "BBB coverage: expected complete or partial"),
         ("contracts.csv", "notional,partial", "notional,complete", 3, "BBB coverage: complete, but it has no tiers"),
         ("contracts.csv", "BBB,", "AAA,", 3, "AAA is there twice"),
         ("contracts.csv", "BBB,", "A,", 3, "A stands after AAA: expected symbols in order"),
         ("contracts.csv", ",partial", "", 3, "expected 13 cells, found 12"),
         ("contracts.csv", "symbol,kind", "symbol,type", 1, "expected the columns symbol,kind,"),
-        ("tiers.csv", "AAA,2,1000,", "AAA,2,2000,", 3, "AAA tier 2 floor: a gap after tier 1; expected 1000, found 2000"),
-        ("tiers.csv", "AAA,2,1000,", "AAA,2,500,", 3, "AAA tier 2 floor: an overlap with tier 1; expected 1000, found 500"),
+        (
+            "tiers.csv",
+            "AAA,2,1000,",
+            "AAA,2,2000,",
+            3,
+            "AAA tier 2 floor: a gap after tier 1; expected 1000, found 2000",
+        ),
+        (
+            "tiers.csv",
+            "AAA,2,1000,",
+            "AAA,2,500,",
+            3,
+            "AAA tier 2 floor: an overlap with tier 1; expected 1000, found 500",
+        ),
         ("tiers.csv", "AAA,1,0,", "AAA,1,5,", 2, "AAA tier 1 floor: expected 0, found 5"),
         ("tiers.csv", "AAA,1,0,1000", "AAA,1,0,", 2, "AAA tier 1 cap: empty, but tier 2 follows"),
         ("tiers.csv", "AAA,3,", "AAA,4,", 4, "AAA tier 4: expected tier 3"),
         ("tiers.csv", ",0.05,", ",0.015,", 4, "AAA tier 3 maintenance_rate: 0.015 falls below 0.02 of the tier before"),
         ("tiers.csv", ",160,10", ",160,30", 4, "AAA tier 3: rate 0.05 is more than the initial margin at 30x"),
-        ("tiers.csv", ",0.05,160,10", ",0.02,10,26", 4, "AAA tier 3 max_leverage: 26 rises above 25 of the tier before"),
-        ("tiers.csv", ",160,", ",159,", 4, "AAA tier 3 deduction: 159 leaves a jump in the maintenance margin; expected 160"),
+        (
+            "tiers.csv",
+            ",0.05,160,10",
+            ",0.02,10,26",
+            4,
+            "AAA tier 3 max_leverage: 26 rises above 25 of the tier before",
+        ),
+        (
+            "tiers.csv",
+            ",160,",
+            ",159,",
+            4,
+            "AAA tier 3 deduction: 159 leaves a jump in the maintenance margin; expected 160",
+        ),
         ("tiers.csv", ",0.01,0,", ",0.01,1,", 2, "AAA tier 1 deduction: expected 0, found 1"),
         ("tiers.csv", ",160,", ",,", 4, "AAA tier 3 deduction: empty, on a venue of progressive tiers"),
         ("tiers.csv", ",0.02,", ",1.02,", 3, "AAA tier 2 maintenance_rate: expected a fraction above 0 and at most 1"),
-        ("tiers.csv", "AAA,3,5000,,", "AAA,3,5000,4000,", 4, "AAA tier 3 cap: expected above the floor 5000, found 4000"),
+        (
+            "tiers.csv",
+            "AAA,3,5000,,",
+            "AAA,3,5000,4000,",
+            4,
+            "AAA tier 3 cap: expected above the floor 5000, found 4000",
+        ),
         ("haircuts.csv", ",0.95,", ",1.95,", 3, "BTC tier 2 collateral_ratio: expected a fraction from 0 to 1"),
         ("haircuts.csv", "BTC,2,10,", "BTC,2,11,", 3, "BTC tier 2 floor: expected 10"),
         ("haircuts.csv", "0.98,base", "0.98,coin", 2, "BTC tier 1 unit: expected base or usd"),
@@ -156,7 +204,7 @@ def test_tables_that_hold_together_have_no_faults(folder: Path) -> None:
         ("SOURCES.toml", "note =", "remark =", 12, "unknown key remark"),
         ("SOURCES.toml", "[tables]", "[tables", 1, "not valid TOML"),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_fault_in_a_table_is_found_on_its_line(
     file: str, old: str, new: str, line: int, message: str, folder: Path
 ) -> None:
@@ -226,12 +274,27 @@ def test_rules_that_hold_have_no_faults(tmp_path: Path) -> None:
     [
         ("rules/1", "rules/2", 1, "schema: expected ringfence.rules/1"),
         ('title = "A venue"\n', "", None, "title: expected the venue's name"),
-        ('title = "A venue"', 'title = "A venue"\ntabels_from = []', 3, "tabels_from: unknown key tabels_from; did you mean"),
+        (
+            'title = "A venue"',
+            'title = "A venue"\ntabels_from = []',
+            3,
+            "tabels_from: unknown key tabels_from; did you mean",
+        ),
         ('title = "A venue"', 'title = "A venue"\ntables_from = ["binance"]', 3, "tables_from: no rulebook 'binance'"),
-        ('maintenance_at = "mark"', 'maintenance_at = "makr"', 5, "policies.maintenance_at: maintenance_at cannot be 'makr'"),
+        (
+            'maintenance_at = "mark"',
+            'maintenance_at = "makr"',
+            5,
+            "policies.maintenance_at: maintenance_at cannot be 'makr'",
+        ),
         ("tier_type", "tier_typ", 6, "policies.tier_typ: unknown policy tier_typ"),
         ("policies.isolated", "policies.isolatd", 8, "policies.isolatd: unknown architecture; did you mean isolated"),
-        ('_at = "entry"', '_at = "entri"', 9, "policies.isolated.initial_margin_at: initial_margin_at cannot be 'entri'"),
+        (
+            '_at = "entry"',
+            '_at = "entri"',
+            9,
+            "policies.isolated.initial_margin_at: initial_margin_at cannot be 'entri'",
+        ),
         ('"value"', '"valu"', 12, "variants.account=unified.initial_margin_fee: initial_margin_fee cannot be 'valu'"),
         ('"account=unified"', '"unified"', 11, 'variants.unified: expected a table named "policy=choice"'),
         ('"1.6"', '"1.1"', 15, "levels.warning: a warning comes before a margin call"),
@@ -248,7 +311,7 @@ def test_rules_that_hold_have_no_faults(tmp_path: Path) -> None:
         ('policies = "a page"', 'policies = "a page"\nmargins = "x"', 29, "sources.margins: unknown key margins"),
         ("[policies]", "[policies", 4, "not valid TOML"),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_fault_in_the_rules_is_found_on_its_line(
     old: str, new: str, line: int | None, message: str, tmp_path: Path
 ) -> None:
