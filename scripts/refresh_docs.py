@@ -14,8 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from scripts.reference_pages import PARTS  # noqa: E402 - after the path is known
 from tests.house.test_docs import PAGES, run, save_files, sessions  # noqa: E402 - after the path is known
 
+GENERATED = re.compile(r"^(<!-- begin: (\w+) -->)$\n(.*?)^(<!-- end -->)$", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -29,6 +31,11 @@ def refreshed(body: str, folder: Path) -> str:
     return "\n".join(parts) if len(parts) > 1 else parts[0]
 
 
+def generated(text: str) -> str:
+    """Return a page with the parts that the program writes, written anew."""
+    return GENERATED.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}{found[4]}", text)
+
+
 def main(pages: list[str]) -> None:
     """Refresh the pages named, or all of them."""
     for page in [Path(name).resolve() for name in pages] or PAGES:
@@ -37,6 +44,7 @@ def main(pages: list[str]) -> None:
             folder = Path(name)
             save_files(page, folder)
             new = FENCE.sub(lambda found: f"```console\n{refreshed(found[1], folder)}```", text)
+        new = generated(new)
         if new != text:
             page.write_text(new, encoding="utf-8")
             sys.stdout.write(f"refreshed {page.relative_to(ROOT)}\n")

@@ -44,6 +44,14 @@ def test_commands_in_the_docs_print_what_the_page_says(page: Path, tmp_path: Pat
             assert matches(expected, printed), f"$ {command}\n--- the page says\n{expected}\n--- printed\n{printed}"
 
 
+@pytest.mark.parametrize("page", [p for p in PAGES if p.is_file() and "<!-- begin: " in p.read_text("utf-8")], ids=name)
+def test_generated_parts_of_the_reference_are_what_the_program_would_write(page: Path) -> None:
+    from scripts.refresh_docs import generated  # noqa: PLC0415 - imports this module
+
+    text = page.read_text(encoding="utf-8")
+    assert text == generated(text), "run python scripts/refresh_docs.py"
+
+
 def save_files(page: Path, folder: Path) -> None:
     """Save the JSON blocks of a page under the name that the text before them gives in backquotes."""
     text = page.read_text(encoding="utf-8")
