@@ -683,42 +683,23 @@ def _basket_totals(
 
     Source: Binance, Multi-Assets mode (FAQ c983a9268cfa4e70a4916c276bb3b7bc).
     """
-    assets = []
-    maintenance: Value | None = ZERO
-    closing = order_margin = opening_fees = pnl = ZERO
-    known_orders = True
-    for asset, held in pool.balances.items():
-        terms = pool.collateral[asset]
-        own = tuple(line for line in lines if line.contract.settle_asset == asset)
-        own_orders = tuple(line for line in orders if line.contract.settle_asset == asset)
-        gained = sum((line.unrealised_pnl for line in own), ZERO)
-        equity = None if held is None else held + gained
-        value = None if equity is None else min(equity * terms.bid, equity * terms.ask)
-        initial = _total([line.initial_margin for line in own])
-        required = _total(
-            [*(line.liquidation_requirement for line in own), *(line.liquidation_requirement for line in own_orders)]
-        )
-        opening_fees += sum((line.opening_fee for line in own_orders), ZERO) * terms.ask
-        kept = _total([line.maintenance_margin for line in own])
-        maintenance = None if maintenance is None or kept is None else maintenance + kept * terms.ask
-        closing += sum((line.closing_fee for line in own), ZERO) * terms.ask
-        locked = _order_margin(pool, own, own_orders) if own_orders else ZERO
-        known_orders = known_orders and locked is not None
-        order_margin += (locked or ZERO) * terms.ask
-        pnl += gained * (terms.bid if gained > 0 else terms.ask)
-        assets.append(
-            AssetLine(
-                asset,
-                held,
-                gained,
-                value,
-                None if initial is None else initial * terms.ask,
-                None if required is None else required * terms.ask,
-            )
-        )
+    assets = tuple(_asset_line(asset, pool, lines, orders) for asset in pool.balances)
+    terms = pool.collateral
+    charge = {asset: terms[asset].ask for asset in pool.balances}
+    index = {asset: terms[asset].index for asset in pool.balances}
+    pnl = sum(
+        (a.unrealised_pnl * (terms[a.asset].bid if a.unrealised_pnl > 0 else charge[a.asset]) for a in assets), ZERO
+    )
     balance = _total([line.value for line in assets])
     initial = _total([line.initial_margin for line in assets])
-    known = known_orders and initial is not None and balance is not None
+    order_margin = _total(
+        [_charged(_asset_order_margin(asset, pool, lines, orders), charge[asset]) for asset in charge]
+    )
+    opening_fees = sum((line.opening_fee * charge[line.contract.settle_asset] for line in orders), ZERO)
+    available = None
+    if balance is not None and initial is not None and order_margin is not None:
+        available = max(ZERO, balance - initial - order_margin)
+    values = [line.notional * index[line.contract.settle_asset] for line in lines]
     return Assessment(
         pool,
         policies,
@@ -729,24 +710,46 @@ def _basket_totals(
         balance,
         None if balance is None else balance - opening_fees,
         initial,
-        order_margin if known_orders else None,
-        maintenance,
-        closing,
+        order_margin,
+        _total([_charged(line.maintenance_margin, charge[line.contract.settle_asset]) for line in lines]),
+        sum((line.closing_fee * charge[line.contract.settle_asset] for line in lines), ZERO),
         _total([line.liquidation_requirement for line in assets]),
-        max(ZERO, balance - initial - order_margin) if known and balance is not None and initial is not None else None,
-        sum((line.notional * pool.collateral[line.contract.settle_asset].index for line in lines), ZERO),
-        sum(
-            (
-                (line.notional if line.position.quantity > 0 else -line.notional)
-                * pool.collateral[line.contract.settle_asset].index
-                for line in lines
-            ),
-            ZERO,
-        ),
+        available,
+        sum(values, ZERO),
+        sum((v if line.position.quantity > 0 else -v for v, line in zip(values, lines, strict=True)), ZERO),
         lines,
         orders,
-        tuple(assets),
+        assets,
     )
+
+
+def _asset_line(asset: str, pool: Pool, lines: tuple[PositionLine, ...], orders: tuple[OrderLine, ...]) -> AssetLine:
+    """Return what one asset of a basket counts for, and what is required in it."""
+    terms, held = pool.collateral[asset], pool.balances[asset]
+    own = [line for line in lines if line.contract.settle_asset == asset]
+    gained = sum((line.unrealised_pnl for line in own), ZERO)
+    equity = None if held is None else held + gained
+    required = [line.liquidation_requirement for line in own]
+    required += [line.liquidation_requirement for line in orders if line.contract.settle_asset == asset]
+    return AssetLine(
+        asset,
+        held,
+        gained,
+        None if equity is None else min(equity * terms.bid, equity * terms.ask),
+        _charged(_total([line.initial_margin for line in own]), terms.ask),
+        _charged(_total(required), terms.ask),
+    )
+
+
+def _asset_order_margin(
+    asset: str, pool: Pool, lines: tuple[PositionLine, ...], orders: tuple[OrderLine, ...]
+) -> Value | None:
+    working = tuple(line for line in orders if line.contract.settle_asset == asset)
+    return _order_margin(pool, lines, working) if working else ZERO
+
+
+def _charged(amount: Value | None, ask: Decimal) -> Value | None:
+    return None if amount is None else amount * ask
 
 
 def _margin_ratio(assessment: Assessment) -> Decimal | None:
