@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +32,10 @@ def refreshed(body: str, folder: Path) -> str:
     return "\n".join(parts) if len(parts) > 1 else parts[0]
 
 
+def _block(found: re.Match[str], *, folder: Path) -> str:
+    return f"```console\n{refreshed(found[1], folder)}```"
+
+
 def generated(text: str) -> str:
     """Return a page with the parts that the program writes, written anew."""
     return GENERATED.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}{found[4]}", text)
@@ -43,7 +48,7 @@ def main(pages: list[str]) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             save_files(page, folder)
-            new = FENCE.sub(lambda found: f"```console\n{refreshed(found[1], folder)}```", text)
+            new = FENCE.sub(partial(_block, folder=folder), text)
         new = generated(new)
         if new != text:
             page.write_text(new, encoding="utf-8")

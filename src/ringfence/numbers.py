@@ -101,7 +101,7 @@ def round_to(number: Decimal, step: Decimal, *, rounding: str) -> Decimal:
 
 
 def plain(number: Decimal) -> str:
-    """Return ``number`` as decimal text without an exponent and without trailing zeros: how ringfence writes numbers."""
+    """Return ``number`` as decimal text without an exponent and without trailing zeros: how numbers are written."""
     text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -46,7 +46,7 @@ def test_commands_in_the_docs_print_what_the_page_says(page: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.is_file() and "<!-- begin: " in p.read_text("utf-8")], ids=name)
 def test_generated_parts_of_the_reference_are_what_the_program_would_write(page: Path) -> None:
-    from scripts.refresh_docs import generated  # noqa: PLC0415 - imports this module
+    from scripts.refresh_docs import generated
 
     text = page.read_text(encoding="utf-8")
     assert text == generated(text), "run python scripts/refresh_docs.py"
@@ -67,7 +67,7 @@ def sessions(body: str) -> list[tuple[str, str]]:
 def run(command: str, folder: Path) -> str:
     settings = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONIOENCODING": "utf-8", "TERM": "dumb"}
     program = f"ringfence() {{ '{sys.executable}' -m ringfence \"$@\"; }}; {command}"
-    done = subprocess.run(  # noqa: S603 - our own pages
+    done = subprocess.run(
         ["/bin/bash", "-c", program], cwd=folder, env=settings, capture_output=True, text=True, timeout=120, check=False
     )
     return done.stdout + (done.stderr if "2>&1" not in command and done.returncode else "")

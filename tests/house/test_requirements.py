@@ -31,9 +31,7 @@ def pins(name: str) -> dict[str, str]:
 
 def names(requirements: list[str]) -> set[str]:
     """The packages that requirements name, ringfence's own extras left out."""
-    return {re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in requirements} - {
-        "ringfence"
-    }
+    return {re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in requirements} - {"ringfence"}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal as D
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +11,8 @@ from ringfence.account_file import AccountFile, parse
 from ringfence.errors import BadAccount
 from ringfence.study.architecture import all_cross, all_isolated
 from ringfence.study.compare import Architecture, as_json, compare
+
+D = Decimal
 
 
 def book(*positions: dict[str, Any], wallet: str = "10000") -> AccountFile:
