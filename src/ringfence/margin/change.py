@@ -353,7 +353,7 @@ def _mode_refusal(account: Account, symbol: str, mode: MarginMode, rulebook: Rul
 def _overdrawn(outcome: Change) -> Refusal | None:
     """Refuse a change that leaves a shared pool with less than its initial and order margin, or a pool liquidatable."""
     for assessment in outcome.after:
-        if assessment.liquidatable:
+        if assessment.liquidatable and assessment.lines:  # a wallet that is overdrawn alone is not liquidated
             return refuse("would_be_liquidated", f"{assessment.pool.name} would be liquidated at once")
         if assessment.pool.isolated or assessment.margin_balance is None:
             continue
