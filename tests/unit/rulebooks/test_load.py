@@ -124,7 +124,9 @@ def test_part_of_a_line_is_no_symbol(symbol: str) -> None:
 
 def test_a_user_s_own_table_of_the_same_day_wins(own: Path) -> None:
     row = "BTCUSDT,linear,2,USDT,,,,,,,,notional,complete\n"
-    _write(own / "binance-usdm" / "2026-09-29", contracts_csv=CONTRACTS + row, tiers_csv=TIERS + "BTCUSDT,1,0,,0.5,0,1\n")
+    _write(
+        own / "binance-usdm" / "2026-09-29", contracts_csv=CONTRACTS + row, tiers_csv=TIERS + "BTCUSDT,1,0,,0.5,0,1\n"
+    )
     contract, tiers = rulebooks.load("binance-usdm").entry("BTCUSDT")
     assert contract.contract_size == 2
     assert tiers is not None
@@ -181,7 +183,9 @@ def test_a_contract_of_unknown_size_says_how_to_bring_it_along() -> None:
     assert (raised.value.hint or "").startswith("give contracts.ADA-USDT-SWAP in the account file")
 
 
-def test_the_user_s_folder_is_named_by_the_environment_or_lies_in_the_data_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_user_s_folder_is_named_by_the_environment_or_lies_in_the_data_home(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("RINGFENCE_RULEBOOKS", "mine")
     assert str(rulebooks.user_directory()) == "mine"
     monkeypatch.delenv("RINGFENCE_RULEBOOKS")
