@@ -10,6 +10,8 @@ order of use          what the bonus pays of a charge
 ``never``             nothing
 ====================  =========================================================================================
 
+Whatever the order (``never`` excepted), the bonus pays what own money does not cover: it stands behind the account.
+
 Sources: venue pages named in the rulebooks. Where a venue publishes no order, ``own_first`` is ours.
 """
 
@@ -34,16 +36,17 @@ def paid_by_bonus(order: str, amount: Value, *, credit: Value, cash: Value) -> V
 
     Never more than the credit or the charge. A division (half, pro rata) is rounded half-even to 24 places.
     """
-    own = max(ZERO, cash)
     if credit <= 0 or amount <= 0 or order == "never":
         return ZERO
+    most, own = min(amount, credit), max(ZERO, cash)
     if order == "bonus_first":
-        return min(amount, credit)
+        return most
+    share = ZERO
     if order == "pro_rata":
-        return min(credit, amount, divide(amount * credit, credit + own, places=VALUE_PLACES))
-    if order == "half":
-        return min(credit, divide(amount, Decimal(2), places=VALUE_PLACES))
-    return min(credit, max(ZERO, amount - own))
+        share = divide(amount * credit, credit + own, places=VALUE_PLACES)
+    elif order == "half":
+        share = divide(amount, Decimal(2), places=VALUE_PLACES)
+    return min(most, max(share, amount - own))
 
 
 @exact
