@@ -57,16 +57,22 @@ def _decode(data: bytes, table: dict[str, tuple[type[Any], tuple[Callable[[Any],
         ) from error  # fmt: skip
 
 
+def _number(value: str) -> Decimal:
+    if not isinstance(value, str):  # a JSON number has been a float on the way
+        raise TypeError(f"the number {value!r} is not a string")
+    return Decimal(value)
+
+
 def _decimal(value: str | None) -> Decimal | None:
-    return None if value is None else Decimal(value)
+    return None if value is None else _number(value)
 
 
 def _pairs(value: list[list[str]]) -> tuple[tuple[str, Decimal], ...]:
-    return tuple((symbol, Decimal(price)) for symbol, price in value)
+    return tuple((symbol, _number(price)) for symbol, price in value)
 
 
 def _postings(value: list[list[str]]) -> tuple[Posting, ...]:
-    return tuple(Posting(account, asset, Decimal(amount)) for account, asset, amount in value)
+    return tuple(Posting(account, asset, _number(amount)) for account, asset, amount in value)
 
 
 def _same(value: Any) -> Any:
