@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.main import get_command
 
-from ringfence.cli import account, assess, conform, rulebooks, show, tape
+from ringfence.cli import account, assess, conform, rulebooks, show, size, tape
 from ringfence.cli.compare import compare
 from ringfence.cli.replay import replay
 from ringfence.errors import RingfenceError
@@ -60,6 +60,7 @@ app.command(epilog="Example: ringfence check account.json || notify-send 'margin
 app.command()(compare)
 app.command(epilog="Example: ringfence replay --example crash-book --tape 2025-10-10 --report crash.html")(replay)
 app.command(epilog="Example: ringfence conform answers/ --json")(conform.conform)
+app.add_typer(size.app)
 app.add_typer(rulebooks.app)
 app.add_typer(account.app)
 app.add_typer(tape.app)
