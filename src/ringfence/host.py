@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from collections import OrderedDict, deque
 from concurrent.futures import Future
@@ -62,6 +63,7 @@ OUTCOMES_KEPT = 10_000
 
 _MERGED_KEPT = 10_000
 _LARGEST = 40  # digits before, and decimal places behind the point, of a number that a command may hold
+_BEGINNING = re.compile(rb'\["[a-z_]+","([^"\\]+)",(\d+)[,\]]')
 _log = logging.getLogger("ringfence.host")
 
 
@@ -550,8 +552,7 @@ def _recovered(journal: Journal, setup: Setup | None, *, verify: bool) -> _Recov
     for step in steps:
         entries, events, last_at = entries + 1, events + step.events, step.at
     if not entries:
-        last = next(journal.read(start=first))
-        last_at = int(json.loads(last.command)[2])
+        _, last_at = _id_and_time(next(journal.read(start=first)).command)
     return _Recovered(state, last_at, Recovery(first, entries, events, perf_counter() - started))
 
 
@@ -587,14 +588,22 @@ class Step(NamedTuple):
 def _folded(journal: JournalReader, state: State, *, start: int) -> Iterator[Step]:
     """Fold the events of the entries from ``start`` on into ``state``; each entry has to lead to its digest."""
     for entry in journal.read(start=start):
-        kind, command, at, *_ = json.loads(entry.command)
-        del kind
+        command, at = _id_and_time(entry.command)
         events = tuple(map(decode_event, entry.events))
         for event in events:
             evolve(state, event)
         state.remember(command, events)
         _check_digest(entry, state)
         yield Step(entry.sequence, len(events), at)
+
+
+def _id_and_time(command: bytes) -> tuple[str, int]:
+    """Return the two fields that every command begins with, after its kind."""
+    found = _BEGINNING.match(command)
+    if found is not None:
+        return found[1].decode(), int(found[2])
+    _, name, at, *_ = json.loads(command)  # an id with escapes
+    return str(name), int(at)
 
 
 def redecide(journal: JournalReader, state: State | None = None) -> Iterator[Step]:

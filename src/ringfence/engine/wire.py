@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ringfence.engine.commands import COMMANDS, Command
@@ -18,14 +19,17 @@ from ringfence.ledger import Posting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
+
+    _Table: TypeAlias = dict[str, tuple[type[Any], int, tuple[tuple[int, Callable[[Any], Any]], ...]]]
 
 _TAG = {"Value": "D", "Price": "D", "Quantity": "D", "Rate": "D", "Decimal": "D"}
 
 
 def encode(message: Command | Event) -> bytes:
     """Return the canonical bytes of a command or an event."""
-    names = _FIELDS[type(message)]
-    parts = [message.kind, *(getattr(message, name) for name in names)]  # type: ignore[union-attr]
+    values = _VALUES[type(message)](message)
+    parts = [message.kind, *[str(value) if type(value) is Decimal else value for value in values]]  # type: ignore[union-attr]
     return _ENCODER.encode(parts).encode()
 
 
@@ -43,13 +47,15 @@ def decode_event(data: bytes) -> Event:
     return event
 
 
-def _decode(data: bytes, table: dict[str, tuple[type[Any], tuple[Callable[[Any], Any], ...]]]) -> Any:
+def _decode(data: bytes, table: _Table) -> Any:
     try:
-        kind, *values = json.loads(data)
-        message, readers = table[kind]
-        if len(values) != len(readers):
-            raise ValueError(f"{len(values)} fields for {len(readers)}")  # noqa: TRY301
-        return message(*(read(value) for read, value in zip(readers, values, strict=True)))
+        kind, *values = json.loads(data.decode())
+        message, size, readers = table[kind]
+        if len(values) != size:
+            raise ValueError(f"{len(values)} fields for {size}")  # noqa: TRY301
+        for place, read in readers:
+            values[place] = read(values[place])
+        return message(*values)
     except (ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise BadInput(
             "not a message of this engine", where="wire", expected="a JSON array of kind and fields",
@@ -75,17 +81,13 @@ def _postings(value: list[list[str]]) -> tuple[Posting, ...]:
     return tuple(Posting(account, asset, _number(amount)) for account, asset, amount in value)
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-def _reader(annotation: str) -> Callable[[Any], Any]:
-    """Return what turns a JSON value back into a field, by the field's annotation."""
+def _reader(annotation: str) -> Callable[[Any], Any] | None:
+    """Return what turns a JSON value into a field, by the field's annotation; None where it is the value itself."""
     if annotation.startswith("tuple[Posting"):
         return _postings
     if annotation.startswith("tuple[tuple"):
         return _pairs
-    return _decimal if annotation.split(" |", maxsplit=1)[0] in _TAG else _same
+    return _decimal if annotation.split(" |", maxsplit=1)[0] in _TAG else None
 
 
 def _default(value: object) -> str:
@@ -96,13 +98,18 @@ def _default(value: object) -> str:
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_default, allow_nan=False)
 _MESSAGES: tuple[type[Command | Event], ...] = (*COMMANDS, *EVENTS)
-_FIELDS = {message: tuple(field.name for field in fields(message)) for message in _MESSAGES}
+_VALUES = {message: attrgetter(*(field.name for field in fields(message))) for message in _MESSAGES}
 
 
-def _table(messages: tuple[type[Any], ...]) -> dict[str, tuple[type[Any], tuple[Callable[[Any], Any], ...]]]:
-    return {
-        message.kind: (message, tuple(_reader(str(field.type)) for field in fields(message))) for message in messages
-    }
+def _table(messages: tuple[type[Any], ...]) -> _Table:
+    """Return by kind: the message, how many fields it has, and what reads those that are not simply JSON's values."""
+    table: _Table = {}
+    for message in messages:
+        readers = enumerate(_reader(str(field.type)) for field in fields(message))
+        table[message.kind] = (
+            message, len(fields(message)), tuple((place, read) for place, read in readers if read is not None),
+        )  # fmt: skip
+    return table
 
 
 _COMMANDS = _table(COMMANDS)
