@@ -137,6 +137,25 @@ def tier_tables(draw: DrawFn, *, around: Decimal, progressive: bool, contracts_h
 
 
 @st.composite
+def positions(
+    draw: DrawFn, symbol: str, *, quantity: Decimal, mark: Decimal, notional: Decimal, isolated: bool
+) -> Position:
+    """A position of ``quantity``, entered within 30 % of its mark, an isolated margin of 1 to 120 % of notional."""
+    entry = four_digits(mark * draw(st.integers(70, 130)) / 100)
+    leverage = draw(st.sampled_from([None, Decimal(1), Decimal(3), Decimal(10), Decimal(25)]))
+    if not isolated:
+        return Position(symbol, quantity, entry, MarginMode.CROSS, None, leverage)
+    margin = four_digits(notional * draw(st.integers(1, 120)) / 100)
+    return Position(symbol, quantity, entry, MarginMode.ISOLATED, margin, leverage)
+
+
+@st.composite
+def resting_orders(draw: DrawFn, symbol: str, *, quantity: Decimal, mark: Decimal) -> OpenOrder:
+    price = four_digits(mark * draw(st.integers(80, 120)) / 100)
+    return OpenOrder(symbol, draw(st.sampled_from([1, -1])) * quantity, price, Decimal(5))
+
+
+@st.composite
 def scenes(  # noqa: PLR0913 - each narrows what is drawn
     draw: DrawFn,
     *,
@@ -152,70 +171,49 @@ def scenes(  # noqa: PLR0913 - each narrows what is drawn
     """An account of up to ``most_symbols`` symbols. Drawn where None: both legs of a symbol, isolated positions."""
     name = draw(st.sampled_from(sorted(policies)))
     chosen = Policies(**policies[name])
+    progressive = chosen.tier_type == "progressive"
     hedged = draw(st.booleans()) if hedge is None else hedge
     tables: dict[str, tuple[Contract, TierTable | None]] = {}
     marks: dict[str, Decimal] = {}
-    positions: list[Position] = []
+    held: list[Position] = []
     working: list[OpenOrder] = []
     shared: dict[str, Decimal] = {}
     for number in range(draw(st.integers(1, most_symbols))):
         symbol = f"S{number}"
         asset = f"C{draw(st.integers(0, 1))}" if basket else "C"
         contract = draw(contracts(symbol, kinds=kinds, asset=asset, step=step))
-        mark = draw(mantissas()).scaleb(draw(st.integers(-5, 2)))
-        notional = draw(mantissas(100)).scaleb(draw(st.integers(-2, 1)))
-        size = four_digits(notional / EIGHT_DIGITS.plus(contract.contract_value(mark)))
-        held = EIGHT_DIGITS.plus(size * contract.contract_value(mark))
-        by_entry = chosen.tier_key == "with_orders" or contract.inverse  # floors of few digits
-        tables[symbol] = (
-            contract,
-            draw(
-                tier_tables(
-                    around=held if by_entry else size * contract.contract_value(mark),
-                    progressive=chosen.tier_type == "progressive",
-                    contracts_held=size,
-                )
-            ),
-        )
-        marks[symbol] = mark
+        mark = marks[symbol] = draw(mantissas()).scaleb(draw(st.integers(-5, 2)))
+        value = contract.contract_value(mark)
+        size = four_digits(draw(mantissas(100)).scaleb(draw(st.integers(-2, 1))) / EIGHT_DIGITS.plus(value))
+        notional = EIGHT_DIGITS.plus(size * value)
+        # Floors lie on the very notional too. Not so those of inverse contracts: 300 of 1 USD at 3 are 100 coins, but a
+        # unit value is carried to 40 places, which leaves them a hair below 100.
+        around = notional * Decimal("1.0001") if contract.inverse else size * value
+        tables[symbol] = contract, draw(tier_tables(around=around, progressive=progressive, contracts_held=size))
         side = draw(st.sampled_from([1, -1]))
         for sign in (side, -side) if hedged and draw(st.booleans()) else (side,):
             quantity = size if sign == side else four_digits(size * draw(st.integers(1, 20)) / 10)
-            alone = draw(st.booleans()) if isolated is None else isolated
-            margin = four_digits(held * draw(st.integers(1, 120)) / 100)
-            positions.append(
-                Position(
-                    symbol,
-                    sign * quantity,
-                    four_digits(mark * draw(st.integers(70, 130)) / 100),
-                    MarginMode.ISOLATED if alone and not basket else MarginMode.CROSS,
-                    margin if alone and not basket else None,
-                    draw(st.sampled_from([None, Decimal(1), Decimal(3), Decimal(10), Decimal(25)])),
-                )
-            )
-            shared[asset] = shared.get(asset, Decimal(0)) + held
+            alone = not basket and (draw(st.booleans()) if isolated is None else isolated)
+            held.append(draw(positions(symbol, quantity=sign * quantity, mark=mark, notional=notional, isolated=alone)))
+            shared[asset] = shared.get(asset, Decimal(0)) + notional
             if orders and draw(st.booleans()):
-                buys = draw(st.sampled_from([1, -1]))
-                price = four_digits(mark * draw(st.integers(80, 120)) / 100)
-                working.append(OpenOrder(symbol, buys * quantity, price, Decimal(5)))
-    wallet = {
-        asset: four_digits(notional * draw(st.integers(-20 if basket else 0, 150)) / 100)
-        for asset, notional in shared.items()
-    }
-    collateral = {}
-    if basket:
-        for asset in wallet:
-            index = draw(st.sampled_from([Decimal(1), Decimal("0.25"), Decimal(2000)]))
-            collateral[asset] = Collateral(index, Decimal("0.95"), Decimal("0.001"), Decimal("0.02"))
+                working.append(draw(resting_orders(symbol, quantity=quantity, mark=mark)))
+    least = -20 if basket else 0  # percent of the notional
+    wallet = {asset: four_digits(of * draw(st.integers(least, 150)) / 100) for asset, of in shared.items()}
     account = Account(
-        tuple(positions),
+        tuple(held),
         tuple(working),
         wallet,
-        collateral,
+        {asset: draw(collaterals()) for asset in wallet} if basket else {},
         PositionMode.HEDGE if hedged else PositionMode.ONE_WAY,
         CollateralMode.MULTI_ASSET if basket else CollateralMode.SINGLE_ASSET,
     )
     return Scene(account, marks, rulebook_of(tables, chosen), name)
+
+
+def collaterals() -> SearchStrategy[Collateral]:
+    indexes = st.sampled_from([Decimal(1), Decimal("0.25"), Decimal(2000)])
+    return indexes.map(lambda index: Collateral(index, Decimal("0.95"), Decimal("0.001"), Decimal("0.02")))
 
 
 __all__ = ["AT_BANKRUPTCY", "FROZEN", "MOVING", "PROGRESSIVE", "STEP", "Scene", "four_digits", "rulebook_of", "scenes"]
