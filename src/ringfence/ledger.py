@@ -9,6 +9,7 @@ The accounts of the ledger:
 ``bonus:ID``, ``bonus_issuer``            bonus credit a trader may use, and who issued it
 ``fees``                                  trading fees the venue keeps
 ``insurance``                             the insurance fund: clearance fees in, shortfalls out
+``venue``                                 the venue's own money: pays what neither the fund nor those who won can
 ``clearing:SYMBOL``                       between the two sides of a contract: what closed positions were paid before
                                           the others realise it; always minus the open positions' entry values
 ``funding:SYMBOL``                        funding between those who pay and those who receive; 0 after a settlement
@@ -32,6 +33,7 @@ EXTERNAL = "external"
 FEES = "fees"
 INSURANCE = "insurance"
 BONUS_ISSUER = "bonus_issuer"
+VENUE = "venue"
 
 
 class Posting(NamedTuple):
@@ -130,5 +132,5 @@ class Ledger:
         return totals
 
 
-__all__ = ["BONUS_ISSUER", "EXTERNAL", "FEES", "INSURANCE", "Ledger", "Posting", "bonus", "clearing", "imbalance",
-           "isolated", "move", "wallet"]  # fmt: skip
+__all__ = ["BONUS_ISSUER", "EXTERNAL", "FEES", "INSURANCE", "VENUE", "Ledger", "Posting", "bonus", "clearing",
+           "imbalance", "isolated", "move", "wallet"]  # fmt: skip
