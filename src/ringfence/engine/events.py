@@ -152,7 +152,7 @@ class PricesChanged(Event):
 class PriceRejected(Event):
     """A price that was not believed; nothing is decided on it.
 
-    ``reason``: jump, not_positive, unknown_symbol or away_from_index.
+    ``reason``: jump, not_positive, unknown_symbol, away_from_index or away_from_mark.
     """
 
     kind: ClassVar[str] = "price_rejected"

@@ -120,6 +120,7 @@ def _consume(state: State, symbol: str, consumed: Consumed) -> None:
 def _hold(state: State, name: str, symbol: str, leg: str, quantity: Quantity, entry_value: Value) -> None:
     trader = state.trader(name)
     key = (symbol, leg)
+    before = trader.held.get(key)
     if quantity:
         held = trader.held[key] = Held(quantity, entry_value, state.entry_price(symbol, quantity, entry_value))
         state.holders.setdefault(symbol, {})[name] = None
@@ -130,6 +131,29 @@ def _hold(state: State, name: str, symbol: str, leg: str, quantity: Quantity, en
             state.holders.get(symbol, {}).pop(name, None)
         state.item(("held", name, symbol, leg), None)
     trader.touched(state.sequence)
+    if before is not None and before.quantity * quantity <= 0:
+        _forget_pools(state, trader, symbol)
+
+
+def _forget_pools(state: State, trader: Trader, symbol: str) -> None:
+    """Forget calls and liquidations of a symbol's pools that hold nothing any more: a new position starts afresh."""
+    if not (trader.levels or trader.liquidating):
+        return
+    asset = state.rulebook.contract(symbol).settle_asset
+    isolated = trader.margin_mode.get(symbol) is MarginMode.ISOLATED
+    sides = {"long" if held.quantity > 0 else "short" for (of, _), held in trader.held.items() if of == symbol}
+    gone = [f"isolated {symbol} {side}" for side in ("long", "short") if not isolated or side not in sides]
+    shared = any(
+        trader.margin_mode.get(of) is not MarginMode.ISOLATED and state.rulebook.contract(of).settle_asset == asset
+        for of, _ in trader.held
+    )
+    if not shared:
+        gone.append(f"cross {asset}")
+    for pool in gone:
+        if pool in trader.levels:
+            _mark_pool(state, trader.name, pool, "none")
+        if trader.liquidating.pop(pool, None) is not None:
+            state.item(("liquidating", trader.name, pool), None)
 
 
 def _held_item(state: State, name: str, key: tuple[str, str], held: Held) -> None:
@@ -144,6 +168,7 @@ def _setting_changed(state: State, event: happened.SettingChanged) -> None:
         trader.leverage[symbol] = Decimal(event.value)
     elif event.setting == "margin_mode":
         trader.margin_mode[symbol] = MarginMode(event.value)
+        _forget_pools(state, trader, symbol)
     elif event.setting == "position_mode":
         trader.position_mode = PositionMode(event.value)
     elif event.setting == "replenishment":

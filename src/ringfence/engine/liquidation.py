@@ -33,24 +33,37 @@ from ringfence.engine.events import (
     LiquidationStep,
     MoneyMoved,
     OrderClosed,
+    Traded,
 )
-from ringfence.engine.matching import after_fill, fills_at_market
+from ringfence.engine.matching import Execution, Outcome, execute, forced, trim_reduce_only
+from ringfence.engine.orderbook import Incoming
 from ringfence.engine.settle import Side, Trade, traded
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.ledger import move
 from ringfence.margin.assess import assess
 from ringfence.margin.price import bankruptcy_price
 from ringfence.margin.restore import smallest_reduction
-from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, VALUE_PLACES, ZERO, divide, exact, round_to
+from ringfence.numbers import (
+    ONE,
+    PRICE_PLACES,
+    RATIO_PLACES,
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    VALUE_PLACES,
+    ZERO,
+    divide,
+    exact,
+    round_to,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event
-    from ringfence.engine.state import State
+    from ringfence.engine.state import Held, State
     from ringfence.margin.assess import Assessment, PositionLine
-    from ringfence.numbers import Price, Quantity, Rate
+    from ringfence.numbers import Price, Quantity, Rate, Value
 
 _LARGE = Decimal(100_000)  # Hyperliquid: above this value a fifth is closed first
 _FIFTH = Decimal("0.2")
@@ -85,7 +98,7 @@ def liquidate(state: State, name: str, pool_name: str, command: Command) -> Iter
     for given in steps:
         step = _ALSO_CALLED.get(given, given)
         assessment = _assessed(state, name, pool_name)
-        if assessment is None or _safe(state, assessment):
+        if assessment is None or safe(state, assessment):
             break
         yield LiquidationStep(
             command.id, command.at, name, pool_name, given, assessment.balance_held_against or ZERO,
@@ -109,7 +122,7 @@ def _assessed(state: State, name: str, pool_name: str) -> Assessment | None:
     return assess(pool, state.marks, state.rulebook)
 
 
-def _safe(state: State, assessment: Assessment) -> bool:
+def safe(state: State, assessment: Assessment) -> bool:
     """Whether the liquidation may end: not liquidatable, and above the bar the venue ends at."""
     if not assessment.lines:
         return not assessment.liquidatable
@@ -143,6 +156,7 @@ def _net_opposing_legs(state: State, name: str, pool_name: str, command: Command
         quantity = min(long.quantity, -short.quantity)
         trade = Trade(symbol, state.marks[symbol], quantity, "netting", Side(name, "short"), Side(name, "long"))
         yield traded(state, trade, command=command.id, at=command.at)
+        yield from trim_reduce_only(state, name, symbol, command)
 
 
 def _lines_to_close(state: State, assessment: Assessment) -> list[PositionLine]:
@@ -159,7 +173,7 @@ def _reduce_at_market(state: State, name: str, pool_name: str, command: Command)
     assessment = _assessed(state, name, pool_name)
     for key in [_key(line) for line in (_lines_to_close(state, assessment) if assessment else [])]:
         assessment = _assessed(state, name, pool_name)
-        if assessment is None or _safe(state, assessment):
+        if assessment is None or safe(state, assessment):
             return
         line = _line(assessment, key)
         if line is None:
@@ -178,7 +192,7 @@ def _step_down(tiers: int, lowest: int) -> Callable[[State, str, str, Command], 
         for key in [_key(line) for line in (_lines_to_close(state, assessment) if assessment else [])]:
             while True:
                 assessment = _assessed(state, name, pool_name)
-                if assessment is None or _safe(state, assessment):
+                if assessment is None or safe(state, assessment):
                     return
                 line = _line(assessment, key)
                 if line is None or line.tier is None or line.tier < lowest:
@@ -236,41 +250,50 @@ def _close(
 ) -> Iterator[Event]:
     """Yield the fills of a forced order of ``quantity`` of a line, no worse than the line's bankruptcy price.
 
-    The taker fee goes to the venue, the clearance fee to the insurance fund, both only as far as the pool has equity.
+    The clearance fee is charged once at the end, so that it never makes a later fill one that the pool cannot bear.
     """
     bound = bankruptcy_price(assessment, line)
     position = line.position
     side = "sell" if position.quantity > 0 else "buy"
     leg = _leg(state, name, position.side)
-    for fill in fills_at_market(state, name, position.symbol, side, min(quantity, abs(position.quantity)), bound):
-        own, other = Side(name, leg), fill.maker
-        buyer, seller = (own, other) if side == "buy" else (other, own)
-        trade = Trade(
-            position.symbol, fill.price, fill.quantity, "liquidation", buyer, seller, fill.owner, fill.maker_order
-        )
-        yield traded(state, trade, command=command.id, at=command.at)
-        yield from after_fill(state, position.symbol, fill, command)
-        yield from _clearance_fee(state, name, assessment.pool.name, line, fill.quantity, fill.price, command)
+    wallet = books.wallet(name)
+    value = released = ZERO
+    own, most = Side(name, leg), min(quantity, abs(position.quantity))
+    for event in forced(state, own, position.symbol, side, most, bound, command):
+        yield event
+        if isinstance(event, Traded) and name in {event.buyer, event.seller} and event.cause == "liquidation":
+            value += event.quantity * line.contract.contract_value(event.price)
+            released += sum((one.amount for one in event.postings if one.account == wallet), ZERO)
+    if value:
+        yield from _clearance_fee(state, name, assessment.pool.name, line, value, released, command)
 
 
 def _clearance_fee(
-    state: State, name: str, pool_name: str, line: PositionLine, quantity: Quantity, price: Price, command: Command
+    state: State, name: str, pool_name: str, line: PositionLine, value: Value, released: Value, command: Command
 ) -> Iterator[Event]:
+    """Yield the clearance fee on the ``value`` closed, into the insurance fund, as far as the pool has equity and cash.
+
+    An isolated position pays it out of what the closing ``released`` to the wallet, then out of its margin, and out of
+    nothing else.
+    """
     asset = line.contract.settle_asset
-    value = quantity * line.contract.contract_value(price)
+    fee = value * _clearance(state, line)
     left = _assessed(state, name, pool_name)
-    cash = left.margin_balance if left is not None else None
-    source = books.wallet(name)
     if pool_name.startswith("isolated "):
-        source = books.isolated(name, line.position.symbol, _leg(state, name, line.position.side))
-        if left is None:  # closed whole: what was left went back to the wallet with the last fill
-            source = books.wallet(name)
-    available = max(ZERO, cash if cash is not None else ZERO)
-    available = min(available, max(ZERO, state.ledger.balance(source, asset)))
-    fee = min(value * _clearance(state, line), available)
-    if fee:
-        yield InsuranceUsed(command.id, command.at, name, "clearance_fee", asset, fee,
-                            move(asset, fee, out_of=source, into=books.INSURANCE))  # fmt: skip
+        sources = [(books.wallet(name), min(released, state.ledger.balance(books.wallet(name), asset)))]
+        if left is not None and left.margin_balance is not None:
+            margin = books.isolated(name, line.position.symbol, _leg(state, name, line.position.side))
+            sources.append((margin, min(left.margin_balance, state.ledger.balance(margin, asset))))
+    else:
+        cash = state.ledger.balance(books.wallet(name), asset)
+        equity = cash if left is None or left.margin_balance is None else left.margin_balance
+        sources = [(books.wallet(name), min(cash, equity))]
+    for source, available in sources:
+        part = min(fee, available)
+        if part > 0:
+            fee -= part
+            yield InsuranceUsed(command.id, command.at, name, "clearance_fee", asset, part,
+                                move(asset, part, out_of=source, into=books.INSURANCE))  # fmt: skip
 
 
 def _clearance(state: State, line: PositionLine) -> Rate:
@@ -290,7 +313,7 @@ def _close_largest_loss_first(state: State, name: str, pool_name: str, command: 
     losses = sorted(assessment.lines, key=lambda line: (line.unrealised_pnl, line.position.symbol, line.position.side))
     for key in [_key(line) for line in losses]:
         assessment = _assessed(state, name, pool_name)
-        if assessment is None or _safe(state, assessment):
+        if assessment is None or safe(state, assessment):
             return
         line = _line(assessment, key)
         if line is not None:
@@ -298,23 +321,64 @@ def _close_largest_loss_first(state: State, name: str, pool_name: str, command: 
 
 
 def _take_over(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
+    """Hand over everything left: orders are cancelled, legs of one symbol netted, and each line goes to the fund."""
+    yield from _cancel_orders(state, name, pool_name, command)
+    yield from _net_opposing_legs(state, name, pool_name, command)
     assessment = _assessed(state, name, pool_name)
     if assessment is None:
+        yield from _settle_wallet(state, name, pool_name, command)
         return
-    prices = [(_key(line), line, bankruptcy_price(assessment, line)) for line in assessment.lines]
-    for _, line, price in prices:
-        yield from _to_fund(state, name, line, price if price is not None else line.mark_price, command)
+    # A long can be handed over at any price, however much is missing; a short at none below 0. So longs come last.
+    lines = sorted(assessment.lines, key=lambda line: line.position.quantity > 0)
+    for line in lines:
+        price = _hand_over_price(state, name, assessment, line, last=line is lines[-1])
+        yield from _to_fund(state, name, line, price, command)
+        yield from trim_reduce_only(state, name, line.position.symbol, command)
     yield from _settle_rest(state, name, assessment, command)
-    for _, line, _ in prices:
-        yield from dispose(state, line.position.symbol, name, command)
+    for line in lines:
+        yield from dispose(state, line.position.symbol, command)
 
 
 def _hand_over(
     state: State, name: str, assessment: Assessment, line: PositionLine, command: Command
 ) -> Iterator[Event]:
+    alone = len(assessment.lines) == 1
+    yield from _to_fund(state, name, line, _hand_over_price(state, name, assessment, line, last=alone), command)
+    yield from trim_reduce_only(state, name, line.position.symbol, command)
+    if alone:
+        yield from _settle_rest(state, name, assessment, command)
+    yield from dispose(state, line.position.symbol, command)
+
+
+def _hand_over_price(state: State, name: str, assessment: Assessment, line: PositionLine, *, last: bool) -> Price:
+    """Return the price at which a line goes to the fund: its bankruptcy price.
+
+    For the last line of a pool it is never one that leaves the trader owing: then it is the price at which exactly
+    nothing is left, rounded for the trader.
+    """
     price = bankruptcy_price(assessment, line)
-    yield from _to_fund(state, name, line, price if price is not None else line.mark_price, command)
-    yield from dispose(state, line.position.symbol, name, command)
+    if not last and price is not None:
+        return price
+    quantity, contract = line.position.quantity, line.contract
+    held = state.trader(name).held[line.position.symbol, _leg(state, name, line.position.side)]
+    cash = _pool_cash(state, name, assessment, line)
+    if price is not None and quantity * contract.unit_value(price) - held.entry_value + cash >= 0:
+        return price
+    # quantity · unit_value − entry_value + cash = 0
+    numerator = (held.entry_value - cash) * contract.orientation
+    if not last or numerator * quantity <= 0:
+        return line.mark_price
+    rounding = ROUND_CEILING if quantity > 0 else ROUND_FLOOR
+    return contract.price_at(abs(numerator), abs(quantity), places=PRICE_PLACES, rounding=rounding)
+
+
+def _pool_cash(state: State, name: str, assessment: Assessment, line: PositionLine) -> Value:
+    """Return what a pool holds in money, bonus included, after what was realised so far."""
+    asset = line.contract.settle_asset
+    if assessment.pool.isolated:
+        leg = _leg(state, name, line.position.side)
+        return state.ledger.balance(books.isolated(name, line.position.symbol, leg), asset)
+    return state.ledger.balance(books.wallet(name), asset) + state.ledger.balance(books.bonus(name), asset)
 
 
 def _to_fund(state: State, name: str, line: PositionLine, price: Price, command: Command) -> Iterator[Event]:
@@ -333,71 +397,102 @@ def _to_fund(state: State, name: str, line: PositionLine, price: Price, command:
 
 
 def _settle_rest(state: State, name: str, assessment: Assessment, command: Command) -> Iterator[Event]:
-    """Bring a pool that was taken over to 0: what rounding left goes to the fund, what is missing comes from it."""
+    """Cover what a pool that was taken over still owes: nothing, where its prices could be found."""
     if assessment.pool.isolated:
         position = assessment.lines[0].position
         account = books.isolated(name, position.symbol, _leg(state, name, position.side))
-    else:
-        account = books.wallet(name)
-    for asset in list(assessment.pool.balances):
-        rest = state.ledger.balance(account, asset)
-        if rest and (rest < 0 or assessment.pool.isolated):
-            cause = "shortfall" if rest < 0 else "remainder"
-            yield InsuranceUsed(command.id, command.at, name, cause, asset, rest,
-                                move(asset, rest, out_of=account, into=books.INSURANCE))  # fmt: skip
+        for asset in assessment.pool.balances:
+            yield from _from_fund(state, name, account, asset, command)
+        return
+    yield from _settle_wallet(state, name, assessment.pool.name, command)
+
+
+def _settle_wallet(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
+    """Cover what a wallet without positions owes: with bonus first, then by the insurance fund as far as it can."""
+    asset, wallet, given = pool_name.removeprefix("cross "), books.wallet(name), books.bonus(name)
+    covered = min(state.ledger.balance(given, asset), -state.ledger.balance(wallet, asset))
+    if covered > 0:
+        yield MoneyMoved(command.id, command.at, name, "bonus_used",
+                         move(asset, covered, out_of=given, into=wallet))  # fmt: skip
+    yield from _from_fund(state, name, wallet, asset, command)
+
+
+def _from_fund(state: State, name: str, account: str, asset: str, command: Command) -> Iterator[Event]:
+    paid = min(-state.ledger.balance(account, asset), state.ledger.balance(books.INSURANCE, asset))
+    if paid > 0:
+        yield InsuranceUsed(command.id, command.at, name, "shortfall", asset, -paid,
+                            move(asset, paid, out_of=books.INSURANCE, into=account))  # fmt: skip
 
 
 @exact
-def dispose(state: State, symbol: str, name: str, command: Command) -> Iterator[Event]:
-    """Yield how the fund gets rid of what it holds of ``symbol``: at market while it can pay, else by deleveraging."""
+def dispose(state: State, symbol: str, command: Command) -> Iterator[Event]:
+    """Yield how the fund gets rid of what it holds of ``symbol``: at market while it can pay, then by deleveraging."""
     held = state.trader(FUND).held.get((symbol, "net"))
     if held is None:
         return
-    contract = state.rulebook.contract(symbol)
     side = "sell" if held.quantity > 0 else "buy"
-    size = abs(held.quantity)
-    planned = fills_at_market(state, FUND, symbol, side, size, None)
-    value = sum((fill.quantity * contract.unit_value(fill.price) for fill in planned), ZERO)
-    filled = sum((fill.quantity for fill in planned), ZERO)
-    signed = held.quantity if filled == size else (filled if held.quantity > 0 else -filled)
-    entry = (
-        held.entry_value if filled == size else divide(held.entry_value * signed, held.quantity, places=VALUE_PLACES)
-    )
-    gain = (value if held.quantity > 0 else -value) - entry
-    fund = state.ledger.balance(books.INSURANCE, contract.settle_asset)
-    if fund + gain >= 0:
-        for fill in planned:
-            own = Side(FUND)
-            buyer, seller = (own, fill.maker) if side == "buy" else (fill.maker, own)
-            trade = Trade(symbol, fill.price, fill.quantity, "disposal", buyer, seller, fill.owner, fill.maker_order)
-            yield traded(state, trade, command=command.id, at=command.at)
-            yield from after_fill(state, symbol, fill, command)
+    incoming = Incoming(account=FUND, side=side, quantity=abs(held.quantity), limit=None, time_in_force="IOC")
+    execution = Execution(Side(FUND), "disposal")  # bounded: the fund is never left owing
+    yield from execute(state, symbol, incoming, execution, Outcome(), command)
     yield from _deleverage(state, symbol, command)
-    del name
 
 
 def _deleverage(state: State, symbol: str, command: Command) -> Iterator[Event]:
-    """Close what the fund still holds against the opposite side at its entry price, best ranked first."""
+    """Close what the fund still holds against the opposite side at its entry price, best ranked first.
+
+    Rounded for the fund, which may have nothing. A leg that could not bear the price (its pool would be left owing) is
+    passed over; the tape's market comes last, if it is on the opposite side. What is left then, nobody who won holds
+    against: it goes to the market at the mark, and the venue pays for it.
+    """
     held = state.trader(FUND).held.get((symbol, "net"))
     if held is None:
         return
-    price = held.entry_price
-    ranked = rank_for_deleveraging(state, symbol, opposite_of=held.quantity)
+    price = state.rulebook.contract(symbol).price_at(
+        abs(held.entry_value), abs(held.quantity), places=PRICE_PLACES,
+        rounding=ROUND_CEILING if held.quantity > 0 else ROUND_FLOOR,
+    )  # fmt: skip
+    ranked = rank_for_deleveraging(state, symbol, opposite_of=held.quantity, price=price)
     for trader, leg in [*ranked, (HOUSE, "net")]:
         held = state.trader(FUND).held.get((symbol, "net"))
-        if held is None:
-            return
         other = state.trader(trader).held.get((symbol, leg))
-        available = abs(held.quantity) if trader == HOUSE or other is None else abs(other.quantity)
-        quantity = min(abs(held.quantity), available)
-        own, them = Side(FUND), Side(trader, leg)
-        buyer, seller = (them, own) if held.quantity > 0 else (own, them)
-        trade = Trade(symbol, price, quantity, "auto_deleveraging", buyer, seller)
-        yield traded(state, trade, command=command.id, at=command.at)
+        if held is None or other is None or (other.quantity > 0) == (held.quantity > 0):
+            continue
+        quantity = min(abs(held.quantity), abs(other.quantity))
+        yield _away(state, symbol, held, quantity, price, Side(trader, leg), "auto_deleveraging", command)
+        if trader != HOUSE:
+            yield from trim_reduce_only(state, trader, symbol, command)
+    yield from _at_cost_of_the_venue(state, symbol, command)
 
 
-def rank_for_deleveraging(state: State, symbol: str, *, opposite_of: Quantity) -> list[tuple[str, str]]:
-    """Return the traders' legs on the other side, first to be deleveraged first.
+def _at_cost_of_the_venue(state: State, symbol: str, command: Command) -> Iterator[Event]:
+    """Close at the mark what the fund still holds; the venue pays what the fund cannot."""
+    held = state.trader(FUND).held.get((symbol, "net"))
+    if held is None:
+        return
+    contract, mark = state.rulebook.contract(symbol), state.marks[symbol]
+    asset = contract.settle_asset
+    realised = held.quantity * contract.unit_value(mark) - held.entry_value
+    missing = -realised - state.ledger.balance(books.INSURANCE, asset)
+    if missing > 0:
+        yield InsuranceUsed(command.id, command.at, FUND, "venue_pays", asset, missing,
+                            move(asset, missing, out_of=books.VENUE, into=books.INSURANCE))  # fmt: skip
+    yield _away(state, symbol, held, abs(held.quantity), mark, Side(HOUSE), "disposal", command)
+
+
+def _away(
+    state: State, symbol: str, held: Held, quantity: Quantity, price: Price, other: Side, cause: str, command: Command
+) -> Traded:
+    """Return the trade that takes ``quantity`` of what the fund holds away from it."""
+    own = Side(FUND)
+    buyer, seller = (other, own) if held.quantity > 0 else (own, other)
+    trade = Trade(symbol, price, quantity, cause, buyer, seller)
+    return traded(state, trade, command=command.id, at=command.at)
+
+
+def rank_for_deleveraging(
+    state: State, symbol: str, *, opposite_of: Quantity, price: Price | None = None
+) -> list[tuple[str, str]]:
+    """Return the traders' legs on the other side, first to be deleveraged first; only those that can bear ``price``.
 
     Score: PnL as a share of entry value, times effective leverage (notional ÷ equity of the pool) when in profit,
     divided by it when in loss (BitMEX; Binance: PnL % times margin ratio, the same order for one position). Ties by
@@ -413,8 +508,16 @@ def rank_for_deleveraging(state: State, symbol: str, *, opposite_of: Quantity) -
                     continue
                 assessment = assess(pool, state.marks, state.rulebook)
                 line = next(line for line in assessment.lines if line.position is position)
+                if price is not None and not _bears(assessment, line, price):
+                    continue
                 scored.append((_score(assessment, line), name, _leg(state, name, position.side)))
     return [(name, leg) for _, name, leg in sorted(scored, key=lambda row: (-row[0], row[1], row[2]))]
+
+
+def _bears(assessment: Assessment, line: PositionLine, price: Price) -> bool:
+    """Whether a pool has equity left when a whole line is closed at ``price`` instead of at its mark."""
+    change = line.position.quantity * (line.contract.unit_value(price) - line.contract.unit_value(line.mark_price))
+    return assessment.margin_balance is None or assessment.margin_balance + change >= 0
 
 
 def _score(assessment: Assessment, line: PositionLine) -> Decimal:
@@ -485,4 +588,4 @@ _STEPS: dict[str, Callable[[State, str, str, Command], Iterator[Event]]] = {
 
 STEPS = frozenset({*_STEPS, *_ALSO_CALLED, *_AFTERWARDS})  #: every name a rulebook's sequence may use
 
-__all__ = ["STEPS", "MarginMode", "dispose", "liquidate", "rank_for_deleveraging", "replenish"]
+__all__ = ["STEPS", "MarginMode", "dispose", "liquidate", "rank_for_deleveraging", "replenish", "safe"]

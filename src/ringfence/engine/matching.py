@@ -1,13 +1,14 @@
-"""Orders against the book and the tape's market: what an order would fill against, as sides of trades to be."""
+"""Orders against the book and the tape's market: carried out fill by fill, each one paid for by both sides."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.engine.events import OrderAmended, OrderClosed
 from ringfence.engine.liquidity import NOTHING_CONSUMED
-from ringfence.engine.orderbook import Incoming, Plan, plan
-from ringfence.engine.settle import Side, leg_of
+from ringfence.engine.orderbook import Incoming, Plan, PlannedFill, plan, plan_tick
+from ringfence.engine.settle import Side, Trade, leg_of, overdraws, traded
 from ringfence.engine.state import HOUSE
 from ringfence.numbers import ZERO
 
@@ -16,25 +17,35 @@ if TYPE_CHECKING:
 
     from ringfence.contract import Contract
     from ringfence.engine.commands import Command
-    from ringfence.engine.events import Event
+    from ringfence.engine.events import Event, Traded
     from ringfence.engine.liquidity import Consumed, Liquidity
-    from ringfence.engine.state import State
+    from ringfence.engine.state import Order, State
     from ringfence.numbers import Price, Quantity, Rate
 
 
-class MarketFill(NamedTuple):
-    """One fill to be: the maker's side of it, and whether it uses the maker's order up."""
+class Execution(NamedTuple):
+    """What an order that is carried out is filled with: who, with which fee, why, and what it is called.
 
-    maker: Side
-    price: Price
-    quantity: Quantity
-    maker_order: str | None
-    exhausts: bool
+    ``bounded``: whether its trader may not be left owing (:func:`ringfence.engine.settle.overdraws`); a forced order
+    has its bound in its price.
+    """
 
-    @property
-    def owner(self) -> str | None:
-        """Whose resting order it is, or None for the tape's market."""
-        return None if self.maker_order is None else self.maker.trader
+    side: Side
+    cause: str
+    order: str | None = None
+    bounded: bool = True
+
+
+class Outcome:
+    """How far an execution came: ``filled``, and the plan that says what becomes of the rest."""
+
+    __slots__ = ("filled", "makers", "plan", "stopped")
+
+    def __init__(self) -> None:
+        self.filled: Quantity = ZERO
+        self.plan: Plan | None = None
+        self.stopped = False  # its trader could not pay for more
+        self.makers: dict[str, None] = {}
 
 
 def liquidity(state: State, symbol: str) -> Liquidity | None:
@@ -55,37 +66,130 @@ def plan_order(state: State, incoming: Incoming, symbol: str) -> Plan:
     return plan(state.book(symbol), liquidity(state, symbol), incoming, consumed=consumed(state, symbol))
 
 
-def fills(state: State, symbol: str, side: str, planned: Plan) -> list[MarketFill]:
-    """Return a plan's fills as sides of trades to be."""
-    made = []
-    maker_side = "sell" if side == "buy" else "buy"
-    for fill in planned.fills:
-        if fill.maker_order_id is None:
-            made.append(MarketFill(Side(HOUSE), fill.price, fill.quantity, None, exhausts=False))
-            continue
-        order = state.booked(fill.maker_order_id)
-        leg = leg_of(state, order.account, maker_side, order.position_side)
-        maker = Side(order.account, leg, maker_rate(state, state.rulebook.contract(symbol)))
-        made.append(MarketFill(maker, fill.price, fill.quantity, order.id, exhausts=fill.quantity == order.quantity))
-    return made
+def execute(
+    state: State, symbol: str, incoming: Incoming, execution: Execution, outcome: Outcome, command: Command,
+    *, planned: Plan | None = None,
+) -> Iterator[Event]:  # fmt: skip
+    """Yield the trades of an incoming order and what they do to the makers' orders; ``outcome`` tells how far it came.
+
+    Planned anew whenever a fill changed the book beyond itself (a maker's other orders only reduce, or cannot be paid
+    for any more), so that no plan outlives the book it was made on. ``planned``: the first plan, if there is one.
+    """
+    left = incoming.quantity
+    while True:
+        if planned is None:
+            planned = plan_order(state, replace(incoming, quantity=left), symbol)
+        outcome.plan = planned
+        for key in planned.cancelled_makers:
+            order = state.booked(key)
+            yield OrderClosed(command.id, command.at, order.account, order.id, "self_trade")
+        changed = False
+        for fill in planned.fills:
+            if fill.maker_order_id is not None and fill.maker_order_id not in state.book(symbol):
+                changed = True
+                break
+            event, refused = _fill_event(state, symbol, incoming.side, fill, execution, command)
+            if event is None:
+                if refused is None:
+                    outcome.stopped = True
+                    return
+                yield OrderClosed(command.id, command.at, refused.account, refused.id, "insufficient_balance")
+                changed = True
+                break
+            yield event
+            left -= fill.quantity
+            outcome.filled += fill.quantity
+            if fill.maker_account is not None:
+                outcome.makers[fill.maker_account] = None
+                for after in after_fill(state, symbol, fill, command):
+                    changed = changed or not isinstance(after, OrderClosed) or after.reason != "filled"
+                    yield after
+            if changed:
+                break
+        if not changed or not left:
+            return
+        planned = None
 
 
-def fills_at_market(
-    state: State, name: str, symbol: str, side: str, quantity: Quantity, worst: Price | None
-) -> list[MarketFill]:
-    """Return the fills of a forced order, no worse than ``worst``; what nobody takes is simply missing."""
+def _fill_event(
+    state: State, symbol: str, side: str, fill: PlannedFill, execution: Execution, command: Command
+) -> tuple[Traded | None, Order | None]:
+    """Return a planned fill as a trade; or None, and the maker's order that cannot be paid for (None: the taker's)."""
+    order = None if fill.maker_order_id is None else state.booked(fill.maker_order_id)
+    maker = _maker(state, order)
+    own = execution.side
+    buyer, seller = (own, maker) if side == "buy" else (maker, own)
+    trade = Trade(
+        symbol, fill.price, fill.quantity, execution.cause, buyer, seller, fill.maker_account,
+        None if order is None else order.id, execution.order,
+    )  # fmt: skip
+    event = traded(state, trade, command=command.id, at=command.at)
+    if order is not None and overdraws(state, event, maker):
+        return None, order
+    if execution.bounded and overdraws(state, event, own):
+        return None, None
+    return event, None
+
+
+def _maker(state: State, order: Order | None) -> Side:
+    if order is None:
+        return Side(HOUSE)
+    leg = leg_of(state, order.account, order.side, order.position_side)
+    return Side(order.account, leg, maker_rate(state, state.rulebook.contract(order.symbol)))
+
+
+def forced(
+    state: State, side: Side, symbol: str, direction: str, quantity: Quantity, worst: Price | None, command: Command
+) -> Iterator[Event]:
+    """Yield the fills of a forced order of ``side``, no worse than ``worst``; what nobody takes is simply missing."""
     incoming = Incoming(
-        account=name, side=side, quantity=quantity, limit=worst, time_in_force="IOC", self_trade="cancel_taker"
-    )
-    return fills(state, symbol, side, plan_order(state, incoming, symbol))
+        account=side.trader, side=direction, quantity=quantity, limit=worst, time_in_force="IOC",
+        self_trade="cancel_taker",
+    )  # fmt: skip
+    execution = Execution(side, "liquidation", bounded=False)
+    yield from execute(state, symbol, incoming, execution, Outcome(), command)
+    yield from trim_reduce_only(state, side.trader, symbol, command)
 
 
-def after_fill(state: State, symbol: str, fill: MarketFill, command: Command) -> Iterator[Event]:
+def taken_by_market(state: State, symbol: str, command: Command, touched: dict[str, None]) -> Iterator[Event]:
+    """Yield the fills of resting orders that the tape's price has gone through, noting in ``touched`` whose they were."""
+    market = Execution(Side(HOUSE), "order", bounded=False)
+    while True:
+        offered, book = liquidity(state, symbol), state.books.get(symbol)
+        if offered is None or book is None or not len(book):
+            return
+        planned = plan_tick(book, offered, consumed=consumed(state, symbol))
+        changed = False
+        for fill in planned.fills:
+            if fill.maker_order_id is None or fill.maker_order_id not in book:
+                changed = True
+                break
+            order = state.booked(fill.maker_order_id)
+            touched[order.account] = None
+            taker = "sell" if order.side == "buy" else "buy"
+            event, refused = _fill_event(state, symbol, taker, fill, market, command)
+            if event is None or refused is not None:
+                yield OrderClosed(command.id, command.at, order.account, order.id, "insufficient_balance")
+                changed = True
+                break
+            yield event
+            for after in after_fill(state, symbol, fill, command):
+                changed = changed or not isinstance(after, OrderClosed) or after.reason != "filled"
+                yield after
+            if changed:
+                break
+        if not changed:
+            return
+
+
+def after_fill(state: State, symbol: str, fill: PlannedFill, command: Command) -> Iterator[Event]:
     """Yield what a fill leaves to do on the maker's side: a used-up order closes, reduce-only orders shrink."""
-    if fill.maker_order is not None and fill.exhausts:
-        yield OrderClosed(command.id, command.at, fill.maker.trader, fill.maker_order, "filled")
-    if fill.maker.trader != HOUSE:
-        yield from trim_reduce_only(state, fill.maker.trader, symbol, command)
+    if fill.maker_order_id is None or fill.maker_account is None:
+        return
+    order = state.booked(fill.maker_order_id)
+    if not order.quantity:
+        yield OrderClosed(command.id, command.at, order.account, order.id, "filled")
+    yield from trim_reduce_only(state, order.account, symbol, command)
 
 
 def trim_reduce_only(state: State, name: str, symbol: str, command: Command) -> Iterator[Event]:
@@ -95,9 +199,11 @@ def trim_reduce_only(state: State, name: str, symbol: str, command: Command) -> 
         if order.symbol != symbol or not order.reduce_only or order.waits or order.price is None:
             continue
         most = reducible(state, name, symbol, order.side, order.position_side)
+        if order.quantity <= most:
+            continue
         if not most:
             yield OrderClosed(command.id, command.at, name, order.id, "reduce_only")
-        elif order.quantity > most:
+        else:
             yield OrderAmended(command.id, command.at, name, order.id, order.price, most, keeps_priority=True)
 
 
@@ -120,15 +226,16 @@ def taker_rate(state: State, contract: Contract) -> Rate:
 
 
 __all__ = [
-    "MarketFill",
-    "after_fill",
+    "Execution",
+    "Outcome",
     "consumed",
-    "fills",
-    "fills_at_market",
+    "execute",
+    "forced",
     "liquidity",
     "maker_rate",
     "plan_order",
     "reducible",
+    "taken_by_market",
     "taker_rate",
     "trim_reduce_only",
 ]

@@ -9,20 +9,19 @@ from ringfence.account import OpenOrder, PositionMode
 from ringfence.engine import commands as asked
 from ringfence.engine.events import OrderAmended, OrderClosed, OrderDone, OrderRested
 from ringfence.engine.matching import (
-    after_fill,
-    consumed,
-    fills,
-    liquidity,
+    Execution,
+    Outcome,
+    execute,
     plan_order,
     reducible,
+    taken_by_market,
     taker_rate,
     trim_reduce_only,
 )
-from ringfence.engine.orderbook import Incoming, Plan, keeps_priority, plan_tick
+from ringfence.engine.orderbook import Incoming, Plan, keeps_priority
 from ringfence.engine.refuse import as_event, refused
 from ringfence.engine.review import review
-from ringfence.engine.settle import Side, Trade, leg_of, traded
-from ringfence.engine.state import HOUSE
+from ringfence.engine.settle import Side, leg_of
 from ringfence.engine.triggers import Trigger, stop_direction, take_profit_direction, triggered
 from ringfence.errors import BadInput
 from ringfence.margin.order import against_contract, check_order
@@ -139,10 +138,12 @@ def _trigger(command: PlaceOrder) -> Trigger:
     return Trigger(command.trigger_price, direction, command.trigger_by)
 
 
-def _rested(command: PlaceOrder, quantity: Quantity, *, trigger: Trigger | None = None) -> OrderRested:
+def _rested(
+    command: PlaceOrder, quantity: Quantity, *, trigger: Trigger | None = None, reduces: bool = False
+) -> OrderRested:
     return OrderRested(
         command.id, command.at, command.account, command.order, command.symbol, command.side, quantity, command.price,
-        command.reduce_only, command.position_side, command.time_in_force,
+        command.reduce_only or reduces, command.position_side, command.time_in_force,
         None if trigger is None else trigger.price, command.trigger_by,
         trigger is not None and trigger.direction == "at_or_above", command.close_position,
     )  # fmt: skip
@@ -169,21 +170,25 @@ def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Ev
         if refusal is not None:
             yield refusal
             return
-    touched = {name: None}
-    for event, maker in _fill(state, command, planned):
-        yield event
-        if maker is not None:
-            touched[maker] = None
-    filled = sum((fill.quantity for fill in planned.fills), ZERO)
-    if planned.resting:
-        yield _rested(command, planned.resting)
+    outcome = Outcome()
+    execution = Execution(
+        Side(name, leg_of(state, name, command.side, command.position_side),
+             taker_rate(state, state.rulebook.contract(symbol))),
+        "order", command.order,
+    )  # fmt: skip
+    incoming = _incoming(state, command, quantity)
+    yield from execute(state, symbol, incoming, execution, outcome, command, planned=planned)
+    left, last = quantity - outcome.filled, outcome.plan or planned
+    if left and last.resting and not outcome.stopped:
+        yield _rested(command, left, reduces=closes)
     else:
-        yield OrderDone(
-            command.id, command.at, name, command.order, filled, planned.cancelled, planned.expiry or "filled"
+        reason = (
+            "insufficient_balance" if outcome.stopped else (last.expiry or "immediate_or_cancel") if left else "filled"
         )
+        yield OrderDone(command.id, command.at, name, command.order, outcome.filled, left, reason)
     yield from trim_reduce_only(state, name, symbol, command)
-    if filled:
-        yield from review(state, touched, command)
+    if outcome.filled:
+        yield from review(state, {name: None, **outcome.makers}, command)
 
 
 def _closes(command: PlaceOrder, state: State) -> bool:
@@ -250,45 +255,10 @@ def _order_price(state: State, command: PlaceOrder, planned: Plan) -> Price:
     return divide(cost, filled, places=VALUE_PLACES)
 
 
-def _fill(state: State, command: PlaceOrder, planned: Plan) -> Iterator[tuple[Event, str | None]]:
-    """Yield the events of a plan's fills, each with the maker it concerns."""
-    name, symbol = command.account, command.symbol
-    contract = state.rulebook.contract(symbol)
-    for key in planned.cancelled_makers:
-        order = state.booked(key)
-        yield OrderClosed(command.id, command.at, order.account, order.id, "self_trade"), None
-    own = Side(name, leg_of(state, name, command.side, command.position_side), taker_rate(state, contract))
-    for fill in fills(state, symbol, command.side, planned):
-        buyer, seller = (own, fill.maker) if command.side == "buy" else (fill.maker, own)
-        trade = Trade(
-            symbol, fill.price, fill.quantity, "order", buyer, seller, fill.owner, fill.maker_order, command.order
-        )
-        yield traded(state, trade, command=command.id, at=command.at), fill.owner
-        for event in after_fill(state, symbol, fill, command):
-            yield event, fill.owner
-
-
 def fill_from_market(state: State, symbol: str, command: Command) -> Iterator[Event]:
     """Yield the fills of resting orders that the tape's price has gone through."""
-    offered = liquidity(state, symbol)
-    book = state.books.get(symbol)
-    if offered is None or book is None or not len(book):
-        return
-    planned = plan_tick(book, offered, consumed=consumed(state, symbol))
-    if planned.side is None:
-        return
     touched: dict[str, None] = {}
-    taker = "sell" if planned.side == "buy" else "buy"
-    as_plan = Plan(planned.fills, ZERO, ZERO)
-    for fill in fills(state, symbol, taker, as_plan):
-        if fill.maker_order not in state.trader(fill.maker.trader).orders:
-            continue  # a fill before this one took it off the book
-        house = Side(HOUSE)
-        buyer, seller = (fill.maker, house) if planned.side == "buy" else (house, fill.maker)
-        trade = Trade(symbol, fill.price, fill.quantity, "order", buyer, seller, fill.owner, fill.maker_order)
-        yield traded(state, trade, command=command.id, at=command.at)
-        yield from after_fill(state, symbol, fill, command)
-        touched[fill.maker.trader] = None
+    yield from taken_by_market(state, symbol, command, touched)
     yield from review(state, touched, command)
 
 

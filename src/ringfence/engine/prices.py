@@ -29,13 +29,14 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
         yield from review(state, everyone, command)
         return
     start = state.sequence
-    believed: dict[str, list[tuple[str, Price]]] = {"marks": [], "last": [], "index": []}
-    index = dict(command.index)
+    believed: dict[str, list[tuple[str, Price]]] = {"index": [], "marks": [], "last": []}
+    now: dict[str, dict[str, Price]] = {"index": {}, "marks": {}, "last": {}}
     for kind, prices in (("index", command.index), ("marks", command.marks), ("last", command.last)):
         for symbol, price in prices:
-            reason = _disbelief(state, kind, symbol, price, index.get(symbol))
+            reason = _disbelief(state, kind, symbol, price, now)
             if reason is None:
                 believed[kind].append((symbol, price))
+                now[kind][symbol] = price
             else:
                 yield PriceRejected(command.id, command.at, symbol, price, reason)
     if not any(believed.values()):
@@ -61,29 +62,39 @@ def _worth_a_look(state: State, concerned: Iterable[str], suspects: Iterable[str
             yield name
 
 
-def _disbelief(state: State, kind: str, symbol: str, price: Price, index: Price | None) -> str | None:
-    """Return why a price is not believed, or None.
+def _disbelief(state: State, kind: str, symbol: str, price: Price, now: dict[str, dict[str, Price]]) -> str | None:
+    """Return why a price is not believed, or None: not positive, too far from the one before it, or from the index.
 
-    Not positive, of a symbol that the rulebook does not list, too far from the mark before it, or from the index.
+    A last price is held to the mark as a mark is held to the index; where none is known, to the last price before it.
+    Only believed prices count as references: what a broken feed says of the index must not decide about a mark.
     """
     if not price.is_finite() or price <= 0:
         return "not_positive"
-    if kind != "index" and not _is_listed(state, symbol):
-        return "unknown_symbol"
-    if kind != "marks":
+    if kind == "index":
         return None
+    if not _is_listed(state, symbol):
+        return "unknown_symbol"
     guard = state.setup.guard
-    before, limit = state.marks.get(symbol), guard.jump_of(symbol)
+    if kind == "marks":
+        before, reference, away = state.marks.get(symbol), _known(now["index"], state.index, symbol), "away_from_index"
+    else:
+        before, reference, away = None, _known(now["marks"], state.marks, symbol), "away_from_mark"
+        if reference is None:
+            before = state.last.get(symbol)
+    limit = guard.jump_of(symbol)
     if before is not None and limit is not None and abs(price - before) > limit * before:
         return "jump"
-    reference = index or state.index.get(symbol)
     if reference is not None and guard.from_index is not None and abs(price - reference) > guard.from_index * reference:
-        return "away_from_index"
+        return away
     return None
 
 
+def _known(now: dict[str, Price], before: dict[str, Price], symbol: str) -> Price | None:
+    return now.get(symbol, before.get(symbol))
+
+
 def _is_listed(state: State, symbol: str) -> bool:
-    """Whether the rulebook lists a symbol; an index may also be of an asset."""
+    """Whether the rulebook lists a symbol, so that something can be computed with its price."""
     try:
         state.rulebook.entry(symbol)
     except BadInput:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ringfence.engine.events import MarginCalled
-from ringfence.engine.liquidation import liquidate, replenish
+from ringfence.engine.events import LiquidationEnded, MarginCalled, Traded
+from ringfence.engine.liquidation import liquidate, replenish, safe
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.margin.assess import assess
 from ringfence.margin.restore import smallest_deposit
@@ -27,12 +27,30 @@ if TYPE_CHECKING:
 
 
 def review(state: State, traders: Iterable[str], command: Command) -> Iterator[Event]:
-    """Yield what a look at every pool of ``traders`` leads to, trader by trader in the order given."""
+    """Yield what a look at every pool of ``traders`` leads to, trader by trader in the order given.
+
+    Whoever a liquidation traded with on the way (a maker, someone deleveraged) is looked at once more at the end, until
+    nobody is changed any more.
+    """
+    changed: dict[str, None] = {}
     for name in traders:
-        if name in {HOUSE, FUND}:
-            continue
-        for pool_name in [pool.name for pool in state.pools(name)]:
-            yield from review_pool(state, name, pool_name, command)
+        yield from _review_trader(state, name, command, changed)
+    while changed:
+        again, changed = changed, {}
+        for name in again:
+            yield from _review_trader(state, name, command, changed)
+
+
+def _review_trader(state: State, name: str, command: Command, changed: dict[str, None]) -> Iterator[Event]:
+    if name in {HOUSE, FUND}:
+        return
+    for pool_name in [pool.name for pool in state.pools(name)]:
+        for event in review_pool(state, name, pool_name, command):
+            yield event
+            if isinstance(event, Traded):
+                forced = event.cause in {"liquidation", "take_over", "netting"}  # then ``name`` is one of the two
+                others = (one for one in (event.buyer, event.seller) if one != name or not forced)
+                changed |= dict.fromkeys(one for one in others if one not in {HOUSE, FUND})
 
 
 def review_pool(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
@@ -46,10 +64,11 @@ def review_pool(state: State, name: str, pool_name: str, command: Command) -> It
         if assessment is None:
             return
     yield from _call(state, name, assessment, command)
-    if assessment.liquidatable:
-        until = state.trader(name).liquidating.get(pool_name, 0)
-        if command.at >= until:
-            yield from liquidate(state, name, pool_name, command)
+    until = state.trader(name).liquidating.get(pool_name)
+    if until is not None and safe(state, assessment):
+        yield LiquidationEnded(command.id, command.at, name, pool_name, "safe")
+    elif (assessment.liquidatable and until is None) or (until is not None and command.at >= until):
+        yield from liquidate(state, name, pool_name, command)
 
 
 def current(state: State, name: str, pool_name: str, at: int) -> Assessment | None:

@@ -85,6 +85,10 @@ def set_margin_mode(state: State, command: asked.SetMarginMode) -> Iterator[Even
             margin = (after.isolated_margin or ZERO) if after is not None else ZERO
             moved = margin - state.ledger.balance(account, asset)
             postings += move(asset, moved, out_of=books.wallet(command.account), into=account)
+        taken = sum((one.amount for one in postings if one.account == books.wallet(command.account)), ZERO)
+        if taken < 0 and -taken > state.ledger.balance(books.wallet(command.account), asset):
+            yield refused(command, "bonus_not_withdrawable", "an isolated position takes own money, not bonus")
+            return
     yield SettingChanged(command.id, command.at, command.account, command.symbol, "margin_mode", command.mode)
     if postings:
         yield MoneyMoved(command.id, command.at, command.account, "margin_mode", postings)

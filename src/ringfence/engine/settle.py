@@ -15,12 +15,12 @@ from ringfence.account import MarginMode, PositionMode
 from ringfence.engine.events import Traded
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.ledger import move
-from ringfence.numbers import ROUND_CEILING, ROUND_HALF_EVEN, VALUE_PLACES, ZERO, divide
+from ringfence.numbers import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, VALUE_PLACES, ZERO, divide
 
 if TYPE_CHECKING:
     from ringfence.contract import Contract
     from ringfence.engine.state import State
-    from ringfence.ledger import Posting
+    from ringfence.ledger import Ledger, Posting
     from ringfence.numbers import Price, Quantity, Rate, Value
 
 
@@ -50,7 +50,25 @@ class Trade(NamedTuple):
 class _After(NamedTuple):
     quantity: Quantity
     entry_value: Value
-    postings: tuple[Posting, ...]
+
+
+class _Postings:
+    """The postings of a trade while it is put together, and balances as they are with them."""
+
+    __slots__ = ("_ledger", "made")
+
+    def __init__(self, ledger: Ledger, made: tuple[Posting, ...] = ()) -> None:
+        self._ledger = ledger
+        self.made = list(made)
+
+    def balance(self, account: str, asset: str) -> Value:
+        """Return a balance with what this trade has moved so far: a second payment finds what the first one left."""
+        moved = sum((one.amount for one in self.made if one.account == account and one.asset == asset), ZERO)
+        return self._ledger.balance(account, asset) + moved
+
+    def move(self, asset: str, amount: Value, *, out_of: str, into: str) -> None:
+        """Move an amount of any sign."""
+        self.made += move(asset, amount, out_of=out_of, into=into)
 
 
 def leg_of(state: State, trader: str, side: str, position_side: str | None) -> str:
@@ -62,11 +80,12 @@ def leg_of(state: State, trader: str, side: str, position_side: str | None) -> s
 
 def traded(state: State, trade: Trade, *, command: str, at: int) -> Traded:
     """Return the event of ``trade``: both positions after it, and balanced postings."""
-    contract = state.rulebook.contract(trade.symbol)
-    buyer = _after(state, contract, trade, trade.buyer, trade.quantity)
     if trade.buyer.trader == trade.seller.trader and trade.buyer.leg == trade.seller.leg:
         raise AssertionError("a trader cannot trade a leg with itself")
-    seller = _after(state, contract, trade, trade.seller, -trade.quantity)
+    contract = state.rulebook.contract(trade.symbol)
+    postings = _Postings(state.ledger)
+    buyer = _after(state, contract, trade, trade.buyer, trade.quantity, postings)
+    seller = _after(state, contract, trade, trade.seller, -trade.quantity, postings)
     return Traded(
         command,
         at,
@@ -85,7 +104,39 @@ def traded(state: State, trade: Trade, *, command: str, at: int) -> Traded:
         trade.maker,
         trade.maker_order,
         trade.taker_order,
-        buyer.postings + seller.postings,
+        tuple(postings.made),
+    )
+
+
+def overdraws(state: State, event: Traded, side: Side) -> bool:
+    """Whether a trade would leave ``side`` owing what it does not have.
+
+    That is: an isolated margin below 0; a wallet below 0 that this trade takes from for an isolated position, or that
+    no cross position stands behind any more; the insurance fund below 0. A cross wallet may be below 0 while its
+    positions have gained as much.
+    """
+    if side.trader == HOUSE:
+        return False
+    asset = state.rulebook.contract(event.symbol).settle_asset
+    own, margin = cash_account(side.trader), books.isolated(side.trader, event.symbol, side.leg)
+    change = sum((one.amount for one in event.postings if one.account == own), ZERO)
+    left = state.ledger.balance(own, asset) + change
+    if side.trader == FUND:
+        return left < 0
+    trader = state.trader(side.trader)
+    if trader.margin_mode.get(event.symbol) is MarginMode.ISOLATED:
+        moved = sum((one.amount for one in event.postings if one.account == margin), ZERO)
+        return state.ledger.balance(margin, asset) + moved < 0 or (change < 0 and left < 0)
+    if left >= 0:
+        return False
+    opened = (
+        event.buyer_quantity if event.buyer == side.trader and event.buyer_leg == side.leg else event.seller_quantity
+    )
+    return not opened and not any(
+        trader.margin_mode.get(symbol) is not MarginMode.ISOLATED
+        and state.rulebook.contract(symbol).settle_asset == asset
+        for symbol, leg in trader.held
+        if (symbol, leg) != (event.symbol, side.leg)
     )
 
 
@@ -94,7 +145,7 @@ def cash_account(trader: str) -> str:
     return books.INSURANCE if trader == FUND else books.wallet(trader)
 
 
-def _after(state: State, contract: Contract, trade: Trade, side: Side, delta: Quantity) -> _After:
+def _after(state: State, contract: Contract, trade: Trade, side: Side, delta: Quantity, postings: _Postings) -> _After:
     asset, symbol = contract.settle_asset, contract.symbol
     held = state.trader(side.trader).held.get((symbol, side.leg))
     quantity = held.quantity if held is not None else ZERO
@@ -103,14 +154,13 @@ def _after(state: State, contract: Contract, trade: Trade, side: Side, delta: Qu
     value = contract.unit_value(trade.price)
     own = cash_account(side.trader)
     isolated = _isolated(state, side, symbol)
-    postings: tuple[Posting, ...] = ()
     if closing:
         part = closing if quantity > 0 else -closing
         whole = closing == abs(quantity)
-        share = entry if whole else divide(entry * part, quantity, places=VALUE_PLACES, rounding=ROUND_HALF_EVEN)
+        share = entry if whole else _share_of_entry(trade, side, part, quantity, entry, value)
         realised = part * value - share
+        _realise(state, contract, side, isolated, realised, closing, quantity, postings)
         quantity, entry = quantity - part, entry - share
-        postings += _realise(state, contract, side, isolated, realised, closing, whole=whole)
         delta += part
     if delta:
         quantity, entry = quantity + delta, entry + delta * value
@@ -120,11 +170,22 @@ def _after(state: State, contract: Contract, trade: Trade, side: Side, delta: Qu
             margin = (
                 opened if leverage is None else divide(opened, leverage, places=VALUE_PLACES, rounding=ROUND_CEILING)
             )
-            postings += move(asset, margin, out_of=own, into=isolated)
+            postings.move(asset, margin, out_of=own, into=isolated)
     fee = side.fee_rate * trade.quantity * contract.contract_value(trade.price)
     if side.trader != HOUSE:
-        postings += pay(state, side.trader, asset, fee, into=trade.fee_to, use="fees")
-    return _After(quantity, entry, postings)
+        _pay(state, side.trader, asset, fee, postings, into=trade.fee_to, use="fees")
+    return _After(quantity, entry)
+
+
+def _share_of_entry(trade: Trade, side: Side, part: Quantity, quantity: Quantity, entry: Value, value: Value) -> Value:
+    """Return the entry value that leaves with ``part`` of a position, divided once.
+
+    The fund deleverages at its own entry price: there a part takes exactly what it brings, so that no rounding of a
+    part is ever paid by a fund that has nothing.
+    """
+    if side.trader == FUND and trade.cause == "auto_deleveraging":
+        return part * value
+    return divide(entry * part, quantity, places=VALUE_PLACES, rounding=ROUND_HALF_EVEN)
 
 
 def _isolated(state: State, side: Side, symbol: str) -> str | None:
@@ -142,10 +203,10 @@ def _realise(
     isolated: str | None,
     realised: Value,
     closing: Quantity,
-    *,
-    whole: bool,
-) -> tuple[Posting, ...]:
-    """Return postings that pay PnL, and release margin of an isolated position with what is closed.
+    quantity: Quantity,
+    postings: _Postings,
+) -> None:
+    """Pay PnL, and release margin of an isolated position with what is closed of its signed ``quantity``.
 
     A loss is taken from the position's own margin before anything is released, so it never reaches the wallet.
     """
@@ -153,44 +214,49 @@ def _realise(
     own = cash_account(side.trader)
     if isolated is None:
         if realised >= 0:
-            return move(asset, realised, out_of=clearing, into=own)
-        return pay(state, side.trader, asset, -realised, into=clearing, use="losses")
-    postings = move(asset, realised, out_of=clearing, into=isolated)
-    margin = state.ledger.balance(isolated, asset)
-    if whole:
-        return postings + move(asset, max(ZERO, margin + realised), out_of=isolated, into=own)
-    held = state.trader(side.trader).held[contract.symbol, side.leg]
-    share = divide(margin * closing, abs(held.quantity), places=VALUE_PLACES)
-    return postings + move(asset, max(ZERO, share + realised), out_of=isolated, into=own)
+            postings.move(asset, realised, out_of=clearing, into=own)
+        else:
+            _pay(state, side.trader, asset, -realised, postings, into=clearing, use="losses")
+        return
+    margin = postings.balance(isolated, asset)
+    postings.move(asset, realised, out_of=clearing, into=isolated)
+    whole = closing == abs(quantity)
+    share = margin if whole else divide(margin * closing, abs(quantity), places=VALUE_PLACES, rounding=ROUND_FLOOR)
+    postings.move(asset, max(ZERO, share + realised), out_of=isolated, into=own)
 
 
 def pay(state: State, trader: str, asset: str, amount: Value, *, into: str, use: str) -> tuple[Posting, ...]:
     """Return postings that charge a trader ``amount`` (≥ 0): cash and bonus in the order its venue spends them.
 
     ``use`` is ``fees``, ``funding`` or ``losses``; the rulebook's ``bonus`` says ``bonus_first``, ``own_first``,
-    ``half`` (from each alike), ``pro_rata`` (by what there is) or ``never`` for it. What neither covers leaves the
-    wallet below 0.
+    ``half`` (from each alike, as far as it goes), ``pro_rata`` (by what there is) or ``never`` for it. What neither
+    covers leaves the wallet below 0.
     """
+    postings = _Postings(state.ledger)
+    _pay(state, trader, asset, amount, postings, into=into, use=use)
+    return tuple(postings.made)
+
+
+def _pay(state: State, trader: str, asset: str, amount: Value, postings: _Postings, *, into: str, use: str) -> None:
     if not amount:
-        return ()
-    credit = ZERO if trader in {HOUSE, FUND} else state.ledger.balance(books.bonus(trader), asset)
-    own = cash_account(trader)
+        return
+    own, given = cash_account(trader), books.bonus(trader)
+    credit = ZERO if trader in {HOUSE, FUND} else postings.balance(given, asset)
     from_bonus = ZERO
     if credit:
         order = state.rulebook.bonus_use.get(use, "own_first")
-        cash = max(ZERO, state.ledger.balance(own, asset))
+        cash = max(ZERO, postings.balance(own, asset))
         if order == "bonus_first":
             from_bonus = min(amount, credit)
         elif order == "pro_rata":
             both = credit + cash
             from_bonus = min(credit, divide(amount * credit, both, places=VALUE_PLACES))
         elif order == "half":
-            from_bonus = min(credit, divide(amount, Decimal(2), places=VALUE_PLACES))
+            from_bonus = min(credit, max(divide(amount, Decimal(2), places=VALUE_PLACES), amount - cash))
         elif order == "own_first":
             from_bonus = min(credit, max(ZERO, amount - cash))
-    return move(asset, from_bonus, out_of=books.bonus(trader), into=into) + move(
-        asset, amount - from_bonus, out_of=own, into=into
-    )
+    postings.move(asset, from_bonus, out_of=given, into=into)
+    postings.move(asset, amount - from_bonus, out_of=own, into=into)
 
 
-__all__ = ["Side", "Trade", "cash_account", "leg_of", "pay", "traded"]
+__all__ = ["Side", "Trade", "cash_account", "leg_of", "overdraws", "pay", "traded"]
