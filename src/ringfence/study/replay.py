@@ -3,7 +3,7 @@
 Both sides start with the same capital (:mod:`~ringfence.study.funding`) and see the same seeded walk. At each tick a
 symbol's mark moves. All ticks of one moment are taken together, so that nothing depends on the order of symbols; then
 the pools that hold them are looked at, exactly, unless every price is inside the band in which nothing can happen
-(:mod:`~ringfence.study.bands`).
+(:mod:`~ringfence.screen.bands`).
 
 What a look decides, in this order:
 
@@ -29,7 +29,7 @@ from ringfence.account_file import check_leverage, check_sizes, check_symbols
 from ringfence.errors import BadConfiguration, BadTape
 from ringfence.margin.assess import assess
 from ringfence.numbers import ONE, ROUND_HALF_EVEN, ZERO, divide, exact, plain
-from ringfence.study.bands import EMPTY, PoolBands
+from ringfence.screen.bands import EMPTY, PoolBands
 from ringfence.study.funding import fund
 from ringfence.study.replay_result import (
     ARCHITECTURES,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from ringfence.margin.assess import Assessment
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
-    from ringfence.study.bands import Band
+    from ringfence.screen.bands import Band
     from ringfence.study.funding import Funding
     from ringfence.study.replay_result import Architecture, EventKind
     from ringfence.tape import Tape, Walk

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ringfence.account import pools
 from ringfence.errors import BadInput
 from ringfence.margin.assess import assess
-from ringfence.study.bands import PoolBands
+from ringfence.screen.bands import PoolBands
 from ringfence.study.examples import load_example
 from ringfence.study.replay import replay
 from ringfence.tape import load_tape

@@ -1,8 +1,8 @@
 """Price bands: between which prices a pool cannot do anything, so that nobody has to look.
 
-A replay could assess every pool at every tick. Nearly all of that would find nothing. So after an exact assessment a
-pool is given a *band* per symbol, and is looked at again only when a price reaches the edge of its band. A band may be
-too narrow (then a look finds nothing), never too wide:
+A replay or a venue could assess every pool at every tick. Nearly all of that would find nothing. So after an exact
+assessment a pool is given a *band* per symbol, and is looked at again only when a price reaches the edge of its band. A
+band may be too narrow (then a look finds nothing), never too wide:
 
 **Claim.** While every symbol of a pool is at the mark of the assessment or strictly inside its band, the pool crosses
 none of its *watched levels*: it stays above each level that would raise an event (liquidation, margin call, warning)

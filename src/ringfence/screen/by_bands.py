@@ -1,0 +1,275 @@
+"""Which traders a price update can concern, found by where their price bands end.
+
+For every trader and every symbol it holds there is a band (:mod:`ringfence.screen.bands`): while all of its symbols
+are strictly inside theirs, a look at any of its pools finds nothing, so it need not be looked at. Per symbol the lower and
+the upper ends stand in two sorted lists; a price finds those it has reached by bisection, in O(log n + hits).
+
+**A hit** is first assessed here, at the prices of the update. If nothing happens at them it gets new bands and is not
+named: that is one assessment, and the engine has none to make. Only where something may happen is it a suspect. An
+update can be believed in part: the new bands count only if they hold the prices before the update as well, so that
+whatever the engine believes of it, the trader was proved healthy there.
+
+**Nobody can be missed.** Bands are made from a trader's pools, levels called and liquidations going on, all of which
+change by events alone. The screen reads the events of every command since it looked last (:attr:`State.outcomes`) and
+places anew whoever they name; where they are not to be had, everybody. Who has no band (a liquidation waits, a price is
+missing, a venue's rules are not linear) is a suspect at every price of every symbol it holds. Whether a price is too
+old plays no part: on one that is, nothing is decided, and inside the bands nothing would be.
+
+One screen belongs to one state. It reads the state and changes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from ringfence.engine.state import FUND, HOUSE
+from ringfence.errors import BadInput
+from ringfence.margin.assess import assess
+from ringfence.numbers import ONE, exact
+from ringfence.screen.bands import NO_END, Band, PoolBands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from decimal import Decimal
+
+    from ringfence.account import Pool
+    from ringfence.engine.commands import UpdatePrices
+    from ringfence.engine.events import Event
+    from ringfence.engine.state import State, Trader
+    from ringfence.numbers import Price
+
+_NOBODY = frozenset({HOUSE, FUND})
+_PRICE = itemgetter(0)
+_OWNERS = frozenset({"wallet", "isolated", "bonus"})
+
+
+class _Edges:
+    """The ends of the bands in one symbol, and who has no band in it."""
+
+    __slots__ = ("highs", "lows", "without")
+
+    def __init__(self) -> None:
+        self.lows: list[tuple[Price, str]] = []
+        self.highs: list[tuple[Price, str]] = []
+        self.without: dict[str, None] = {}
+
+    def reached(self, price: Price) -> Iterator[str]:
+        """Yield whose band ``price`` is not strictly inside of."""
+        yield from self.without
+        lows, highs = self.lows, self.highs
+        for index in range(bisect_left(lows, price, key=_PRICE), len(lows)):
+            yield lows[index][1]
+        for index in range(bisect_right(highs, price, key=_PRICE)):
+            yield highs[index][1]
+
+    def put(self, name: str, band: Band | None) -> None:
+        """Enter a trader's band; None for a trader without one."""
+        if band is None:
+            self.without[name] = None
+            return
+        if band.low > 0:
+            insort(self.lows, (band.low, name))
+        if band.high < NO_END:
+            insort(self.highs, (band.high, name))
+
+    def take(self, name: str, band: Band | None) -> None:
+        """Take out what :meth:`put` entered."""
+        if band is None:
+            del self.without[name]
+            return
+        if band.low > 0:
+            del self.lows[bisect_left(self.lows, (band.low, name))]
+        if band.high < NO_END:
+            del self.highs[bisect_left(self.highs, (band.high, name))]
+
+
+class _Placed:
+    """Where a trader stands: its band per symbol it holds (None: suspect at every price), and its pools' bands."""
+
+    __slots__ = ("bands", "finders", "pools")
+
+    def __init__(self) -> None:
+        self.bands: dict[str, Band | None] = {}
+        self.pools: tuple[Pool, ...] = ()
+        self.finders: dict[str, PoolBands] = {}
+
+
+class BandScreen:
+    """Says who has to be looked at when prices change. Made for one state; use it for every price update of it.
+
+    ``assessments``: how many exact assessments it has made; ``named``: how many suspects it has named.
+    """
+
+    def __init__(self) -> None:
+        self.assessments = 0
+        self.named = 0
+        self._edges: dict[str, _Edges] = {}
+        self._placed: dict[str, _Placed] = {}
+        self._seen: int | None = None
+        self._hoped: list[str] = []
+
+    @exact
+    def suspects(self, state: State, command: UpdatePrices, /) -> tuple[str, ...] | None:
+        """Return the traders that ``command`` may concern, before it is handled; None for everybody."""
+        self._catch_up(state)
+        if len({symbol for symbol, _ in command.marks}) != len(command.marks):
+            return None  # one symbol twice: which price is believed is the engine's affair
+        # What is no positive number is never believed.
+        moved = {symbol: price for symbol, price in command.marks if price.is_finite() and price > 0}
+        hits: dict[str, None] = {}
+        for symbol, price in moved.items():
+            edges = self._edges.get(symbol)
+            if edges is not None:
+                hits.update(dict.fromkeys(edges.reached(price)))
+        if not hits:
+            return ()
+        marks = {**state.marks, **moved}
+        found = tuple(name for name in hits if not self._proved(state, name, marks, moved))
+        self.named += len(found)
+        return found
+
+    @exact
+    def looked_at(self, state: State, command: UpdatePrices, suspects: Iterable[str] | None, /) -> None:
+        """Take note of the state after ``command``, which was handled with these ``suspects``."""
+        self._catch_up(state)
+        again = dict.fromkeys(suspects or ())
+        if any(state.marks.get(symbol) != price for symbol, price in command.marks):
+            again.update(dict.fromkeys(self._hoped))  # not believed: their bands are around a price that never was
+        self._hoped.clear()
+        for name in again:
+            self._place(state, name, state.marks)
+
+    # ── Who changed ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _catch_up(self, state: State) -> None:
+        """Place anew whoever changed since the last time."""
+        if self._seen == state.sequence:
+            return
+        names = None if self._seen is None else _changed_since(state, state.sequence - self._seen)
+        self._seen = state.sequence
+        if names is None:
+            names = dict.fromkeys([*self._placed, *state.traders])
+        for name in names:
+            if name not in _NOBODY:
+                self._place(state, name, state.marks)
+
+    # ── Bands ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _proved(self, state: State, name: str, marks: Mapping[str, Price], moved: Mapping[str, Price]) -> bool:
+        """Place a trader at prices to come and say whether nothing happens to it, whichever of them are believed."""
+        placed = self._place(state, name, marks)
+        if placed is None:
+            return True  # holds nothing
+        for symbol, band in placed.bands.items():
+            if band is None:
+                return False
+            before = state.marks.get(symbol)
+            if symbol in moved and before is not None and not band.low < before < band.high:
+                return False
+        self._hoped.append(name)
+        return True
+
+    def _place(self, state: State, name: str, marks: Mapping[str, Price]) -> _Placed | None:
+        """Give a trader its bands around ``marks``; None when it holds nothing."""
+        placed = self._placed.get(name)
+        if placed is not None:
+            for symbol, band in placed.bands.items():
+                self._edges[symbol].take(name, band)
+            placed.bands = {}
+        trader = state.traders.get(name)
+        if trader is None or not trader.held:
+            self._placed.pop(name, None)
+            return None
+        if placed is None:
+            placed = self._placed[name] = _Placed()
+        pools = state.pools(name)
+        if pools is not placed.pools:
+            placed.pools, placed.finders = pools, {}
+        found = self._bands(state, trader, placed, marks)
+        for symbol in dict.fromkeys(symbol for symbol, _ in trader.held):
+            band = None if found is None else found[symbol]
+            placed.bands[symbol] = band
+            edges = self._edges.get(symbol)
+            if edges is None:
+                edges = self._edges[symbol] = _Edges()
+            edges.put(name, band)
+        return placed
+
+    def _bands(
+        self, state: State, trader: Trader, placed: _Placed, marks: Mapping[str, Price]
+    ) -> dict[str, Band] | None:
+        """Return a band per symbol inside which no pool of the trader does anything; None where there is none."""
+        found: dict[str, Band] = {}
+        for pool in placed.pools:
+            if not (pool.positions or pool.orders):
+                continue
+            watched = _watched(state, trader, pool.name)
+            if watched is None or not all(position.symbol in marks for position in pool.positions):
+                return None
+            self.assessments += 1
+            try:
+                assessment = assess(pool, marks, state.rulebook)
+            except BadInput:
+                return None  # beyond the last tier: the engine will say so
+            if not pool.positions:  # orders alone: no price changes anything, unless something is due already
+                if assessment.liquidatable or assessment.liquidation_requirement or pool.name in trader.levels:
+                    return None
+                continue
+            finder = placed.finders.get(pool.name)
+            if finder is None:
+                finder = placed.finders[pool.name] = PoolBands()
+            bands = finder.around(assessment, above=watched[0], not_above=watched[1])
+            if not bands:
+                return None
+            for symbol, band in bands.items():
+                other = found.get(symbol)
+                found[symbol] = band if other is None else Band(max(band.low, other.low), min(band.high, other.high))
+        return found
+
+
+def _watched(state: State, trader: Trader, pool: str) -> tuple[tuple[Decimal, ...], tuple[Decimal, ...]] | None:
+    """Return the levels of health a pool must stay above, and at or below, for a look to find nothing; None: look.
+
+    Above 1, where it is liquidated, and above the levels it has not been called at; at or below the level it was called
+    at, times what re-arms it.
+    """
+    if pool in trader.liquidating:
+        return None
+    levels, clear = state.rulebook.levels, max(ONE, state.setup.rearm)
+    was = trader.levels.get(pool, "none")
+    if was == "margin_call":
+        return (ONE,), (levels.margin_call * clear,)
+    if was == "warning":
+        return (ONE, levels.margin_call), (levels.warning * clear,)
+    return (ONE, levels.margin_call, levels.warning), ()
+
+
+def _changed_since(state: State, events: int) -> dict[str, None] | None:
+    """Return whom the latest ``events`` events may have changed, by name; None where that cannot be told."""
+    names: dict[str, None] = {}
+    for outcome in reversed(state.outcomes.values()):
+        if events <= 0:
+            break
+        events -= len(outcome)
+        for event in outcome:
+            if event.kind == "prices_changed":  # type: ignore[attr-defined]
+                continue
+            if event.kind in {"rulebook_adopted", "venue_set_up"}:  # type: ignore[attr-defined]
+                return None
+            names.update(_named(event))
+    return names if events == 0 else None
+
+
+def _named(event: Event) -> dict[str, None]:
+    """Return whom an event names: as account, buyer, seller or maker, or by a posting to what is theirs."""
+    names = [getattr(event, field, None) for field in ("account", "buyer", "seller", "maker")]
+    for posting in getattr(event, "postings", ()):
+        owner, _, rest = posting.account.partition(":")
+        if owner in _OWNERS:
+            names.append(rest.partition(":")[0])
+    return {name: None for name in names if name is not None}
+
+
+__all__ = ["BandScreen"]
