@@ -53,11 +53,11 @@ def pnl(  # noqa: PLR0913 - a parameter per option
     answer = size.profit(
         rules.contract(symbol),
         side=side,
-        quantity=_number(quantity, "--quantity"),
-        entry=_number(entry, "--entry"),
-        exit_price=_number(exit_, "--exit"),
+        quantity=read_number(quantity, "--quantity"),
+        entry=read_number(entry, "--entry"),
+        exit_price=read_number(exit_, "--exit"),
         leverage=_optional(leverage, "--leverage"),
-        fee_rate=_rate(fee_rate),
+        fee_rate=read_rate(fee_rate),
     )
     _show(answer, json=json)
 
@@ -86,16 +86,16 @@ def target(  # noqa: PLR0913 - a parameter per option
     from ringfence.study import size
 
     rules = _rules(rulebook, as_of)
-    wanted = None if roe is None else EXACT.multiply(_number(roe, "--roe", signed=True), Decimal("0.01"))
+    wanted = None if roe is None else EXACT.multiply(read_number(roe, "--roe", signed=True), Decimal("0.01"))
     answer = size.target(
         rules.contract(symbol),
         side=side,
-        quantity=_number(quantity, "--quantity"),
-        entry=_number(entry, "--entry"),
-        pnl=None if pnl is None else _number(pnl, "--pnl", signed=True),
+        quantity=read_number(quantity, "--quantity"),
+        entry=read_number(entry, "--entry"),
+        pnl=None if pnl is None else read_number(pnl, "--pnl", signed=True),
         roe=wanted,
         leverage=_optional(leverage, "--leverage"),
-        fee_rate=_rate(fee_rate),
+        fee_rate=read_rate(fee_rate),
     )
     _show(answer, json=json)
 
@@ -132,11 +132,11 @@ def liquidation(  # noqa: PLR0913 - a parameter per option
     from ringfence.study import size
 
     rules = _rules(rulebook, as_of)
-    signed = size.direction_of(side) * _number(quantity, "--quantity")
+    signed = size.direction_of(side) * read_number(quantity, "--quantity")
     cash = _optional(wallet, "--wallet")
     own = _optional(margin, "--margin")
     mode = MarginMode.ISOLATED if cash is None else MarginMode.CROSS
-    position = Position(symbol, signed, _number(entry, "--entry"), mode, own, _optional(leverage, "--leverage"))
+    position = Position(symbol, signed, read_number(entry, "--entry"), mode, own, _optional(leverage, "--leverage"))
     if cash is None and own is None:
         position = replace(position, isolated_margin=entry_margin(position, rules))
     if (cash is None) == (position.isolated_margin is None):
@@ -172,11 +172,11 @@ def largest(  # noqa: PLR0913 - a parameter per option
         _rules(rulebook, as_of),
         symbol,
         side=side,
-        balance=_number(balance, "--balance"),
-        leverage=_number(leverage, "--leverage"),
-        price=_number(price, "--price"),
+        balance=read_number(balance, "--balance"),
+        leverage=read_number(leverage, "--leverage"),
+        price=read_number(price, "--price"),
         mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
-        fee_rate=_rate(fee_rate),
+        fee_rate=read_rate(fee_rate),
     )
     _show(answer, json=json)
 
@@ -196,7 +196,7 @@ def average(
     fills = []
     for given in fill:
         quantity, _, price = given.partition("@")
-        fills.append((_number(quantity, f"--fill {given}"), _number(price, f"--fill {given}")))
+        fills.append((read_number(quantity, f"--fill {given}"), read_number(price, f"--fill {given}")))
     _show(size.average(_rules(rulebook, as_of).contract(symbol), fills), json=json)
 
 
@@ -253,7 +253,9 @@ def change(  # noqa: PLR0913 - a parameter per option
     file, rules = load_account(account, marks=mark or [], as_of=as_of)
     mode = MarginMode.ISOLATED if isolated else MarginMode.CROSS
     try:
-        edited = study.edit(file.account, edits, marks=file.marks, rulebook=rules, fee_rate=_rate(fee_rate), mode=mode)
+        edited = study.edit(
+            file.account, edits, marks=file.marks, rulebook=rules, fee_rate=read_rate(fee_rate), mode=mode
+        )
     except BadInput as error:
         raise error.located(file.where) from None
     if json:
@@ -280,12 +282,12 @@ def _edit(kind: str, given: str) -> Edit:
         value = ONE
     elif share and "/" in amount:
         part, _, whole = amount.partition("/")
-        value = divide(_number(part, option), _number(whole, option), places=24)
+        value = divide(read_number(part, option), read_number(whole, option), places=24)
     elif share:
-        value = divide(_number(amount.removesuffix("%"), option), Decimal(100), places=24)
+        value = divide(read_number(amount.removesuffix("%"), option), Decimal(100), places=24)
     else:
-        value = _number(amount, option)
-    return Edit(kind, name, value, side or None, share, _number(price, option) if at else None)
+        value = read_number(amount, option)
+    return Edit(kind, name, value, side or None, share, read_number(price, option) if at else None)
 
 
 # ── Reading and showing ──────────────────────────────────────────────────────────────────────────────────────────
@@ -298,7 +300,8 @@ def _rules(name: str, as_of: str | None) -> Rulebook:
     return rulebooks.load(name, day(as_of) if as_of else None)
 
 
-def _number(given: str, option: str, *, signed: bool = False) -> Decimal:
+def read_number(given: str, option: str, *, signed: bool = False) -> Decimal:
+    """Return the number an option states. Raises BadConfiguration unless it is above 0 (or ``signed``)."""
     from ringfence.errors import BadConfiguration
 
     try:
@@ -312,11 +315,12 @@ def _number(given: str, option: str, *, signed: bool = False) -> Decimal:
 
 
 def _optional(given: str | None, option: str) -> Decimal | None:
-    return None if given is None else _number(given, option)
+    return None if given is None else read_number(given, option)
 
 
-def _rate(given: str | None) -> Rate | None:
-    return None if given is None else _number(given, "--fee-rate", signed=True)
+def read_rate(given: str | None) -> Rate | None:
+    """Return the fee rate that ``--fee-rate`` states; maker rates may be below 0."""
+    return None if given is None else read_number(given, "--fee-rate", signed=True)
 
 
 def _show(answer: Sizing, *, json: bool) -> None:
@@ -408,4 +412,4 @@ def _cells(held: HeldLeg | None, asset: str) -> dict[str, str]:
     return dict(zip(names, values, strict=True))
 
 
-__all__ = ["app"]
+__all__ = ["app", "read_number", "read_rate"]

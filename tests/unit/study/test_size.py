@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal as D
+from decimal import Decimal as D  # noqa: N817 - expected values are spelled as arithmetic
 from typing import Any
 
 import pytest
