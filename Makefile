@@ -34,7 +34,7 @@ PIP_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --no-index --editab
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help start test replay bench fix lock clean
+.PHONY: help start test soak replay bench fix lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ $(BASE_STAMP): $(VENV_STAMP)
 	@rm -f $(VENV)/.base-* && touch $@
 
 $(DEV_STAMP): $(VENV_STAMP)
-	@printf '▸ Installing %s packages, pinned and hashed, from requirements/dev.txt (about 400 MB on disk, once)\n' \
+	@printf '▸ Installing %s packages, pinned and hashed, from requirements/dev.txt (about 490 MB on disk, once)\n' \
 	  "$$(grep -c '==' requirements/dev.txt)"
 	@$(PIP_PINNED) -r requirements/dev.txt
 	@$(PIP_PROJECT)
@@ -88,6 +88,16 @@ test: $(DEV_STAMP) ## run every check: format, lint, types, import contracts, te
 	@$(BIN)/lint-imports --no-logo
 	$(say) 'Tests (pytest)'
 	@$(BIN)/python -m pytest $(ARGS)
+
+SOAK_MINUTES ?= 60
+
+soak: $(DEV_STAMP) ## kill a venue 1,000 times, then simulate for an hour; another time: make soak SOAK_MINUTES=600
+	$(say) 'Killing a venue 1,000 times under load'
+	@RINGFENCE_KILLS=1000 $(BIN)/python -m pytest -q tests/contracts/test_host_kill.py
+	$(say) 'Simulating for $(SOAK_MINUTES) minutes'
+	@end=$$(( $$(date +%s) + 60 * $(SOAK_MINUTES) )); seed=$(or $(SEED),$$(date +%s)); \
+	while [ $$(date +%s) -lt $$end ]; do \
+	  $(BIN)/ringfence sim --seed $$seed --steps 20000 || exit $$?; seed=$$(( seed + 1 )); done
 
 bench: $(DEV_STAMP) ## run the benchmarks, one script per claim in the docs; one of them: make bench ONLY=assess
 	@for script in $(sort $(wildcard bench/$(or $(ONLY),*).py)); do \

@@ -100,7 +100,7 @@ def recover(path: Path) -> dict[str, Any]:
     """Open the venue, time it, and leave its files as they were: without a snapshot of the end."""
     journal = open_journal(str(path))
     started, processor = perf_counter(), process_time()
-    host = Host.open(journal)
+    host = Host.open(journal, snapshot_every=10**12)
     seconds, processor = perf_counter() - started, process_time() - processor
     found = host.recovery
     host.ask(asked.Review(f"after {found.entries}", 0))

@@ -17,6 +17,7 @@ from ringfence.host import OUTCOMES_KEPT, Difference, Happened, Host, HostBusy, 
 from ringfence.journal import Batch, JournalUnavailable, MemoryJournal, MemoryStorage
 from ringfence.journal.memory import MemoryRows
 from ringfence.journal.storage import Reader
+from ringfence.screen import BandScreen
 from tests.random_commands import SETUP, SYMBOLS, Commands
 
 if TYPE_CHECKING:
@@ -527,3 +528,14 @@ def test_events_in_the_journal_read_back_as_they_were_answered(storage: MemorySt
 def test_groups_are_never_larger_than_the_outcomes_that_are_kept() -> None:
     with pytest.raises(BadConfiguration, match="group"):
         Host.open(MemoryJournal(), SETUP, group=OUTCOMES_KEPT + 1)
+
+
+@pytest.mark.parametrize("seed", [21, 22, 23])
+def test_a_screen_changes_no_byte_of_the_journal(seed: int) -> None:
+    commands = Commands(seed).first(500)
+    plain, screened = MemoryStorage(), MemoryStorage()
+    run(plain, commands)
+    screen = BandScreen()
+    run(screened, commands, screen=screen)
+    assert screened.rows == plain.rows
+    assert screen.assessments > 0
