@@ -1,3 +1,5 @@
+"""The host: order of handling, journaling and answering; merging, repetition, time, fail-stop, recovery, verification."""
+
 from __future__ import annotations
 
 import threading

@@ -1,3 +1,5 @@
+"""``ringfence journal``: what it shows, what it verifies, and what it names when one byte is changed."""
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,5 @@
+"""A state as bytes and back, what its digest covers, a restart that waits for fresh marks, set-ups as text."""
+
 from __future__ import annotations
 
 import json
