@@ -1,4 +1,4 @@
-"""The host: order of handling, journaling and answering; merging, repetition, time, fail-stop, recovery, verification."""
+"""The host: handling, journaling, answering in order; merging, repetition, time, fail-stop, recovery, verification."""
 
 from __future__ import annotations
 
