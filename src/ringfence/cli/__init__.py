@@ -17,6 +17,7 @@ from ringfence.cli import account, assess, conform, rulebooks, show, size, tape
 from ringfence.cli.compare import compare
 from ringfence.cli.replay import replay
 from ringfence.cli.rescue import rescue
+from ringfence.cli.stress import stress
 from ringfence.errors import RingfenceError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ app.command()(compare)
 app.command(epilog="Example: ringfence replay --example crash-book --tape 2025-10-10 --report crash.html")(replay)
 app.command(epilog="Example: ringfence conform answers/ --json")(conform.conform)
 app.command(epilog="Example: ringfence rescue account.json --health 2 --fee-rate 0.0005")(rescue)
+app.command(epilog="Example: ringfence stress account.json --symbol ETHUSDT --symbol BTCUSDT --report s.html")(stress)
 app.add_typer(size.app)
 app.add_typer(rulebooks.app)
 app.add_typer(account.app)

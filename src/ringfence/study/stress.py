@@ -1,0 +1,516 @@
+"""What moves of prices, past crashes, lower haircuts and days of funding do to an account.
+
+:func:`grid` moves one or two symbols; :func:`ladder` moves all marks together, by betas; :func:`crashes` moves each
+symbol as far as it once fell or rose on a packaged tape; :func:`haircuts` lets a basket's collateral count for less;
+:func:`funding` lets days of funding be paid. Every figure is that of assessing the account so; the lines at which calls
+and liquidations begin are solved, not read off cells. Fees, slippage and liquidations on the way are not played.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence.account import Backing
+from ringfence.errors import BadAccount, BadConfiguration, BadRulebook, nearest
+from ringfence.margin.assess import assess, assess_account
+from ringfence.margin.move import combined_move
+from ringfence.margin.price import liquidation_prices
+from ringfence.numbers import (
+    ONE,
+    RATIO_PLACES,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    ZERO,
+    divide,
+    exact,
+    plain,
+)
+from ringfence.study.surface import Surface
+from ringfence.tape.packaged import packaged_windows, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from ringfence.account import Account, Marks
+    from ringfence.margin.assess import Assessment
+    from ringfence.numbers import Price, Rate, Value
+    from ringfence.rulebook import Rulebook
+
+SCHEMA = "ringfence.stress/1"
+LADDER = tuple(Decimal(m) / 100 for m in (-60, -50, -40, -30, -20, -10, -5, 5, 10, 20, 30, 40, 60))
+HAIRCUTS = (Decimal("0.05"), Decimal("0.1"), Decimal("0.2"), Decimal("0.5"))
+DAYS = (1, 7, 30)
+FUNDINGS_A_DAY = 3
+"""Every eight hours: the most common interval."""
+
+_RISE_SHOWN = Decimal("0.05")  # a tape that rises less has no scenario of its own for shorts
+
+
+class PoolState(NamedTuple):
+    """One pool after a shock. None: not known, nothing required, or a position beyond its last tier."""
+
+    pool: str
+    asset: str | None
+    balance: Value | None
+    required: Value | None
+    health: Decimal | None
+    status: str | None
+
+
+class Shocked(NamedTuple):
+    """The account after one shock. ``moves``: by symbol, with the moment they happened where they did."""
+
+    name: str
+    moves: Mapping[str, Decimal]
+    at: Mapping[str, datetime]
+    pools: tuple[PoolState, ...]
+
+    @property
+    def worst(self) -> PoolState | None:
+        """The pool in the worst state."""
+        order = ("liquidatable", "margin_call", None, "healthy")
+        far = Decimal(10) ** 30
+        return min(
+            self.pools, key=lambda p: (order.index(p.status), far if p.health is None else p.health), default=None
+        )
+
+
+class Cell(NamedTuple):
+    """The account at a point of the grid: the lowest health of its pools, and how many are called and liquidated.
+
+    ``beyond``: whether a position has grown past its last tier, so that a pool has no figures.
+    """
+
+    health: Decimal | None
+    called: int
+    liquidated: int
+    beyond: bool
+
+
+class Edge(NamedTuple):
+    """Where a pool's health reaches ``level`` as the first symbol moves, for each move of the second one.
+
+    ``below`` and ``above``: prices of the first symbol (None: none), one per row of the grid.
+    """
+
+    pool: str
+    level: Decimal
+    below: tuple[Price | None, ...]
+    above: tuple[Price | None, ...]
+
+
+class Grid(NamedTuple):
+    """Health over moves of one or two symbols: ``cells[row][column]``, columns the first symbol, rows the second."""
+
+    symbols: tuple[str, ...]
+    marks: tuple[Price, ...]
+    columns: tuple[Decimal, ...]
+    rows: tuple[Decimal, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+    edges: tuple[Edge, ...]
+
+
+class Turn(NamedTuple):
+    """The combined move, down and up, at which a pool reaches a level. None: never that way."""
+
+    pool: str
+    level: Decimal
+    down: Decimal | None
+    up: Decimal | None
+    exact: bool
+
+
+class FundingDays(NamedTuple):
+    """What funding takes from a pool a day (negative: gives), and the days until it is called and liquidated by it."""
+
+    pool: str
+    asset: str | None
+    a_day: Value
+    days_to_call: Decimal | None
+    days_to_liquidation: Decimal | None
+
+
+class Stress(NamedTuple):
+    """All shocks of one account. ``assumptions``: what was taken for granted, in sentences."""
+
+    levels: tuple[Decimal, Decimal]
+    now: Shocked
+    grid: Grid
+    ladder: tuple[Shocked, ...]
+    turns: tuple[Turn, ...]
+    crashes: tuple[Shocked, ...]
+    haircuts: tuple[Shocked, ...]
+    funding: tuple[FundingDays, ...]
+    funding_rate: Rate
+    after_funding: tuple[Shocked, ...]
+    assumptions: tuple[str, ...]
+
+
+@exact
+def stress(
+    account: Account,
+    *,
+    marks: Marks,
+    rulebook: Rulebook,
+    symbols: Sequence[str] = (),
+    span: Decimal = Decimal("0.5"),
+    steps: int = 21,
+    betas: Mapping[str, Decimal] | None = None,
+    funding_rate: Rate = Decimal("0.0001"),
+) -> Stress:
+    """Return every shock of ``account``. ``symbols``: one or two for the grid, the largest if none are given.
+
+    ``span``: how far the grid moves each way, 0.5 is 50 %, below 1; ``steps``: points each way, at least 2.
+    ``funding_rate``: what longs pay shorts per eight hours. Raises BadAccount for an account without positions.
+    """
+    surfaces = _surfaces(account, marks, rulebook)
+    chosen = _chosen(account, marks, rulebook, symbols)
+    found = grid(surfaces, chosen, span=span, steps=steps)
+    past, stood_in = crashes(surfaces)
+    owed, after = funding(surfaces, funding_rate)
+    levels = (rulebook.levels.margin_call, ONE)
+    given = ", ".join(f"{symbol} {plain(beta)}" for symbol, beta in (betas or {}).items())
+    assumptions = [
+        "marks move at once; fees, slippage, funding and liquidations on the way are not played",
+        f"all marks together: betas {given}, 1 for the rest" if given else "all marks together: every beta is 1",
+        "past crashes: every symbol at its own extreme at once, from the window's first price; last prices",
+        f"funding: {plain(funding_rate)} per 8 hours at today's value, {FUNDINGS_A_DAY} times a day, longs pay shorts",
+    ]
+    assumptions += stood_in
+    if any(surface.basket for surface in surfaces):
+        assumptions.append("collateral prices stay where they are while marks move; haircuts are shocked on their own")
+    return Stress(
+        levels,
+        _shocked("now", surfaces, {}),
+        found,
+        ladder(surfaces, betas),
+        tuple(_turns(surfaces, betas)),
+        past,
+        haircuts(account, marks, rulebook),
+        owed,
+        funding_rate,
+        after,
+        tuple(assumptions),
+    )
+
+
+def _surfaces(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Surface, ...]:
+    held = tuple(Surface(a, marks, rulebook) for a in assess_account(account, marks, rulebook) if a.lines)
+    if not held:
+        raise BadAccount("nothing to stress: the account holds no position", expected="at least one position",
+                         hint="add a position; `ringfence account example` prints an account")  # fmt: skip
+    return held
+
+
+def _chosen(account: Account, marks: Marks, rulebook: Rulebook, symbols: Sequence[str]) -> tuple[str, ...]:
+    value: dict[str, Decimal] = {}
+    for assessment in assess_account(account, marks, rulebook):
+        for line in assessment.lines:
+            index = ONE
+            if assessment.pool.mode.backing is Backing.BASKET:
+                index = assessment.pool.collateral[line.contract.settle_asset].index
+            value[line.position.symbol] = value.get(line.position.symbol, ZERO) + line.notional * index
+    if len(symbols) > 2 or len(set(symbols)) < len(symbols):
+        raise BadConfiguration("a grid has one or two symbols", where="--symbol", expected="one or two of them",
+                               found=", ".join(symbols), hint="the other marks stay where they are")  # fmt: skip
+    for symbol in symbols:
+        if symbol not in value:
+            raise BadConfiguration(
+                f"no position in {symbol}", where="--symbol", expected=f"one of {', '.join(value)}", found=symbol,
+                hint=nearest(symbol, value) or "name a symbol that the account holds",
+            )  # fmt: skip
+    return tuple(symbols) or tuple(sorted(value, key=lambda symbol: -value[symbol])[:2])
+
+
+# ── Grid ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@exact
+def grid(surfaces: Sequence[Surface], symbols: tuple[str, ...], *, span: Decimal, steps: int) -> Grid:
+    """Return the account's health over moves of one or two symbols from −``span`` to +``span`` in ``steps`` points.
+
+    Raises BadConfiguration for a span outside (0, 1) and for fewer than two steps.
+    """
+    if not 0 < span < 1 or steps < 2:
+        raise BadConfiguration(
+            "not a grid", where="--range, --steps", expected="a range between 0 and 100 %, at least 2 steps",
+            found=f"{plain(span * 100)} %, {steps} steps", hint="such as --range 50 --steps 41",
+        )  # fmt: skip
+    moves = tuple(
+        divide(span * (2 * i - steps + 1), ONE * (steps - 1), places=12, rounding=ROUND_HALF_EVEN) for i in range(steps)
+    )
+    marks = surfaces[0].marks
+    columns = {move: marks[symbols[0]] * (ONE + move) for move in moves}
+    rows = {move: marks[symbols[1]] * (ONE + move) for move in moves} if len(symbols) == 2 else {ZERO: ZERO}
+    cells = []
+    for row in rows.values():
+        second = {symbols[1]: row} if len(symbols) == 2 else {}
+        cells.append(tuple(_cell(surfaces, {symbols[0]: column, **second}) for column in columns.values()))
+    edges = tuple(
+        edge for surface in surfaces if set(symbols) & set(surface.symbols) for edge in _edges(surface, symbols, rows)
+    )
+    return Grid(symbols, tuple(marks[symbol] for symbol in symbols), moves, tuple(rows), tuple(cells), edges)
+
+
+def _cell(surfaces: Sequence[Surface], prices: Mapping[str, Price]) -> Cell:
+    lowest: Decimal | None = None
+    called = liquidated = 0
+    beyond = False
+    for surface in surfaces:
+        found = surface.at(prices)
+        if found is None:
+            beyond = True
+            continue
+        status, health = found.status, found.health
+        liquidated += status == "liquidatable"
+        called += status == "margin_call"
+        if health is not None and (lowest is None or health < lowest):
+            lowest = health
+    return Cell(lowest, called, liquidated, beyond)
+
+
+def _edges(surface: Surface, symbols: tuple[str, ...], rows: Mapping[Decimal, Price]) -> list[Edge]:
+    """Solve, for every row, the prices of the first symbol at which the pool is called and liquidated."""
+    if symbols[0] not in surface.symbols:
+        return []
+    found: dict[Decimal, list[tuple[Price | None, Price | None]]] = {surface.assessment.levels.margin_call: [], ONE: []}
+    for move, price in rows.items():
+        assessment: Assessment | None = surface.assessment
+        if move and symbols[1] in surface.symbols:
+            assessment = _assessed(surface, {symbols[1]: price})
+        for level, prices in found.items():
+            if assessment is None:
+                prices.append((None, None))
+                continue
+            solved = liquidation_prices(assessment, symbols[0], health=level)
+            prices.append((solved.below, solved.above))
+    return [
+        Edge(surface.assessment.pool.name, level, tuple(p[0] for p in prices), tuple(p[1] for p in prices))
+        for level, prices in found.items()
+    ]
+
+
+def _assessed(surface: Surface, prices: Mapping[str, Price]) -> Assessment | None:
+    try:
+        return assess(surface.assessment.pool, {**surface.marks, **prices}, surface.rulebook)
+    except BadRulebook:
+        return None
+
+
+# ── Shocks ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _state(assessment: Assessment, found: Assessment | None) -> PoolState:
+    name, asset = assessment.pool.name, assessment.asset
+    if found is None:
+        return PoolState(name, asset, None, None, None, None)
+    return PoolState(name, asset, found.balance_held_against, found.liquidation_requirement, found.health, found.status)
+
+
+def _shocked(
+    name: str,
+    surfaces: Sequence[Surface],
+    moves: Mapping[str, Decimal],
+    at: Mapping[str, datetime] | None = None,
+) -> Shocked:
+    marks = surfaces[0].marks
+    prices = {symbol: marks[symbol] * (ONE + move) for symbol, move in moves.items() if move}
+    pools = tuple(_state(surface.assessment, surface.at(prices)) for surface in surfaces)
+    return Shocked(name, moves, at or {}, pools)
+
+
+def _held(surfaces: Sequence[Surface]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(symbol for surface in surfaces for symbol in surface.symbols))
+
+
+@exact
+def ladder(surfaces: Sequence[Surface], betas: Mapping[str, Decimal] | None = None) -> tuple[Shocked, ...]:
+    """Return the account after every move of :data:`LADDER` of all marks, each by its beta (1 if none is given).
+
+    A move that would take a price to 0 or below is left out.
+    """
+    found = []
+    for move in LADDER:
+        moves = {symbol: move * (betas or {}).get(symbol, ONE) for symbol in _held(surfaces)}
+        if all(share > -1 for share in moves.values()):
+            found.append(_shocked(f"{'+' if move > 0 else '−'}{plain(abs(move) * 100)} %", surfaces, moves))
+    return tuple(found)
+
+
+def _turns(surfaces: Sequence[Surface], betas: Mapping[str, Decimal] | None) -> list[Turn]:
+    found = []
+    for surface in surfaces:
+        for level in (surface.assessment.levels.margin_call, ONE):
+            move = combined_move(surface.assessment.pool, surface.marks, surface.rulebook, health=level, betas=betas)
+            found.append(Turn(surface.assessment.pool.name, level, move.down, move.up, move.exact))
+    return found
+
+
+@exact
+def crashes(surfaces: Sequence[Surface]) -> tuple[tuple[Shocked, ...], list[str]]:
+    """Return the account at the extremes of every packaged tape that has a symbol of it, and what stood in for what.
+
+    A symbol that the tape lacks moves by the median of those it has.
+    """
+    held = _held(surfaces)
+    found: list[Shocked] = []
+    notes: list[str] = []
+    for window in packaged_windows():
+        if not set(window.symbols) & set(held):
+            continue
+        summaries = {s.symbol: s for s in summarise(window.load())}
+        falls = {symbol: -s.largest_drop for symbol, s in summaries.items()}
+        rises = {symbol: s.largest_rise for symbol, s in summaries.items()}
+        lows = {symbol: s.low_at for symbol, s in summaries.items() if symbol in held}
+        highs = {symbol: s.high_at for symbol, s in summaries.items() if symbol in held}
+        found.append(_shocked(f"{window.name} low", surfaces, _applied(falls, held), lows))
+        if max(rises.values()) >= _RISE_SHOWN:
+            found.append(_shocked(f"{window.name} high", surfaces, _applied(rises, held), highs))
+        absent = [symbol for symbol in held if symbol not in summaries]
+        if absent:
+            notes.append(f"* {window.name} has no {', '.join(absent)}: the median move of its symbols stands in")
+    return tuple(found), notes
+
+
+def _applied(moves: Mapping[str, Decimal], held: Sequence[str]) -> dict[str, Decimal]:
+    middle = median(moves.values())
+    return {symbol: moves.get(symbol, middle) for symbol in held}
+
+
+@exact
+def haircuts(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Shocked, ...]:
+    """Return a basket account with each collateral counting for less, by every share of :data:`HAIRCUTS`.
+
+    Assets that count whole at an index of 1 (the account's currency) stay. Empty for other accounts.
+    """
+    found = []
+    for share in HAIRCUTS if account.collateral else ():
+        lower = {
+            asset: terms if terms.index == 1 and terms.ratio == 1 else replace(terms, ratio=terms.ratio * (1 - share))
+            for asset, terms in account.collateral.items()
+        }
+        if lower == dict(account.collateral):
+            return ()
+        after = assess_account(replace(account, collateral=lower), marks, rulebook)
+        states = tuple(_state(a, a) for a in after if a.lines)
+        found.append(Shocked(f"collateral ratios −{plain(share * 100)} %", {}, {}, states))
+    return tuple(found)
+
+
+@exact
+def funding(surfaces: Sequence[Surface], rate: Rate) -> tuple[tuple[FundingDays, ...], tuple[Shocked, ...]]:
+    """Return what funding takes from every pool, and the account after :data:`DAYS` of it at today's values."""
+    owed: list[FundingDays] = []
+    states: dict[int, list[PoolState]] = {days: [] for days in DAYS}
+    for surface in surfaces:
+        held = surface.assessment
+        a_day = ZERO
+        for line in held.lines:
+            index = held.pool.collateral[line.contract.settle_asset].index if surface.basket else ONE
+            a_day += (line.notional if line.position.quantity > 0 else -line.notional) * index * rate * FUNDINGS_A_DAY
+        balance, required = held.balance_held_against, held.liquidation_requirement
+        until = [_days(balance, required, level, a_day) for level in (held.levels.margin_call, ONE)]
+        owed.append(FundingDays(held.pool.name, held.asset, a_day, *until))
+        for days in DAYS:
+            after = None if balance is None else held._replace(balance_held_against=balance - a_day * days)
+            states[days].append(_state(held, after))
+    after_days = tuple(Shocked(f"{days} days of funding", {}, {}, tuple(states[days])) for days in DAYS)
+    return tuple(owed), after_days
+
+
+def _days(balance: Value | None, required: Value | None, level: Decimal, a_day: Value) -> Decimal | None:
+    if balance is None or required is None or a_day <= 0:
+        return None
+    return max(ZERO, divide(balance - level * required, a_day, places=RATIO_PLACES, rounding=ROUND_FLOOR))
+
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def as_json(found: Stress) -> dict[str, Any]:
+    """Return a stress as ``ringfence stress --json`` prints it: decimals as strings, none and unknown as null."""
+    grid_, call = found.grid, found.levels[0]
+    return {
+        "schema": SCHEMA,
+        "margin_call_level": plain(call),
+        "now": _shocked_json(found.now),
+        "grid": {
+            "symbols": list(grid_.symbols),
+            "marks": [plain(mark) for mark in grid_.marks],
+            "columns": [plain(move) for move in grid_.columns],
+            "rows": [plain(move) for move in grid_.rows],
+            "health": [[_text(cell.health) for cell in row] for row in grid_.cells],
+            "called": [[cell.called for cell in row] for row in grid_.cells],
+            "liquidated": [[cell.liquidated for cell in row] for row in grid_.cells],
+            "beyond_last_tier": [[cell.beyond for cell in row] for row in grid_.cells],
+            "edges": [
+                {
+                    "pool": edge.pool,
+                    "health": plain(edge.level),
+                    "below": [_text(price) for price in edge.below],
+                    "above": [_text(price) for price in edge.above],
+                }
+                for edge in grid_.edges
+            ],
+        },
+        "all_marks": [_shocked_json(shock) for shock in found.ladder],
+        "turns": [
+            {"pool": t.pool, "health": plain(t.level), "down": _text(t.down), "up": _text(t.up), "exact": t.exact}
+            for t in found.turns
+        ],
+        "crashes": [_shocked_json(shock) for shock in found.crashes],
+        "haircuts": [_shocked_json(shock) for shock in found.haircuts],
+        "funding": {
+            "rate": plain(found.funding_rate),
+            "pools": [
+                {key: _text(value) if isinstance(value, Decimal) else value for key, value in owes._asdict().items()}
+                for owes in found.funding
+            ],
+            "days": [_shocked_json(shock) for shock in found.after_funding],
+        },
+        "assumptions": list(found.assumptions),
+    }
+
+
+def _shocked_json(shock: Shocked) -> dict[str, Any]:
+    return {
+        "name": shock.name,
+        "moves": {symbol: plain(move) for symbol, move in shock.moves.items()},
+        "at": {symbol: moment.isoformat().replace("+00:00", "Z") for symbol, moment in shock.at.items()},
+        "pools": [
+            {key: _text(value) if isinstance(value, Decimal) else value for key, value in pool._asdict().items()}
+            for pool in shock.pools
+        ],
+    }
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)
+
+
+__all__ = [
+    "DAYS",
+    "FUNDINGS_A_DAY",
+    "HAIRCUTS",
+    "LADDER",
+    "SCHEMA",
+    "Cell",
+    "Edge",
+    "FundingDays",
+    "Grid",
+    "PoolState",
+    "Shocked",
+    "Stress",
+    "Turn",
+    "as_json",
+    "crashes",
+    "funding",
+    "grid",
+    "haircuts",
+    "ladder",
+    "stress",
+]

@@ -1,0 +1,122 @@
+"""A pool's balance and requirement at many prices, without assessing the whole pool at each.
+
+Most pools are *separable*: what a symbol gains and requires depends on its own mark only, so that a grid over two
+symbols needs each symbol's part once per price, and adds. The parts are exact assessments of the symbol's own positions
+and orders; where parts depend on one another (a closing fee at the pool's bankruptcy price, tiers over several
+expiries, a requirement found by scenarios) the whole pool is assessed at every point. The sums are the same either
+way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ringfence.account import Backing, Requirement
+from ringfence.errors import BadRulebook
+from ringfence.margin.assess import assess
+from ringfence.numbers import ZERO, exact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ringfence.account import Marks
+    from ringfence.margin.assess import Assessment
+    from ringfence.numbers import Price, Value
+    from ringfence.rulebook import Rulebook
+
+
+class Part(NamedTuple):
+    """What one symbol of a pool gains and requires at a price, in its settlement asset."""
+
+    pnl: Value
+    required: Value
+
+
+class Surface:
+    """An assessed pool over prices. :meth:`at` answers with its assessment's totals at other marks."""
+
+    def __init__(self, assessment: Assessment, marks: Marks, rulebook: Rulebook) -> None:
+        self.assessment, self.marks, self.rulebook = assessment, marks, rulebook
+        pool, policies = assessment.pool, assessment.policies
+        self.symbols = tuple(dict.fromkeys(position.symbol for position in pool.positions))
+        self.basket = pool.mode.backing is Backing.BASKET
+        self.separable = (
+            policies.closing_fee != "bankruptcy_price"
+            and policies.tier_key != "underlying_total"
+            and pool.mode.requirement is Requirement.TIERED
+        )
+        self.known = assessment.balance_held_against is not None and assessment.liquidation_requirement is not None
+        self._parts: dict[tuple[str, Price], Part | None] = {}
+        self._asset = {line.position.symbol: line.contract.settle_asset for line in assessment.lines}
+
+    @exact
+    def at(self, prices: Mapping[str, Price]) -> Assessment | None:
+        """Return the pool's assessment with these marks moved, its lines still those of its own marks.
+
+        Only balance, requirement and what follows from them (health, status) are those of ``prices``. None where a
+        position grows beyond its last tier, or where balance or requirement is not known.
+        """
+        if not self.known:
+            return None
+        moved = {symbol: price for symbol, price in prices.items() if symbol in self._asset}
+        if not moved:
+            return self.assessment
+        if not self.separable:
+            return self._whole(moved)
+        pnl: dict[str, Value] = {}
+        required: dict[str, Value] = {}
+        for symbol, price in moved.items():
+            here, there = self._part(symbol, self.marks[symbol]), self._part(symbol, price)
+            if here is None or there is None:
+                return None
+            asset = self._asset[symbol]
+            pnl[asset] = pnl.get(asset, ZERO) + there.pnl - here.pnl
+            required[asset] = required.get(asset, ZERO) + there.required - here.required
+        return self._summed(pnl, required)
+
+    def _summed(self, pnl: dict[str, Value], required: dict[str, Value]) -> Assessment:
+        before = self.assessment
+        balance = before.balance_held_against or ZERO
+        needed = before.liquidation_requirement or ZERO
+        if not self.basket:
+            gained = sum(pnl.values(), ZERO)
+            more = sum(required.values(), ZERO)
+        else:
+            gained = more = ZERO
+            for held in before.assets:
+                terms = before.pool.collateral[held.asset]
+                equity = (held.balance or ZERO) + held.unrealised_pnl + pnl.get(held.asset, ZERO)
+                gained += min(equity * terms.bid, equity * terms.ask) - (held.value or ZERO)
+                more += required.get(held.asset, ZERO) * terms.ask
+        return before._replace(balance_held_against=balance + gained, liquidation_requirement=needed + more)
+
+    def _whole(self, moved: dict[str, Price]) -> Assessment | None:
+        try:
+            found = assess(self.assessment.pool, {**self.marks, **moved}, self.rulebook)
+        except BadRulebook:
+            return None
+        return self.assessment._replace(
+            balance_held_against=found.balance_held_against, liquidation_requirement=found.liquidation_requirement
+        )
+
+    def _part(self, symbol: str, price: Price) -> Part | None:
+        key = (symbol, price)
+        if key not in self._parts:
+            pool = self.assessment.pool
+            own = replace(
+                pool,
+                positions=tuple(p for p in pool.positions if p.symbol == symbol),
+                orders=tuple(o for o in pool.orders if o.symbol == symbol),
+            )
+            try:
+                lines = assess(own, {symbol: price}, self.rulebook).lines
+            except BadRulebook:
+                self._parts[key] = None  # beyond the last tier
+            else:
+                pnl = sum((line.unrealised_pnl for line in lines), ZERO)
+                self._parts[key] = Part(pnl, sum((line.liquidation_requirement or ZERO for line in lines), ZERO))
+        return self._parts[key]
+
+
+__all__ = ["Part", "Surface"]
