@@ -53,7 +53,7 @@ from ringfence.rulebook import Tier, TierTable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ringfence.numbers import Price
+    from ringfence.numbers import Price, Quantity
     from ringfence.rulebook import Rulebook
 
 SCHEMA = "ringfence.account/1"
@@ -285,18 +285,15 @@ def check_symbols(file: AccountFile, rulebook: Rulebook) -> None:
 
 @exact
 def check_sizes(file: AccountFile, rulebook: Rulebook) -> None:
-    """Raise BadAccount for a position beyond the end of its last tier, where a leg is looked up by itself.
-
-    (Where a venue looks up the net or larger side, :func:`ringfence.margin.assess.assess` finds out.)
-    """
+    """Raise BadAccount for a position beyond the end of its last tier, by the amount that its venue looks up."""
     basket = file.account.collateral_mode is not CollateralMode.SINGLE_ASSET
     for index, position in enumerate(file.account.positions):
         policies = rulebook.policies_for(isolated=position.margin_mode is MarginMode.ISOLATED, basket=basket)
         contract, table = rulebook.entry(position.symbol)
-        if table is None or not table.tiers or policies.tier_key not in {"leg", "with_orders"}:
+        if table is None or not table.tiers:
             continue
         price = position.entry_price if policies.maintenance_at == "entry" else file.marks[position.symbol]
-        size, cap = abs(position.quantity), table.tiers[-1].cap
+        size, cap = _size_looked_up(file.account, position, policies.tier_key), table.tiers[-1].cap
         amount = size if table.unit == "contracts" else size * contract.contract_value(price)
         if cap is not None and amount > cap:
             raise BadAccount(
@@ -306,6 +303,16 @@ def check_sizes(file: AccountFile, rulebook: Rulebook) -> None:
                 found=plain(amount),
                 hint="check the quantity and the contract size, or update the tables",
             )
+
+
+def _size_looked_up(account: Account, position: Position, tier_key: str) -> Quantity:
+    """Return the contracts that a venue looks up in its tiers for a position: its own, the net or the larger leg's."""
+    legs = [
+        p.quantity for p in account.positions if (p.symbol, p.margin_mode) == (position.symbol, position.margin_mode)
+    ]
+    if tier_key == "net":
+        return abs(sum(legs, ZERO))
+    return max(abs(quantity) for quantity in legs) if tier_key == "larger_side" else abs(position.quantity)
 
 
 _UNITS = {"notional": "notional value", "contracts": "contracts"}

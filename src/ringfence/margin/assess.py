@@ -117,7 +117,8 @@ class Assessment(NamedTuple):
     """A pool's margin. Amounts in the pool's asset, or in the account's currency for a basket. None: not known.
 
     ``margin_balance = wallet_balance + unrealised_pnl`` (after haircut, in a basket). ``balance_held_against`` is what
-    the requirement is compared with: the margin balance, less opening fees of orders where the venue deducts them.
+    the requirement is compared with: the margin balance, less the margin and the opening fees of orders where the venue
+    deducts them.
     """
 
     pool: Pool
@@ -191,7 +192,7 @@ class Assessment(NamedTuple):
 def assess(pool: Pool, marks: Marks, rulebook: Rulebook) -> Assessment:
     """Return the margin of ``pool`` at ``marks`` under ``rulebook``. Pure and exact.
 
-    Raises BadAccount when a mark is missing, BadRulebook when a symbol has no table or a size exceeds the last tier.
+    Raises BadAccount when a mark is missing, BadRulebook when a symbol has no table .
     """
     policies = rulebook.policies_for(isolated=pool.isolated, basket=pool.mode.backing is Backing.BASKET)
     symbols = (*(p.symbol for p in pool.positions), *(o.symbol for o in pool.orders))
@@ -244,7 +245,7 @@ def _position_line(
     initial = _initial_margin(position, contract, table, initial_basis, gross_entry, policies)
     charge = _charge(position, pool, contract, table, entry, value, policies)
     frozen_at_entry = not charge.moving and policies.maintenance_at != "frozen_mark"
-    tier, rate, deduction, maintenance = _maintenance(charge, entry if frozen_at_entry else value, position, policies)
+    tier, rate, deduction, maintenance = _maintenance(charge, entry if frozen_at_entry else value, policies)
     if not charge.moving:
         charge = charge._replace(fixed=maintenance)
     fee = charge.fee_slope * value + charge.fee
@@ -400,9 +401,13 @@ def _stem(symbol: str) -> str:
 
 
 def _maintenance(
-    charge: Charge, value: UnitValue, position: Position, policies: Policies
+    charge: Charge, value: UnitValue, policies: Policies
 ) -> tuple[int | None, Rate | None, Value, Value | None]:
-    """Return (tier, rate, deduction, maintenance margin without closing fee) at the value of one contract."""
+    """Return (tier, rate, deduction, maintenance margin without closing fee) at the value of one contract.
+
+    Beyond the end of the last tier its rate goes on: a venue refuses to *open* so much, but a price can carry a
+    position there.
+    """
     table, charged = charge.table, charge.size * value
     if charge.flat_rate is not None:
         return None, charge.flat_rate, ZERO, charged * (charge.flat_rate + charge.funding)
@@ -411,14 +416,6 @@ def _maintenance(
     amount = charge.tier_slope * value + charge.tier_offset
     index = table.index_at(amount)
     tier = table.tiers[index]
-    if tier.cap is not None and amount > tier.cap:
-        raise BadRulebook(
-            f"{position.symbol} {position.side} is larger than the venue allows",
-            where=f"position {position.symbol}",
-            expected=f"at most {tier.cap} ({table.unit}), the end of the last tier",
-            found=str(amount),
-            hint="check the quantity and the contract size, or update the tables",
-        )
     tier_rate = tier.maintenance_rate
     deduction = tier.deduction if charge.size else ZERO
     if tier_rate is None:
@@ -632,7 +629,7 @@ def _totals(
         wallet,
         pnl,
         balance,
-        None if balance is None else balance - opening_fees,
+        _held_against(balance, order_margin, opening_fees, policies),
         initial,
         order_margin,
         maintenance,
@@ -645,6 +642,17 @@ def _totals(
         orders,
         (),
     )
+
+
+def _held_against(
+    balance: Value | None, order_margin: Value | None, opening_fees: Value, policies: Policies
+) -> Value | None:
+    """Return what the requirement is held against: the margin balance less what the venue sets aside for orders."""
+    if balance is None:
+        return None
+    if not policies.order_margin_deducted:
+        return balance - opening_fees
+    return None if order_margin is None else balance - opening_fees - order_margin
 
 
 def _countable_loss(lines: tuple[PositionLine, ...], pool: Pool, policies: Policies) -> Value:
@@ -708,7 +716,7 @@ def _basket_totals(
         None if balance is None else balance - pnl,
         pnl,
         balance,
-        None if balance is None else balance - opening_fees,
+        _held_against(balance, order_margin, opening_fees, policies),
         initial,
         order_margin,
         _total([_charged(line.maintenance_margin, charge[line.contract.settle_asset]) for line in lines]),
@@ -760,8 +768,12 @@ def _margin_ratio(assessment: Assessment) -> Decimal | None:
     if policy == "balance / notional":
         return _ratio(balance, assessment.notional)
     if policy == "balance / initial - adjustment":
+        factor = assessment.policies.adjustment_factor
+        if factor is None:  # of a tier instead: its share of the initial margin is the maintenance margin
+            maintenance = assessment.maintenance_margin
+            return _ratio(None if maintenance is None else balance - maintenance, assessment.initial_margin)
         ratio = _ratio(balance, assessment.initial_margin)
-        return None if ratio is None else ratio - (assessment.policies.adjustment_factor or ZERO)
+        return None if ratio is None else ratio - factor
     if policy == "balance / requirement":
         return _ratio(balance, required)
     if policy == "maintenance / balance":

@@ -17,6 +17,7 @@ from ringfence.account import (
     Position,
     PositionMode,
 )
+from ringfence.account_file import parse
 from ringfence.contract import Contract, ContractKind
 from ringfence.errors import BadAccount, BadRulebook
 from ringfence.margin.assess import Assessment, assess_account
@@ -235,11 +236,16 @@ def test_with_nothing_required_health_is_nothing_and_only_a_debt_liquidates() ->
         ("balance / requirement", Decimal(1000) / 5),
         ("balance / notional", Decimal(1000) / 500),
         ("maintenance / balance", Decimal(5) / 1000),
-        ("balance / initial - adjustment", Decimal(1000) / 50),
+        ("balance / initial - adjustment", Decimal(1000 - 5) / 50),  # the adjustment of a tier: maintenance ÷ initial
     ],
 )
 def test_the_margin_ratio_has_the_venues_direction(policy: str, ratio: Decimal) -> None:
     assert _assess(_held("5"), rulebook=_rulebook(margin_ratio=policy)).margin_ratio == ratio
+
+
+def test_a_stated_adjustment_factor_is_taken_off_the_ratio() -> None:
+    rulebook = _rulebook(margin_ratio="balance / initial - adjustment", adjustment_factor=Decimal("0.1"))
+    assert _assess(_held("5"), rulebook=rulebook).margin_ratio == Decimal(1000) / 50 - Decimal("0.1")
 
 
 def test_maintenance_by_an_adjustment_factor_is_that_share_of_initial_margin() -> None:
@@ -320,6 +326,16 @@ def test_some_venues_count_orders_against_the_pool() -> None:
     assert pool.balance_held_against == 1000 - 200 * FEE
 
 
+def test_some_venues_set_the_margin_of_orders_aside() -> None:
+    rulebook = _rulebook(order_margin_deducted=True)
+    order = _order("2", "100", leverage=Decimal(10))
+    pool = _assess(_held("5"), rulebook=rulebook, orders=(order,))
+    assert (pool.margin_balance, pool.order_margin) == (1000, Decimal(200) / 10)
+    assert pool.balance_held_against == 1000 - Decimal(200) / 10
+    unknown = _assess(rulebook=rulebook, orders=(_order("2", "100"),))
+    assert (unknown.order_margin, unknown.balance_held_against, unknown.status) == (None, None, None)
+
+
 def test_profit_may_not_count_for_what_can_be_opened() -> None:
     rulebook = _rulebook(available_balance="profit_excluded")
     assert _assess(_held("5", "90"), rulebook=rulebook).available_balance == 1000 - 50
@@ -384,3 +400,26 @@ def test_a_position_without_a_mark_is_an_error_that_names_it() -> None:
 def test_a_symbol_without_a_table_is_an_error_that_names_it() -> None:
     with pytest.raises(BadRulebook, match="no table for Z"):
         assess_account(Account((_held("1", symbol="Z"),)), {"Z": Decimal(1)}, _rulebook())
+
+
+def test_a_price_that_carries_a_position_past_its_last_tier_leaves_it_in_that_tier() -> None:
+    short = parse(
+        {
+            "rulebook": "binance-usdm",
+            "account": {
+                "wallet": {"USDT": "5000"},
+                "positions": [
+                    {"symbol": "X", "side": "short", "quantity": "100", "entry_price": "10", "leverage": "5"}
+                ],
+            },
+            "contracts": {
+                "X": {
+                    "settle_asset": "USDT",
+                    "tiers": [{"floor": "0", "cap": "1200", "maintenance_rate": "0.02", "max_leverage": "5"}],
+                }
+            },
+        },
+        where="test",
+    )
+    (pool,) = assess_account(short.account, {"X": Decimal(13)}, short.rulebook())
+    assert pool.maintenance_margin == Decimal(100) * 13 * Decimal("0.02")
