@@ -648,12 +648,12 @@ def _number(raw: Any, where: str, *, signed: bool = False, null: bool = False) -
         )  # fmt: skip
     if abs(number.adjusted()) > _LARGEST_EXPONENT or len(number.as_tuple().digits) > _MOST_DIGITS:
         raise BadAccount(
-            "beyond any real amount", where=where, expected="at most 60 digits, within 1e±40", found=str(raw)
+            "beyond any real amount", where=where, expected="at most 60 digits, within 1e±20", found=str(raw)
         )
     return number
 
 
-_LARGEST_EXPONENT = 40
+_LARGEST_EXPONENT = 20
 _MOST_DIGITS = 60
 
 

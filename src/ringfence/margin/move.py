@@ -5,8 +5,8 @@ move ``x`` at which marks ``price · (1 + beta · x)`` bring health to a level, 
 given betas, down and up.
 
 Exact where contract values move linearly with ``x`` (linear and quanto contracts) or with ``1 ÷ (1 + beta · x)``
-(inverse contracts that share one beta); otherwise found by an outward scan and bisection on exact assessments, and said
-to be so.
+(inverse contracts that share one beta). Otherwise, and where fees follow the pool's equity, found by an outward scan
+and bisection on exact assessments, and said to be so.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ def combined_move(
     inverse = {line.contract.inverse for line in assessment.lines if line.position.symbol in moving}
     if not inverse:
         return CombinedMove(None, None, exact=True)
+    if assessment.policies.closing_fee == "bankruptcy_price":
+        return _by_scan(pool, marks, rulebook, beta, health)  # the fees follow the pool's equity: no line
     if inverse == {False}:
         return _along_prices(assessment, beta, health)
     if inverse == {True} and len(set(moving.values())) == 1:
