@@ -118,6 +118,7 @@ SWITCHES: Mapping[str, str] = {
     "hedged_loss_locked": "the loss that a hedged quantity has fixed stays locked",
     "orders_in_requirement": "open orders carry maintenance margin and closing fee",
     "opening_fees_deducted": "opening fees of orders reduce the balance",
+    "order_margin_deducted": "the margin of orders reduces the balance",
     "maintenance_from_initial": "maintenance is a fraction of the rounded initial margin",
     "unleveraged_initial": "a position without a leverage takes its tier's highest",
 }
@@ -131,7 +132,6 @@ LIQUIDATION_STEPS: Mapping[str, str] = {
     "net_opposing_legs": "long and short of one symbol are netted",
     "close_largest_loss_first": "positions are closed, the largest loss first",
     "reduce_at_market": "positions are reduced at market",
-    "reduce_fill_or_kill": "positions are reduced by orders that fill whole or not at all",
     "reduce_in_increments": "positions are reduced bit by bit",
     "reduce_in_parts": "positions are reduced in parts, with a pause between them",
     "reduce_at_fillable_price": "positions are reduced at the price the venue computes",

@@ -33,7 +33,8 @@ def decide(state: State, command: Command, suspects: Iterable[str] | None = None
     """Yield what ``command`` leads to. The caller evolves the state with each event before asking for the next.
 
     ``suspects``: for a price update, the traders worth looking at, if someone can prove the others healthy; None looks
-    at everyone who holds a symbol whose price moved. A look that finds nothing leaves no event: the same outcome.
+    at everyone who holds a symbol whose price moved. A look that finds nothing leaves no event: the same outcome. A
+    trader with a pool in ``liquidating`` (in a cooldown, or waiting) is always a suspect.
     """
     if isinstance(command, (asked.UpdatePrices, asked.Review)):
         yield from prices.update(state, command, suspects)

@@ -77,7 +77,7 @@ class OrderAmended(Event):
 
 @dataclass(frozen=True, slots=True)
 class OrderClosed(Event):
-    """An order left the book: filled, cancelled, expired, triggered, self_trade, reduce_only or liquidation."""
+    """An order left the book: filled, cancelled, expired, triggered, self_trade, reduce_only, margin, etc."""
 
     kind: ClassVar[str] = "order_closed"
     account: str
@@ -219,7 +219,10 @@ class LiquidationStep(Event):
 
 @dataclass(frozen=True, slots=True)
 class LiquidationEnded(Event):
-    """The liquidation ended: the pool is ``safe`` again, was taken over (``closed``), or waits (``cooldown``)."""
+    """The liquidation ended: the pool is ``safe`` again or was taken over (``closed``); or it goes on later.
+
+    ``cooldown T``: after microsecond T; until then a new breach closes whole positions. ``waiting``: at the next price.
+    """
 
     kind: ClassVar[str] = "liquidation_ended"
     account: str

@@ -226,6 +226,8 @@ def _liquidation_started(state: State, event: happened.LiquidationStarted) -> No
 def _liquidation_ended(state: State, event: happened.LiquidationEnded) -> None:
     trader = state.trader(event.account)
     outcome, _, until = event.outcome.partition(" ")
+    if outcome == "waiting":  # for the next price: it goes on then
+        return
     if outcome == "cooldown":
         trader.liquidating[event.pool] = int(until)
         state.item(("liquidating", event.account, event.pool), until)

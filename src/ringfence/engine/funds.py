@@ -185,7 +185,7 @@ def _funding_postings(
     state: State, name: str, symbol: str, leg: str, amount: Value, through: str
 ) -> tuple[Posting, ...]:
     asset = state.rulebook.contract(symbol).settle_asset
-    own = cash_account(name)
+    own = cash_account(state, name, symbol)
     margin = books.isolated(name, symbol, leg)
     ringfenced = name != HOUSE and state.trader(name).margin_mode.get(symbol) is MarginMode.ISOLATED
     if amount >= 0:

@@ -1,22 +1,32 @@
 """Liquidation, step by step, as the rulebook orders it, looking at the pool again after every step.
 
-========================  =============================================================================================
-step                      what it does
-========================  =============================================================================================
-cancel_orders             cancels the pool's orders
-net_opposing_legs         closes the smaller leg of a hedged symbol against the larger one at the mark
-reduce_at_market          one reducing order per position, no larger than what restores health, bounded by its
-                          bankruptcy price
-step_down_tiers           closes down to the end of the tier below, tier by tier, at market within the bankruptcy price
-step_down_two_tiers       the same, two tiers at a time, from the third tier on
-close_largest_loss_first  hands whole positions to the fund at their bankruptcy price, the largest loss first
-reduce_in_parts           a fifth first above a size, then a cooldown (Hyperliquid)
-take_over                 hands everything left to the insurance fund at its bankruptcy price
-========================  =============================================================================================
+=============================  ========================================================================================
+step                           what it does
+=============================  ========================================================================================
+cancel_orders                  cancels the pool's orders
+cancel_orders_if_replenishing  the same, where automatic margin is switched on for the position (MEXC, KuCoin)
+net_opposing_legs              closes the smaller leg of a hedged symbol against the larger one at the mark
+reduce_at_market               one immediate-or-cancel order per position, just large enough to restore health after its
+                               fee and slippage, no worse than the bankruptcy price (Binance; Bybit unified to 90 %)
+step_down_tiers                closes down to the end of the tier below, tier by tier, by immediate-or-cancel orders
+step_down_fill_or_kill         the same by orders that fill whole or not at all (Bybit, KuCoin, BitMEX)
+step_down_at_bankruptcy        the same, handing each slice to the fund at the bankruptcy price (MEXC)
+step_down_two_tiers            two tiers at a time, from the third tier on, and only while the pool could stand in the
+                               lowest tier (OKX)
+step_down_two_tiers_per_pass   two tiers at a time, from the second tier on (Bitget, WEEX)
+close_largest_loss_first       hands whole positions to the fund at their bankruptcy price, the largest loss first
+                               (BingX)
+close_at_market                closes whole positions by immediate-or-cancel orders (Bitget, WEEX, Kraken)
+reduce_in_parts                closes at market, a fifth of a large position first; for 30 seconds after that, whole
+                               ones (Hyperliquid)
+backstop_vault                 takes over where equity is below two thirds of the requirement; else the pool waits for
+                               the next price (Hyperliquid)
+take_over                      hands everything left to the insurance fund at its bankruptcy price
+=============================  ========================================================================================
 
-Whoever takes over disposes at market; the fund keeps what is gained and pays what is lost. When it cannot pay, the
-position is closed against traders of the opposite side at the bankruptcy price, the most profitable and most leveraged
-first (auto-deleveraging). Steps of a sequence that are not in the table are venue-specific names for the nearest one.
+Whoever takes over disposes at market; the fund keeps what is gained and pays what is lost
+(:mod:`~ringfence.engine.deleveraging`). Steps of a sequence that are not in the table are venue-specific names for the
+nearest one: see ``docs/reference/liquidation.md``.
 """
 
 from __future__ import annotations
@@ -24,107 +34,96 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ringfence import ledger as books
-from ringfence.account import MarginMode
-from ringfence.engine.events import (
-    InsuranceUsed,
-    LiquidationEnded,
-    LiquidationStarted,
-    LiquidationStep,
-    MoneyMoved,
-    OrderClosed,
-    Traded,
+from ringfence.engine.closing import (
+    Case,
+    cancel_orders,
+    close,
+    hand_over,
+    net_opposing_legs,
+    restoring_quantity,
+    take_over,
 )
-from ringfence.engine.matching import Execution, Outcome, execute, forced, trim_reduce_only
-from ringfence.engine.orderbook import Incoming
-from ringfence.engine.settle import Side, Trade, traded
-from ringfence.engine.state import FUND, HOUSE
-from ringfence.ledger import move
+from ringfence.engine.events import LiquidationEnded, LiquidationStarted, LiquidationStep
 from ringfence.margin.assess import assess
-from ringfence.margin.price import bankruptcy_price
-from ringfence.margin.restore import smallest_reduction
-from ringfence.numbers import (
-    ONE,
-    PRICE_PLACES,
-    RATIO_PLACES,
-    ROUND_CEILING,
-    ROUND_FLOOR,
-    VALUE_PLACES,
-    ZERO,
-    divide,
-    exact,
-    round_to,
-)
+from ringfence.numbers import ONE, ROUND_CEILING, VALUE_PLACES, ZERO, divide, exact, round_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
 
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event
-    from ringfence.engine.state import Held, State
+    from ringfence.engine.state import State
     from ringfence.margin.assess import Assessment, PositionLine
-    from ringfence.numbers import Price, Quantity, Rate, Value
+    from ringfence.numbers import Quantity
 
-_LARGE = Decimal(100_000)  # Hyperliquid: above this value a fifth is closed first
+    Step: TypeAlias = Callable[[Case], Iterator[Event]]
+    Key: TypeAlias = tuple[str, str]
+
+_LARGE = Decimal(100_000)  # Hyperliquid: of a position above this value a fifth is closed first
 _FIFTH = Decimal("0.2")
-_COOLDOWN = 30_000_000  # microseconds
+_COOLDOWN = 30_000_000  # microseconds after it in which whole positions are closed
+_CLEAR = Decimal("1.000001")  # at 1 most venues still liquidate: a reduction aims just above. Ours
+_SMALLEST_STEP = Decimal("0.00000001")  # of a quantity whose step is not known
 
 _ALSO_CALLED = {
-    "reduce_fill_or_kill": "reduce_at_market",
     "reduce_in_increments": "reduce_at_market",
     "reduce_at_fillable_price": "reduce_at_market",
     "step_down_to_90_percent": "reduce_at_market",
-    "auto_repay": "cancel_orders",
-    "freeze": "cancel_orders",
-    "backstop_vault": "take_over",
     "assignment": "take_over",
 }
+_NOTHING_TO_DO = frozenset({"freeze", "auto_repay"})  # one command at a time, and no debts: nothing can get between
 _AFTERWARDS = frozenset({"insurance_fund", "auto_deleveraging", "unwind"})  # part of every take-over
 
 
 @exact
 def liquidate(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
     """Yield the liquidation of a pool that its venue liquidates at the present marks."""
-    assessment = _assessed(state, name, pool_name)
+    case = Case(state, name, pool_name, command)
+    assessment = case.assessed()
     if assessment is None:
         return
     if pool_name not in state.trader(name).liquidating:
-        yield LiquidationStarted(
-            command.id, command.at, name, pool_name, assessment.balance_held_against or ZERO,
-            assessment.liquidation_requirement or ZERO,
-        )  # fmt: skip
-    steps = [step for step in state.rulebook.liquidation_sequence if step not in _AFTERWARDS]
-    steps = list(dict.fromkeys([*steps, "take_over"]))
-    for given in steps:
-        step = _ALSO_CALLED.get(given, given)
-        assessment = _assessed(state, name, pool_name)
+        yield LiquidationStarted(command.id, command.at, name, pool_name, *_margin(assessment))
+    for given in sequence(state, isolated=case.isolated):
+        assessment = case.assessed()
         if assessment is None or safe(state, assessment):
             break
-        yield LiquidationStep(
-            command.id, command.at, name, pool_name, given, assessment.balance_held_against or ZERO,
-            assessment.liquidation_requirement or ZERO,
-        )  # fmt: skip
-        cooled = False
-        for event in _STEPS[step](state, name, pool_name, command):
+        yield LiquidationStep(command.id, command.at, name, pool_name, given, *_margin(assessment))
+        for event in _STEPS[_ALSO_CALLED.get(given, given)](case):
             yield event
-            cooled = cooled or (isinstance(event, LiquidationEnded) and event.outcome.startswith("cooldown"))
-        if cooled:
-            return
-    left = _assessed(state, name, pool_name)
+            if isinstance(event, LiquidationEnded):  # it goes on later: after a cooldown, at the next price
+                return
+    left = case.assessed()
     outcome = "closed" if left is None or not left.lines else "safe"
     yield LiquidationEnded(command.id, command.at, name, pool_name, outcome)
 
 
-def _assessed(state: State, name: str, pool_name: str) -> Assessment | None:
-    pool = next((pool for pool in state.pools(name) if pool.name == pool_name), None)
-    if pool is None or not (pool.positions or pool.orders):
-        return None
-    return assess(pool, state.marks, state.rulebook)
+def sequence(state: State, *, isolated: bool) -> list[str]:
+    """Return the venue's steps for a pool. A take-over ends every sequence in which nothing else can."""
+    book = state.rulebook
+    steps = book.isolated_sequence if isolated and book.isolated_sequence is not None else book.liquidation_sequence
+    found = [step for step in steps if step not in _AFTERWARDS]
+    return found if "backstop_vault" in found else list(dict.fromkeys([*found, "take_over"]))
+
+
+def _margin(assessment: Assessment) -> tuple[Decimal, Decimal]:
+    return assessment.balance_held_against or ZERO, assessment.liquidation_requirement or ZERO
+
+
+def triggered(state: State, assessment: Assessment) -> bool:
+    """Whether the venue liquidates a pool now: at its marks, and where both must breach at the last prices too.
+
+    A symbol without a last price takes its mark.
+    """
+    if not assessment.liquidatable or state.rulebook.trigger_prices == "mark":
+        return bool(assessment.liquidatable)
+    return bool(assess(assessment.pool, {**state.marks, **state.last}, state.rulebook).liquidatable)
 
 
 def safe(state: State, assessment: Assessment) -> bool:
-    """Whether the liquidation may end: not liquidatable, and above the bar the venue ends at."""
-    if not assessment.lines:
+    """Whether the liquidation may end: not liquidatable, and a shared pool above the bar the venue ends at."""
+    if not assessment.lines or assessment.pool.isolated:
         return not assessment.liquidatable
     bar = state.rulebook.stop_at_health
     return not assessment.liquidatable and not (bar > 1 and assessment.reached(bar) and not _at_bar(assessment, bar))
@@ -134,110 +133,156 @@ def _at_bar(assessment: Assessment, bar: Decimal) -> bool:
     return assessment.balance_held_against == bar * (assessment.liquidation_requirement or ZERO)
 
 
-def _cancel_orders(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
-    symbols = {p.symbol for pool in state.pools(name) if pool.name == pool_name for p in pool.positions}
-    isolated = pool_name.startswith("isolated ")
-    asset = pool_name.removeprefix("cross ")
-    for order in list(state.trader(name).orders.values()):
-        own = order.symbol in symbols if isolated else state.rulebook.contract(order.symbol).settle_asset == asset
-        if own:
-            yield OrderClosed(command.id, command.at, name, order.id, "liquidation")
+def _nothing(case: Case) -> Iterator[Event]:
+    del case
+    yield from ()
 
 
-def _net_opposing_legs(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
-    assessment = _assessed(state, name, pool_name)
-    if assessment is None or assessment.pool.isolated:
-        return
-    for symbol in dict.fromkeys(line.position.symbol for line in assessment.lines):
-        held = state.trader(name).held
-        long, short = held.get((symbol, "long")), held.get((symbol, "short"))
-        if long is None or short is None:
+def _cancel_orders_if_replenishing(case: Case) -> Iterator[Event]:
+    symbol = case.pool.split(" ")[1]
+    if not case.isolated or case.state.trader(case.name).replenishment.get(symbol, "off") != "off":
+        yield from cancel_orders(case)
+
+
+# ── Position by position ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _keys_in_order(case: Case) -> list[Key]:
+    """Return the pool's positions in the order in which its venue closes them; ties by symbol and side."""
+    assessment = case.assessed()
+    lines = [line for line in assessment.lines if line.liquidation_requirement] if assessment is not None else []
+    if case.state.rulebook.close_first == "largest_loss":
+        lines.sort(key=lambda line: (line.unrealised_pnl, *_key(line)))
+    else:
+        lines.sort(key=lambda line: (-(line.liquidation_requirement or ZERO), *_key(line)))
+    return [_key(line) for line in lines]
+
+
+def _key(line: PositionLine) -> Key:
+    return line.position.symbol, line.position.side
+
+
+def _unsafe(case: Case, key: Key) -> tuple[Assessment, PositionLine] | None:
+    """Return a position's line in the pool as it is now, or None where it is closed or the pool is safe."""
+    found = case.line(key)
+    return None if found is None or safe(case.state, found[0]) else found
+
+
+def _reduce_at_market(case: Case) -> Iterator[Event]:
+    bar = _CLEAR if case.isolated else max(case.state.rulebook.stop_at_health, _CLEAR)
+    for key in _keys_in_order(case):
+        found = _unsafe(case, key)
+        if found is None:
             continue
-        quantity = min(long.quantity, -short.quantity)
-        trade = Trade(symbol, state.marks[symbol], quantity, "netting", Side(name, "short"), Side(name, "long"))
-        yield traded(state, trade, command=command.id, at=command.at)
-        yield from trim_reduce_only(state, name, symbol, command)
+        assessment, line = found
+        wanted = restoring_quantity(case, assessment, line, bar)
+        yield from close(case, assessment, line, wanted or abs(line.position.quantity))
 
 
-def _lines_to_close(state: State, assessment: Assessment) -> list[PositionLine]:
-    """Return the pool's lines in the order in which its venue closes them; ties by symbol and side."""
-    lines = [line for line in assessment.lines if line.liquidation_requirement]
-    if state.rulebook.close_first == "largest_loss":
-        return sorted(lines, key=lambda line: (line.unrealised_pnl, line.position.symbol, line.position.side))
-    return sorted(
-        lines, key=lambda line: (-(line.liquidation_requirement or ZERO), line.position.symbol, line.position.side)
-    )
+def _close_at_market(case: Case) -> Iterator[Event]:
+    for key in _keys_in_order(case):
+        found = _unsafe(case, key)
+        if found is not None:
+            assessment, line = found
+            yield from close(case, assessment, line, abs(line.position.quantity))
 
 
-def _reduce_at_market(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
-    assessment = _assessed(state, name, pool_name)
-    for key in [_key(line) for line in (_lines_to_close(state, assessment) if assessment else [])]:
-        assessment = _assessed(state, name, pool_name)
-        if assessment is None or safe(state, assessment):
-            return
-        line = _line(assessment, key)
-        if line is None:
-            continue
-        rate = _taker(state, line) + _clearance(state, line)
-        bar = max(state.rulebook.stop_at_health, ONE + Decimal("0.000001"))
-        wanted = smallest_reduction(assessment, line, bar, fee_rate=rate)
-        yield from _close(state, name, assessment, line, wanted or abs(line.position.quantity), command)
+def _close_largest_loss_first(case: Case) -> Iterator[Event]:
+    for key in _keys_in_order(case):
+        found = _unsafe(case, key)
+        if found is not None:
+            yield from hand_over(case, *found)
 
 
-def _step_down(tiers: int, lowest: int) -> Callable[[State, str, str, Command], Iterator[Event]]:
-    """Return the step that closes ``tiers`` tiers at a time while a position stands above tier ``lowest``."""
+# ── Tier by tier ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def step(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
-        assessment = _assessed(state, name, pool_name)
-        for key in [_key(line) for line in (_lines_to_close(state, assessment) if assessment else [])]:
+
+def _step_down(tiers: int, *, from_tier: int, by: str, while_: Callable[[Assessment], bool] = lambda _: True) -> Step:
+    """Return the step that goes down ``tiers`` tiers at a time while a position stands in ``from_tier`` or above.
+
+    Tiers count from 1. ``by``: immediate_or_cancel, fill_or_kill, or bankruptcy (to the fund). Ends for a position that
+    nobody takes, and for all where ``while_`` no longer holds.
+    """
+
+    def step(case: Case) -> Iterator[Event]:
+        for key in _keys_in_order(case):
             while True:
-                assessment = _assessed(state, name, pool_name)
-                if assessment is None or safe(state, assessment):
-                    return
-                line = _line(assessment, key)
-                if line is None or line.tier is None or line.tier < lowest:
+                found = _unsafe(case, key)
+                if found is None or not while_(found[0]):
                     break
-                before = abs(line.position.quantity)
-                excess = _above_tier(line, max(0, line.tier - tiers + 1))
-                yield from _close(state, name, assessment, line, excess, command)
-                after = _line(_assessed(state, name, pool_name) or assessment, key)
-                if after is None or abs(after.position.quantity) == before:
-                    break  # nobody would take it: the next step will
+                assessment, line = found
+                if line.tier is None or line.tier + 1 < max(from_tier, 2):
+                    break
+                excess = _above_tier(line, max(0, line.tier - tiers))
+                if by == "bankruptcy":
+                    yield from hand_over(case, assessment, line, excess)
+                else:
+                    order = "FOK" if by == "fill_or_kill" else "IOC"
+                    yield from close(case, assessment, line, excess, time_in_force=order)
+                after = case.line(key)
+                if after is None or after[1].position.quantity == line.position.quantity:
+                    break  # closed, or nobody would take it: the next step will
 
     return step
 
 
 def _above_tier(line: PositionLine, tier: int) -> Quantity:
-    """Return how much of a position lies above the floor of ``tier``, rounded up to the quantity step."""
+    """Return the least that must be closed for a position to stand in ``tier`` (from 0), in whole quantity steps."""
     table = line.charge.table
     assert table is not None  # noqa: S101 - the line has a tier
-    size, floor = abs(line.position.quantity), table.floors[tier]
+    size, end = abs(line.position.quantity), table.floors[tier + 1]
     per_contract = ONE if table.unit == "contracts" else line.contract_value
-    kept = divide(floor, per_contract, places=VALUE_PLACES)
-    step = line.contract.quantity_step or Decimal("0.00000001")
-    return min(size, round_to(max(ZERO, size - kept), step, rounding=ROUND_CEILING) or step)
+    step = line.contract.quantity_step or _SMALLEST_STEP
+    kept = divide(end, per_contract, places=VALUE_PLACES)
+    excess = round_to(max(ZERO, size - kept), step, rounding=ROUND_CEILING)
+    if (size - excess) * per_contract >= end:  # the end of a tier is the beginning of the next
+        excess += step
+    return min(size, excess)
 
 
-def _reduce_in_parts(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
-    assessment = _assessed(state, name, pool_name)
-    if assessment is None:
+def _could_stand_in_the_lowest_tier(assessment: Assessment) -> bool:
+    """Whether the pool would be safe if all its positions were charged the rate of their lowest tier."""
+    required = ZERO
+    for line in assessment.lines:
+        charge = line.charge
+        lowest = charge.table.tiers[0] if charge.table is not None else None
+        if lowest is None or lowest.maintenance_rate is None or charge.flat_rate is not None:
+            required += line.liquidation_requirement or ZERO
+        else:
+            value = charge.size * line.contract_value
+            required += value * (lowest.maintenance_rate + charge.funding) - lowest.deduction + line.closing_fee
+    return (assessment.balance_held_against or ZERO) > required
+
+
+# ── Hyperliquid ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _reduce_in_parts(case: Case) -> Iterator[Event]:
+    command = case.command
+    cooling = command.at < case.state.trader(case.name).liquidating.get(case.pool, 0)
+    in_part = False
+    for key in _keys_in_order(case):
+        found = _unsafe(case, key)
+        if found is None or _below_two_thirds(found[0]):
+            continue
+        assessment, line = found
+        size = abs(line.position.quantity)
+        part = size
+        if line.notional > _LARGE and not cooling:
+            part = round_to(size * _FIFTH, line.contract.quantity_step or _SMALLEST_STEP, rounding=ROUND_CEILING)
+            in_part = True
+        yield from close(case, assessment, line, part)
+    left = case.assessed()
+    if in_part and left is not None and not (left.liquidatable and _below_two_thirds(left)):
+        yield LiquidationEnded(command.id, command.at, case.name, case.pool, f"cooldown {command.at + _COOLDOWN}")
+
+
+def _backstop_vault(case: Case) -> Iterator[Event]:
+    assessment = case.assessed()
+    if assessment is not None and not _below_two_thirds(assessment):
+        yield LiquidationEnded(case.command.id, case.command.at, case.name, case.pool, "waiting")
         return
-    first = pool_name in state.trader(name).liquidating and state.trader(name).liquidating[pool_name] == 0
-    if assessment.notional > _LARGE and first:
-        for line in _lines_to_close(state, assessment):
-            part = abs(line.position.quantity) * _FIFTH
-            step = line.contract.quantity_step
-            yield from _close(
-                state, name, assessment, line, part if step is None else round_to(part, step, rounding=ROUND_CEILING),
-                command,
-            )  # fmt: skip
-        left = _assessed(state, name, pool_name)
-        if left is not None and left.liquidatable and not _below_two_thirds(left):
-            yield LiquidationEnded(command.id, command.at, name, pool_name, f"cooldown {command.at + _COOLDOWN}")
-        return
-    for line in _lines_to_close(state, assessment):
-        if not _below_two_thirds(assessment):
-            yield from _close(state, name, assessment, line, abs(line.position.quantity), command)
+    yield from take_over(case)
 
 
 def _below_two_thirds(assessment: Assessment) -> bool:
@@ -245,347 +290,24 @@ def _below_two_thirds(assessment: Assessment) -> bool:
     return 3 * (assessment.balance_held_against or ZERO) < 2 * (assessment.liquidation_requirement or ZERO)
 
 
-def _close(
-    state: State, name: str, assessment: Assessment, line: PositionLine, quantity: Quantity, command: Command
-) -> Iterator[Event]:
-    """Yield the fills of a forced order of ``quantity`` of a line, no worse than the line's bankruptcy price.
-
-    The clearance fee is charged once at the end, so that it never makes a later fill one that the pool cannot bear.
-    """
-    bound = bankruptcy_price(assessment, line)
-    position = line.position
-    side = "sell" if position.quantity > 0 else "buy"
-    leg = _leg(state, name, position.side)
-    wallet = books.wallet(name)
-    value = released = ZERO
-    own, most = Side(name, leg), min(quantity, abs(position.quantity))
-    for event in forced(state, own, position.symbol, side, most, bound, command):
-        yield event
-        if isinstance(event, Traded) and name in {event.buyer, event.seller} and event.cause == "liquidation":
-            value += event.quantity * line.contract.contract_value(event.price)
-            released += sum((one.amount for one in event.postings if one.account == wallet), ZERO)
-    if value:
-        yield from _clearance_fee(state, name, assessment.pool.name, line, value, released, command)
-
-
-def _clearance_fee(
-    state: State, name: str, pool_name: str, line: PositionLine, value: Value, released: Value, command: Command
-) -> Iterator[Event]:
-    """Yield the clearance fee on the ``value`` closed, into the insurance fund, as far as the pool has equity and cash.
-
-    An isolated position pays it out of what the closing ``released`` to the wallet, then out of its margin, and out of
-    nothing else.
-    """
-    asset = line.contract.settle_asset
-    fee = value * _clearance(state, line)
-    left = _assessed(state, name, pool_name)
-    if pool_name.startswith("isolated "):
-        sources = [(books.wallet(name), min(released, state.ledger.balance(books.wallet(name), asset)))]
-        if left is not None and left.margin_balance is not None:
-            margin = books.isolated(name, line.position.symbol, _leg(state, name, line.position.side))
-            sources.append((margin, min(left.margin_balance, state.ledger.balance(margin, asset))))
-    else:
-        cash = state.ledger.balance(books.wallet(name), asset)
-        equity = cash if left is None or left.margin_balance is None else left.margin_balance
-        sources = [(books.wallet(name), min(cash, equity))]
-    for source, available in sources:
-        part = min(fee, available)
-        if part > 0:
-            fee -= part
-            yield InsuranceUsed(command.id, command.at, name, "clearance_fee", asset, part,
-                                move(asset, part, out_of=source, into=books.INSURANCE))  # fmt: skip
-
-
-def _clearance(state: State, line: PositionLine) -> Rate:
-    rate = line.contract.liquidation_fee_rate
-    return state.setup.fees.clearance if rate is None else rate
-
-
-def _taker(state: State, line: PositionLine) -> Rate:
-    del state, line
-    return ZERO  # forced orders pay the clearance fee instead of the taker fee
-
-
-def _close_largest_loss_first(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
-    assessment = _assessed(state, name, pool_name)
-    if assessment is None:
-        return
-    losses = sorted(assessment.lines, key=lambda line: (line.unrealised_pnl, line.position.symbol, line.position.side))
-    for key in [_key(line) for line in losses]:
-        assessment = _assessed(state, name, pool_name)
-        if assessment is None or safe(state, assessment):
-            return
-        line = _line(assessment, key)
-        if line is not None:
-            yield from _hand_over(state, name, assessment, line, command)
-
-
-def _take_over(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
-    """Hand over everything left: orders are cancelled, legs of one symbol netted, and each line goes to the fund."""
-    yield from _cancel_orders(state, name, pool_name, command)
-    yield from _net_opposing_legs(state, name, pool_name, command)
-    assessment = _assessed(state, name, pool_name)
-    if assessment is None:
-        yield from _settle_wallet(state, name, pool_name, command)
-        return
-    # A long can be handed over at any price, however much is missing; a short at none below 0. So longs come last.
-    lines = sorted(assessment.lines, key=lambda line: line.position.quantity > 0)
-    for line in lines:
-        price = _hand_over_price(state, name, assessment, line, last=line is lines[-1])
-        yield from _to_fund(state, name, line, price, command)
-        yield from trim_reduce_only(state, name, line.position.symbol, command)
-    yield from _settle_rest(state, name, assessment, command)
-    for line in lines:
-        yield from dispose(state, line.position.symbol, command)
-
-
-def _hand_over(
-    state: State, name: str, assessment: Assessment, line: PositionLine, command: Command
-) -> Iterator[Event]:
-    alone = len(assessment.lines) == 1
-    yield from _to_fund(state, name, line, _hand_over_price(state, name, assessment, line, last=alone), command)
-    yield from trim_reduce_only(state, name, line.position.symbol, command)
-    if alone:
-        yield from _settle_rest(state, name, assessment, command)
-    yield from dispose(state, line.position.symbol, command)
-
-
-def _hand_over_price(state: State, name: str, assessment: Assessment, line: PositionLine, *, last: bool) -> Price:
-    """Return the price at which a line goes to the fund: its bankruptcy price.
-
-    For the last line of a pool it is never one that leaves the trader owing: then it is the price at which exactly
-    nothing is left, rounded for the trader.
-    """
-    price = bankruptcy_price(assessment, line)
-    if not last and price is not None:
-        return price
-    quantity, contract = line.position.quantity, line.contract
-    held = state.trader(name).held[line.position.symbol, _leg(state, name, line.position.side)]
-    cash = _pool_cash(state, name, assessment, line)
-    if price is not None and quantity * contract.unit_value(price) - held.entry_value + cash >= 0:
-        return price
-    # quantity · unit_value − entry_value + cash = 0
-    numerator = (held.entry_value - cash) * contract.orientation
-    if not last or numerator * quantity <= 0:
-        return line.mark_price
-    rounding = ROUND_CEILING if quantity > 0 else ROUND_FLOOR
-    return contract.price_at(abs(numerator), abs(quantity), places=PRICE_PLACES, rounding=rounding)
-
-
-def _pool_cash(state: State, name: str, assessment: Assessment, line: PositionLine) -> Value:
-    """Return what a pool holds in money, bonus included, after what was realised so far."""
-    asset = line.contract.settle_asset
-    if assessment.pool.isolated:
-        leg = _leg(state, name, line.position.side)
-        return state.ledger.balance(books.isolated(name, line.position.symbol, leg), asset)
-    return state.ledger.balance(books.wallet(name), asset) + state.ledger.balance(books.bonus(name), asset)
-
-
-def _to_fund(state: State, name: str, line: PositionLine, price: Price, command: Command) -> Iterator[Event]:
-    leg = _leg(state, name, line.position.side)
-    own, fund = Side(name, leg), Side(FUND)
-    long = line.position.quantity > 0
-    trade = Trade(
-        line.position.symbol,
-        price,
-        abs(line.position.quantity),
-        "take_over",
-        fund if long else own,
-        own if long else fund,
-    )
-    yield traded(state, trade, command=command.id, at=command.at)
-
-
-def _settle_rest(state: State, name: str, assessment: Assessment, command: Command) -> Iterator[Event]:
-    """Cover what a pool that was taken over still owes: nothing, where its prices could be found."""
-    if assessment.pool.isolated:
-        position = assessment.lines[0].position
-        account = books.isolated(name, position.symbol, _leg(state, name, position.side))
-        for asset in assessment.pool.balances:
-            yield from _from_fund(state, name, account, asset, command)
-        return
-    yield from _settle_wallet(state, name, assessment.pool.name, command)
-
-
-def _settle_wallet(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:
-    """Cover what a wallet without positions owes: with bonus first, then by the insurance fund as far as it can."""
-    asset, wallet, given = pool_name.removeprefix("cross "), books.wallet(name), books.bonus(name)
-    covered = min(state.ledger.balance(given, asset), -state.ledger.balance(wallet, asset))
-    if covered > 0:
-        yield MoneyMoved(command.id, command.at, name, "bonus_used",
-                         move(asset, covered, out_of=given, into=wallet))  # fmt: skip
-    yield from _from_fund(state, name, wallet, asset, command)
-
-
-def _from_fund(state: State, name: str, account: str, asset: str, command: Command) -> Iterator[Event]:
-    paid = min(-state.ledger.balance(account, asset), state.ledger.balance(books.INSURANCE, asset))
-    if paid > 0:
-        yield InsuranceUsed(command.id, command.at, name, "shortfall", asset, -paid,
-                            move(asset, paid, out_of=books.INSURANCE, into=account))  # fmt: skip
-
-
-@exact
-def dispose(state: State, symbol: str, command: Command) -> Iterator[Event]:
-    """Yield how the fund gets rid of what it holds of ``symbol``: at market while it can pay, then by deleveraging."""
-    held = state.trader(FUND).held.get((symbol, "net"))
-    if held is None:
-        return
-    side = "sell" if held.quantity > 0 else "buy"
-    incoming = Incoming(account=FUND, side=side, quantity=abs(held.quantity), limit=None, time_in_force="IOC")
-    execution = Execution(Side(FUND), "disposal")  # bounded: the fund is never left owing
-    yield from execute(state, symbol, incoming, execution, Outcome(), command)
-    yield from _deleverage(state, symbol, command)
-
-
-def _deleverage(state: State, symbol: str, command: Command) -> Iterator[Event]:
-    """Close what the fund still holds against the opposite side at its entry price, best ranked first.
-
-    Rounded for the fund, which may have nothing. A leg that could not bear the price (its pool would be left owing) is
-    passed over; the tape's market comes last, if it is on the opposite side. What is left then, nobody who won holds
-    against: it goes to the market at the mark, and the venue pays for it.
-    """
-    held = state.trader(FUND).held.get((symbol, "net"))
-    if held is None:
-        return
-    price = state.rulebook.contract(symbol).price_at(
-        abs(held.entry_value), abs(held.quantity), places=PRICE_PLACES,
-        rounding=ROUND_CEILING if held.quantity > 0 else ROUND_FLOOR,
-    )  # fmt: skip
-    ranked = rank_for_deleveraging(state, symbol, opposite_of=held.quantity, price=price)
-    for trader, leg in [*ranked, (HOUSE, "net")]:
-        held = state.trader(FUND).held.get((symbol, "net"))
-        other = state.trader(trader).held.get((symbol, leg))
-        if held is None or other is None or (other.quantity > 0) == (held.quantity > 0):
-            continue
-        quantity = min(abs(held.quantity), abs(other.quantity))
-        yield _away(state, symbol, held, quantity, price, Side(trader, leg), "auto_deleveraging", command)
-        if trader != HOUSE:
-            yield from trim_reduce_only(state, trader, symbol, command)
-    yield from _at_cost_of_the_venue(state, symbol, command)
-
-
-def _at_cost_of_the_venue(state: State, symbol: str, command: Command) -> Iterator[Event]:
-    """Close at the mark what the fund still holds; the venue pays what the fund cannot."""
-    held = state.trader(FUND).held.get((symbol, "net"))
-    if held is None:
-        return
-    contract, mark = state.rulebook.contract(symbol), state.marks[symbol]
-    asset = contract.settle_asset
-    realised = held.quantity * contract.unit_value(mark) - held.entry_value
-    missing = -realised - state.ledger.balance(books.INSURANCE, asset)
-    if missing > 0:
-        yield InsuranceUsed(command.id, command.at, FUND, "venue_pays", asset, missing,
-                            move(asset, missing, out_of=books.VENUE, into=books.INSURANCE))  # fmt: skip
-    yield _away(state, symbol, held, abs(held.quantity), mark, Side(HOUSE), "disposal", command)
-
-
-def _away(
-    state: State, symbol: str, held: Held, quantity: Quantity, price: Price, other: Side, cause: str, command: Command
-) -> Traded:
-    """Return the trade that takes ``quantity`` of what the fund holds away from it."""
-    own = Side(FUND)
-    buyer, seller = (other, own) if held.quantity > 0 else (own, other)
-    trade = Trade(symbol, price, quantity, cause, buyer, seller)
-    return traded(state, trade, command=command.id, at=command.at)
-
-
-def rank_for_deleveraging(
-    state: State, symbol: str, *, opposite_of: Quantity, price: Price | None = None
-) -> list[tuple[str, str]]:
-    """Return the traders' legs on the other side, first to be deleveraged first; only those that can bear ``price``.
-
-    Score: PnL as a share of entry value, times effective leverage (notional ÷ equity of the pool) when in profit,
-    divided by it when in loss (BitMEX; Binance: PnL % times margin ratio, the same order for one position). Ties by
-    name.
-    """
-    scored: list[tuple[Decimal, str, str]] = []
-    for name in state.holders.get(symbol, {}):
-        if name in {HOUSE, FUND}:
-            continue
-        for pool in state.pools(name):
-            for position in pool.positions:
-                if position.symbol != symbol or position.quantity * opposite_of > 0:
-                    continue
-                assessment = assess(pool, state.marks, state.rulebook)
-                line = next(line for line in assessment.lines if line.position is position)
-                if price is not None and not _bears(assessment, line, price):
-                    continue
-                scored.append((_score(assessment, line), name, _leg(state, name, position.side)))
-    return [(name, leg) for _, name, leg in sorted(scored, key=lambda row: (-row[0], row[1], row[2]))]
-
-
-def _bears(assessment: Assessment, line: PositionLine, price: Price) -> bool:
-    """Whether a pool has equity left when a whole line is closed at ``price`` instead of at its mark."""
-    change = line.position.quantity * (line.contract.unit_value(price) - line.contract.unit_value(line.mark_price))
-    return assessment.margin_balance is None or assessment.margin_balance + change >= 0
-
-
-def _score(assessment: Assessment, line: PositionLine) -> Decimal:
-    profit = divide(line.unrealised_pnl, abs(line.entry_value), places=RATIO_PLACES)
-    equity = assessment.margin_balance or ZERO
-    if equity <= 0:
-        return profit
-    leverage = divide(assessment.notional, equity, places=RATIO_PLACES)
-    if not leverage:
-        return profit
-    return profit * leverage if profit > 0 else divide(profit, leverage, places=RATIO_PLACES)
-
-
-@exact
-def replenish(state: State, name: str, assessment: Assessment, command: Command) -> Iterator[Event]:
-    """Yield the automatic top-up of an isolated position from the wallet, where it is on and the venue has one.
-
-    ``one_initial``: one current initial margin at a time, or all that is free (Bybit). ``to_initial``: up to the
-    initial margin (OKX). ``user_amount``: what the trader set, as far as it is free (BingX).
-    """
-    line = assessment.lines[0]
-    symbol, asset = line.position.symbol, line.contract.settle_asset
-    trader = state.trader(name)
-    chosen = trader.replenishment.get(symbol, "off")
-    policy = state.rulebook.replenishment
-    if chosen == "off" or policy == "none" or line.initial_margin is None:
-        return
-    shared = next((pool for pool in state.pools(name) if pool.name == f"cross {asset}"), None)
-    free = ZERO if shared is None else assess(shared, state.marks, state.rulebook).available_balance or ZERO
-    free = min(free, state.ledger.balance(books.wallet(name), asset))
-    missing = (assessment.liquidation_requirement or ZERO) - (assessment.margin_balance or ZERO)
-    if policy == "to_initial":
-        amount = line.initial_margin - (assessment.margin_balance or ZERO)
-    elif policy == "user_amount":
-        amount = Decimal(chosen.removeprefix("on ") or 0) if chosen.startswith("on ") else line.initial_margin
-    else:
-        times = divide(max(missing, ZERO), line.initial_margin, places=0, rounding=ROUND_CEILING) or ONE
-        amount = times * line.initial_margin
-    amount = min(amount, free)
-    if amount > 0:
-        account = books.isolated(name, symbol, _leg(state, name, line.position.side))
-        yield MoneyMoved(command.id, command.at, name, "replenishment",
-                         move(asset, amount, out_of=books.wallet(name), into=account))  # fmt: skip
-
-
-def _key(line: PositionLine) -> tuple[str, str]:
-    return line.position.symbol, line.position.side
-
-
-def _line(assessment: Assessment, key: tuple[str, str]) -> PositionLine | None:
-    return next((line for line in assessment.lines if _key(line) == key), None)
-
-
-def _leg(state: State, name: str, side: str) -> str:
-    return "net" if state.trader(name).position_mode.value == "one_way" else side
-
-
-_STEPS: dict[str, Callable[[State, str, str, Command], Iterator[Event]]] = {
-    "cancel_orders": _cancel_orders,
-    "net_opposing_legs": _net_opposing_legs,
+_STEPS: dict[str, Step] = {
+    "cancel_orders": cancel_orders,
+    "cancel_orders_if_replenishing": _cancel_orders_if_replenishing,
+    "net_opposing_legs": net_opposing_legs,
     "reduce_at_market": _reduce_at_market,
-    "step_down_tiers": _step_down(1, 1),
-    "step_down_two_tiers": _step_down(2, 2),
+    "step_down_tiers": _step_down(1, from_tier=2, by="immediate_or_cancel"),
+    "step_down_fill_or_kill": _step_down(1, from_tier=2, by="fill_or_kill"),
+    "step_down_at_bankruptcy": _step_down(1, from_tier=2, by="bankruptcy"),
+    "step_down_two_tiers": _step_down(2, from_tier=3, by="immediate_or_cancel", while_=_could_stand_in_the_lowest_tier),
+    "step_down_two_tiers_per_pass": _step_down(2, from_tier=2, by="immediate_or_cancel"),
     "close_largest_loss_first": _close_largest_loss_first,
+    "close_at_market": _close_at_market,
     "reduce_in_parts": _reduce_in_parts,
-    "take_over": _take_over,
+    "backstop_vault": _backstop_vault,
+    "take_over": take_over,
+    **dict.fromkeys(_NOTHING_TO_DO, _nothing),
 }
 
 STEPS = frozenset({*_STEPS, *_ALSO_CALLED, *_AFTERWARDS})  #: every name a rulebook's sequence may use
 
-__all__ = ["STEPS", "MarginMode", "dispose", "liquidate", "rank_for_deleveraging", "replenish", "safe"]
+__all__ = ["STEPS", "liquidate", "safe", "sequence", "triggered"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ringfence.engine.events import Event, Traded
     from ringfence.engine.liquidity import Consumed, Liquidity
     from ringfence.engine.state import Order, State
-    from ringfence.numbers import Price, Quantity, Rate
+    from ringfence.numbers import Quantity, Rate, Value
 
 
 class Execution(NamedTuple):
@@ -37,11 +37,17 @@ class Execution(NamedTuple):
 
 
 class Outcome:
-    """How far an execution came: ``filled``, and the plan that says what becomes of the rest."""
+    """How far an execution came: ``filled``, and the plan that says what becomes of the rest.
 
-    __slots__ = ("filled", "makers", "plan", "stopped")
+    ``equity``: what its trader's shared pool is worth at the mark, None where nothing is bounded by it. No fill may
+    take more than is left of it by its price and fee: an order that finds too little offered stops there, and does not
+    bankrupt its trader.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("equity", "filled", "makers", "plan", "stopped")
+
+    def __init__(self, equity: Value | None = None) -> None:
+        self.equity = equity
         self.filled: Quantity = ZERO
         self.plan: Plan | None = None
         self.stopped = False  # its trader could not pay for more
@@ -89,6 +95,9 @@ def execute(
                 changed = True
                 break
             event, refused = _fill_event(state, symbol, incoming.side, fill, execution, command)
+            if event is not None and not _affords(state, event, incoming.side, execution, outcome):
+                outcome.stopped = True
+                return
             if event is None:
                 if refused is None:
                     outcome.stopped = True
@@ -131,6 +140,18 @@ def _fill_event(
     return event, None
 
 
+def _affords(state: State, event: Traded, side: str, execution: Execution, outcome: Outcome) -> bool:
+    """Take what a fill costs against the mark, with its fee, off the equity there is; whether it is enough."""
+    mark = state.marks.get(event.symbol)
+    if outcome.equity is None or mark is None:
+        return True
+    contract = state.rulebook.contract(event.symbol)
+    lost = event.quantity * (contract.unit_value(event.price) - contract.unit_value(mark))
+    fee = execution.side.fee_rate * event.quantity * contract.contract_value(event.price)
+    outcome.equity -= (lost if side == "buy" else -lost) + fee
+    return outcome.equity >= 0
+
+
 def _maker(state: State, order: Order | None) -> Side:
     if order is None:
         return Side(HOUSE)
@@ -138,21 +159,15 @@ def _maker(state: State, order: Order | None) -> Side:
     return Side(order.account, leg, maker_rate(state, state.rulebook.contract(order.symbol)))
 
 
-def forced(
-    state: State, side: Side, symbol: str, direction: str, quantity: Quantity, worst: Price | None, command: Command
-) -> Iterator[Event]:
-    """Yield the fills of a forced order of ``side``, no worse than ``worst``; what nobody takes is simply missing."""
-    incoming = Incoming(
-        account=side.trader, side=direction, quantity=quantity, limit=worst, time_in_force="IOC",
-        self_trade="cancel_taker",
-    )  # fmt: skip
+def forced(state: State, side: Side, symbol: str, incoming: Incoming, command: Command) -> Iterator[Event]:
+    """Yield the fills of a forced order of ``side``; what nobody takes is simply missing."""
     execution = Execution(side, "liquidation", bounded=False)
     yield from execute(state, symbol, incoming, execution, Outcome(), command)
     yield from trim_reduce_only(state, side.trader, symbol, command)
 
 
 def taken_by_market(state: State, symbol: str, command: Command, touched: dict[str, None]) -> Iterator[Event]:
-    """Yield the fills of resting orders that the tape's price has gone through, noting in ``touched`` whose they were."""
+    """Yield the fills of resting orders that the tape's price has gone through, noting in ``touched`` whose."""
     market = Execution(Side(HOUSE), "order", bounded=False)
     while True:
         offered, book = liquidity(state, symbol), state.books.get(symbol)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ringfence.account import OpenOrder, PositionMode
+from ringfence.account import MarginMode, OpenOrder, PositionMode
 from ringfence.engine import commands as asked
-from ringfence.engine.events import OrderAmended, OrderClosed, OrderDone, OrderRested
+from ringfence.engine.events import OrderAmended, OrderClosed, OrderDone, OrderRested, Refused
 from ringfence.engine.matching import (
     Execution,
     Outcome,
@@ -24,6 +24,7 @@ from ringfence.engine.review import review
 from ringfence.engine.settle import Side, leg_of
 from ringfence.engine.triggers import Trigger, stop_direction, take_profit_direction, triggered
 from ringfence.errors import BadInput
+from ringfence.margin.assess import assess
 from ringfence.margin.order import against_contract, check_order
 from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ringfence.engine.commands import Command, PlaceOrder
     from ringfence.engine.events import Event
     from ringfence.engine.state import Order, State
+    from ringfence.margin.assess import Assessment
     from ringfence.numbers import Price, Quantity
 
 _TYPES = frozenset({
@@ -165,12 +167,16 @@ def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Ev
         )
         yield refused(command, reason, f"{symbol}: {planned.rejected.replace('_', ' ')}")
         return
+    shared = state.trader(name).margin_mode.get(symbol) is not MarginMode.ISOLATED
+    before = None
     if not closes:
-        refusal = _unaffordable(state, command, quantity, planned)
-        if refusal is not None:
-            yield refusal
+        before = _affordable(state, command, quantity, planned)
+        if isinstance(before, Refused):
+            yield before
             return
-    outcome = Outcome()
+    elif shared and planned.fills:
+        before = _shared_pool(state, command)
+    outcome = Outcome(before.margin_balance if before is not None and shared else None)
     execution = Execution(
         Side(name, leg_of(state, name, command.side, command.position_side),
              taker_rate(state, state.rulebook.contract(symbol))),
@@ -210,16 +216,24 @@ def _incoming(state: State, command: PlaceOrder, quantity: Quantity) -> Incoming
     )
 
 
-def _unaffordable(state: State, command: PlaceOrder, quantity: Quantity, planned: Plan) -> Event | None:
-    """Return the refusal of an order that its pool cannot carry, with the fees of what fills at once; or None."""
+def _shared_pool(state: State, command: PlaceOrder) -> Assessment | None:
+    """Return the shared pool that an order draws on, at the present marks."""
+    asset = state.rulebook.contract(command.symbol).settle_asset
+    pool = next((p for p in state.pools(command.account) if p.name == f"cross {asset}"), None)
+    return None if pool is None else assess(pool, state.marks, state.rulebook)
+
+
+def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: Plan) -> Assessment | Refused:
+    """Return the pool of an order that it can carry, with the fees of what fills at once, as it is before; or why not."""
     name, symbol = command.account, command.symbol
     trader = state.trader(name)
     contract = state.rulebook.contract(symbol)
     pool = next((p for p in state.pools(name) if p.name == f"cross {contract.settle_asset}"), None)
     if pool is None:
         return refused(command, "insufficient_balance", f"no {contract.settle_asset} in the wallet")
-    mine = {pool.name, f"isolated {symbol} long", f"isolated {symbol} short"}
-    if mine & set(trader.liquidating):
+    if trader.liquidating and {pool.name, f"isolated {symbol} long", f"isolated {symbol} short"} & set(
+        trader.liquidating
+    ):
         return refused(command, "being_liquidated", f"{name} is being liquidated: only orders that reduce are taken")
     price = _order_price(state, command, planned)
     leverage = trader.leverage.get(symbol)
@@ -241,7 +255,7 @@ def _unaffordable(state: State, command: PlaceOrder, quantity: Quantity, planned
             command, "insufficient_balance",
             f"needs {checked.needed + fee} {contract.settle_asset} with fees, {available} is available",
         )  # fmt: skip
-    return None
+    return checked.before
 
 
 def _order_price(state: State, command: PlaceOrder, planned: Plan) -> Price:

@@ -48,7 +48,8 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     yield from set_off_triggers(state, moved, command)
     for symbol in moved:
         yield from fill_from_market(state, symbol, command)
-    concerned = {name: None for symbol, _ in believed["marks"] for name in state.holders.get(symbol, {})}
+    deciding = believed["marks"] + (believed["last"] if state.rulebook.trigger_prices == "mark_and_last" else [])
+    concerned = {name: None for symbol, _ in deciding for name in state.holders.get(symbol, {})}
     yield from review(
         state, concerned if suspects is None else _worth_a_look(state, concerned, suspects, start), command
     )

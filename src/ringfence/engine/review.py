@@ -6,10 +6,13 @@ Nothing is decided on a price that is missing or stale.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ringfence.engine.closing import Case, cancel_orders
 from ringfence.engine.events import LiquidationEnded, MarginCalled, Traded
-from ringfence.engine.liquidation import liquidate, replenish, safe
+from ringfence.engine.liquidation import liquidate, safe, triggered
+from ringfence.engine.replenishment import replenish
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.margin.assess import assess
 from ringfence.margin.restore import smallest_deposit
@@ -65,10 +68,25 @@ def review_pool(state: State, name: str, pool_name: str, command: Command) -> It
             return
     yield from _call(state, name, assessment, command)
     until = state.trader(name).liquidating.get(pool_name)
-    if until is not None and safe(state, assessment):
-        yield LiquidationEnded(command.id, command.at, name, pool_name, "safe")
-    elif (assessment.liquidatable and until is None) or (until is not None and command.at >= until):
+    if until is None:
+        if triggered(state, assessment):
+            yield from liquidate(state, name, pool_name, command)
+        else:
+            yield from _cancel_orders_early(state, name, assessment, command)
+    elif not safe(state, assessment):
         yield from liquidate(state, name, pool_name, command)
+    elif command.at >= until:  # a cooldown is remembered until it is over
+        yield LiquidationEnded(command.id, command.at, name, pool_name, "safe")
+
+
+def _cancel_orders_early(state: State, name: str, assessment: Assessment, command: Command) -> Iterator[Event]:
+    """Cancel the orders of a shared pool whose requirement has come near its balance, where the venue does (KuCoin)."""
+    share, balance = state.rulebook.cancel_orders_at, assessment.balance_held_against
+    if share is None or assessment.pool.isolated or balance is None or not assessment.liquidation_requirement:
+        return
+    if assessment.liquidation_requirement >= share * balance:
+        for event in cancel_orders(Case(state, name, assessment.pool.name, command)):
+            yield replace(event, reason="margin")
 
 
 def current(state: State, name: str, pool_name: str, at: int) -> Assessment | None:

@@ -7,7 +7,6 @@ entry value, divided once, and what is left stays with the position.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence import ledger as books
@@ -15,6 +14,7 @@ from ringfence.account import MarginMode, PositionMode
 from ringfence.engine.events import Traded
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.ledger import move
+from ringfence.margin.bonus import paid_by_bonus
 from ringfence.numbers import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, VALUE_PLACES, ZERO, divide
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ringfence.engine.state import State
     from ringfence.ledger import Ledger, Posting
     from ringfence.numbers import Price, Quantity, Rate, Value
+
+
+FORCED = frozenset({"liquidation", "take_over"})  #: causes that leave what margin there is in the position
 
 
 class Side(NamedTuple):
@@ -118,7 +121,7 @@ def overdraws(state: State, event: Traded, side: Side) -> bool:
     if side.trader == HOUSE:
         return False
     asset = state.rulebook.contract(event.symbol).settle_asset
-    own, margin = cash_account(side.trader), books.isolated(side.trader, event.symbol, side.leg)
+    own, margin = cash_account(state, side.trader, event.symbol), books.isolated(side.trader, event.symbol, side.leg)
     change = sum((one.amount for one in event.postings if one.account == own), ZERO)
     left = state.ledger.balance(own, asset) + change
     if side.trader == FUND:
@@ -140,9 +143,14 @@ def overdraws(state: State, event: Traded, side: Side) -> bool:
     )
 
 
-def cash_account(trader: str) -> str:
+def cash_account(state: State, trader: str, symbol: str) -> str:
     """Return the ledger account of a trader's cash; the insurance fund trades out of the fund itself."""
-    return books.INSURANCE if trader == FUND else books.wallet(trader)
+    return fund_account(state, symbol) if trader == FUND else books.wallet(trader)
+
+
+def fund_account(state: State, symbol: str) -> str:
+    """Return the ledger account of the insurance fund for a symbol: the venue's, or where it has them its own one."""
+    return books.INSURANCE if state.rulebook.insurance_fund == "venue" else f"{books.INSURANCE}:{symbol}"
 
 
 def _after(state: State, contract: Contract, trade: Trade, side: Side, delta: Quantity, postings: _Postings) -> _After:
@@ -152,14 +160,15 @@ def _after(state: State, contract: Contract, trade: Trade, side: Side, delta: Qu
     entry = held.entry_value if held is not None else ZERO
     closing = min(abs(delta), abs(quantity)) if quantity * delta < 0 else ZERO
     value = contract.unit_value(trade.price)
-    own = cash_account(side.trader)
+    own = cash_account(state, side.trader, symbol)
     isolated = _isolated(state, side, symbol)
     if closing:
         part = closing if quantity > 0 else -closing
         whole = closing == abs(quantity)
         share = entry if whole else _share_of_entry(trade, side, part, quantity, entry, value)
         realised = part * value - share
-        _realise(state, contract, side, isolated, realised, closing, quantity, postings)
+        released = _released(trade, isolated, closing, quantity, asset, postings)
+        _realise(state, contract, side, isolated, realised, released, postings)
         quantity, entry = quantity - part, entry - share
         delta += part
     if delta:
@@ -173,7 +182,7 @@ def _after(state: State, contract: Contract, trade: Trade, side: Side, delta: Qu
             postings.move(asset, margin, out_of=own, into=isolated)
     fee = side.fee_rate * trade.quantity * contract.contract_value(trade.price)
     if side.trader != HOUSE:
-        _pay(state, side.trader, asset, fee, postings, into=trade.fee_to, use="fees")
+        _pay(state, side.trader, asset, fee, postings, out_of=own, into=trade.fee_to, use="fees")
     return _After(quantity, entry)
 
 
@@ -196,67 +205,72 @@ def _isolated(state: State, side: Side, symbol: str) -> str | None:
     return books.isolated(side.trader, symbol, side.leg) if mode is MarginMode.ISOLATED else None
 
 
+def _released(
+    trade: Trade, isolated: str | None, closing: Quantity, quantity: Quantity, asset: str, postings: _Postings
+) -> Value | None:
+    """Return the margin that leaves an isolated position with what is closed of its signed ``quantity``, PnL aside.
+
+    All of it with the whole, a share of it with a part. A forced part leaves everything behind (None), its PnL too, or
+    reducing would never bring the position's health back.
+    """
+    if isolated is None:
+        return ZERO
+    margin = postings.balance(isolated, asset)
+    if closing == abs(quantity):
+        return margin
+    if trade.cause in FORCED:
+        return None
+    return divide(margin * closing, abs(quantity), places=VALUE_PLACES, rounding=ROUND_FLOOR)
+
+
 def _realise(
     state: State,
     contract: Contract,
     side: Side,
     isolated: str | None,
     realised: Value,
-    closing: Quantity,
-    quantity: Quantity,
+    released: Value | None,
     postings: _Postings,
 ) -> None:
-    """Pay PnL, and release margin of an isolated position with what is closed of its signed ``quantity``.
+    """Pay PnL, and release margin of an isolated position with what is closed of it.
 
     A loss is taken from the position's own margin before anything is released, so it never reaches the wallet.
     """
     asset, clearing = contract.settle_asset, books.clearing(contract.symbol)
-    own = cash_account(side.trader)
-    if isolated is None:
-        if realised >= 0:
-            postings.move(asset, realised, out_of=clearing, into=own)
-        else:
-            _pay(state, side.trader, asset, -realised, postings, into=clearing, use="losses")
-        return
-    margin = postings.balance(isolated, asset)
-    postings.move(asset, realised, out_of=clearing, into=isolated)
-    whole = closing == abs(quantity)
-    share = margin if whole else divide(margin * closing, abs(quantity), places=VALUE_PLACES, rounding=ROUND_FLOOR)
-    postings.move(asset, max(ZERO, share + realised), out_of=isolated, into=own)
+    own = cash_account(state, side.trader, contract.symbol)
+    if isolated is not None:
+        postings.move(asset, realised, out_of=clearing, into=isolated)
+        if released is not None:
+            postings.move(asset, max(ZERO, released + realised), out_of=isolated, into=own)
+    elif realised >= 0:
+        postings.move(asset, realised, out_of=clearing, into=own)
+    else:
+        _pay(state, side.trader, asset, -realised, postings, out_of=own, into=clearing, use="losses")
 
 
 def pay(state: State, trader: str, asset: str, amount: Value, *, into: str, use: str) -> tuple[Posting, ...]:
     """Return postings that charge a trader ``amount`` (≥ 0): cash and bonus in the order its venue spends them.
 
-    ``use`` is ``fees``, ``funding`` or ``losses``; the rulebook's ``bonus`` says ``bonus_first``, ``own_first``,
-    ``half`` (from each alike, as far as it goes), ``pro_rata`` (by what there is) or ``never`` for it. What neither
-    covers leaves the wallet below 0.
+    ``use`` is ``fees``, ``funding`` or ``losses``; the rulebook's ``bonus`` names the order for it
+    (:mod:`ringfence.margin.bonus`). What neither covers leaves the wallet below 0.
     """
     postings = _Postings(state.ledger)
-    _pay(state, trader, asset, amount, postings, into=into, use=use)
+    _pay(state, trader, asset, amount, postings, out_of=books.wallet(trader), into=into, use=use)
     return tuple(postings.made)
 
 
-def _pay(state: State, trader: str, asset: str, amount: Value, postings: _Postings, *, into: str, use: str) -> None:
+def _pay(
+    state: State, trader: str, asset: str, amount: Value, postings: _Postings, *, out_of: str, into: str, use: str
+) -> None:
     if not amount:
         return
-    own, given = cash_account(trader), books.bonus(trader)
+    given, from_bonus = books.bonus(trader), ZERO
     credit = ZERO if trader in {HOUSE, FUND} else postings.balance(given, asset)
-    from_bonus = ZERO
     if credit:
         order = state.rulebook.bonus_use.get(use, "own_first")
-        cash = max(ZERO, postings.balance(own, asset))
-        if order == "bonus_first":
-            from_bonus = min(amount, credit)
-        elif order == "pro_rata":
-            both = credit + cash
-            from_bonus = min(credit, divide(amount * credit, both, places=VALUE_PLACES))
-        elif order == "half":
-            from_bonus = min(credit, max(divide(amount, Decimal(2), places=VALUE_PLACES), amount - cash))
-        elif order == "own_first":
-            from_bonus = min(credit, max(ZERO, amount - cash))
+        from_bonus = paid_by_bonus(order, amount, credit=credit, cash=postings.balance(out_of, asset))
     postings.move(asset, from_bonus, out_of=given, into=into)
-    postings.move(asset, amount - from_bonus, out_of=own, into=into)
+    postings.move(asset, amount - from_bonus, out_of=out_of, into=into)
 
 
-__all__ = ["Side", "Trade", "cash_account", "leg_of", "overdraws", "pay", "traded"]
+__all__ = ["FORCED", "Side", "Trade", "cash_account", "fund_account", "leg_of", "overdraws", "pay", "traded"]
