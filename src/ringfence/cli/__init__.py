@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.main import get_command
 
-from ringfence.cli import account, assess, conform, rulebooks, show, size, tape
+from ringfence.cli import account, assess, conform, journal, rulebooks, show, size, tape
 from ringfence.cli.compare import compare
 from ringfence.cli.replay import replay
 from ringfence.cli.rescue import rescue
+from ringfence.cli.sim import sim
 from ringfence.cli.stress import stress
 from ringfence.errors import RingfenceError
 
@@ -64,10 +65,12 @@ app.command(epilog="Example: ringfence replay --example crash-book --tape 2025-1
 app.command(epilog="Example: ringfence conform answers/ --json")(conform.conform)
 app.command(epilog="Example: ringfence rescue account.json --health 2 --fee-rate 0.0005")(rescue)
 app.command(epilog="Example: ringfence stress account.json --symbol ETHUSDT --symbol BTCUSDT --report s.html")(stress)
+app.command()(sim)
 app.add_typer(size.app)
 app.add_typer(rulebooks.app)
 app.add_typer(account.app)
 app.add_typer(tape.app)
+app.add_typer(journal.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
