@@ -80,6 +80,9 @@ class Mode(NamedTuple):
     requirement: Requirement
 
 
+DOLLARS = frozenset({"USD", "USDT", "USDC"})
+"""Assets that baskets are counted in: without terms of their own they count at 1."""
+
 ISOLATED = Mode(PoolBy.POSITION, Backing.SINGLE_ASSET, Requirement.TIERED)
 CROSS = Mode(PoolBy.SETTLE_ASSET, Backing.SINGLE_ASSET, Requirement.TIERED)
 MULTI_ASSET = Mode(PoolBy.ACCOUNT, Backing.BASKET, Requirement.TIERED)
@@ -207,8 +210,8 @@ def pools(account: Account, contract: Callable[[str], Contract]) -> tuple[Pool, 
     """Return the collateral pools of ``account``: isolated positions first, in their order, then the shared pools.
 
     ``contract`` looks a symbol's contract up (usually ``rulebook.contract``). Orders draw on the shared pools.
-    Raises BadAccount for an isolated position whose margin is missing, or for a basket in which an isolated position
-    or an asset without a price stands.
+    Raises BadAccount for an isolated position whose margin is missing, or for a basket in which an asset without a price
+    stands; only :data:`DOLLARS` count at 1 without one.
     """
     hedge = account.position_mode is PositionMode.HEDGE
     isolated = [p for p in account.positions if p.margin_mode is MarginMode.ISOLATED]
@@ -267,7 +270,8 @@ def _basket_pool(account: Account, shared: list[Position], contract: Callable[[s
     balances: dict[str, Value | None] = dict(account.wallet)
     for symbol in (*(position.symbol for position in shared), *(order.symbol for order in account.orders)):
         balances.setdefault(contract(symbol).settle_asset, ZERO)
-    missing = [asset for asset in balances if asset not in account.collateral]
+    collateral = {**{asset: Collateral() for asset in balances if asset in DOLLARS}, **account.collateral}
+    missing = [asset for asset in balances if asset not in collateral]
     if missing:
         raise BadAccount(
             f"no collateral price for {', '.join(missing)}",
@@ -283,7 +287,7 @@ def _basket_pool(account: Account, shared: list[Position], contract: Callable[[s
         balances=balances,
         positions=tuple(shared),
         orders=account.orders,
-        collateral=account.collateral,
+        collateral=collateral,
         hedge=hedge,
     )
 

@@ -78,6 +78,7 @@ class Policies:
     hedged_loss_locked: bool = False  # the loss of a hedged quantity stays locked as margin
     orders_in_requirement: bool = False  # open orders carry maintenance and closing fee too
     opening_fees_deducted: bool = False  # opening fees of orders reduce the balance held against it
+    order_margin_deducted: bool = False  # so does the margin that orders lock
     initial_margin_rounding: AmountRounding = "none"
     initial_margin_step: Decimal = Decimal("0.00000001")
     maintenance_from_initial: bool = False  # maintenance is a fraction of the rounded initial margin, rounded alike

@@ -133,6 +133,11 @@ def test_a_basket_asset_without_a_price_is_an_error_that_names_it() -> None:
         _pools(account)
 
 
+def test_a_dollar_without_terms_of_its_own_counts_at_one_in_a_basket() -> None:
+    account = Account(wallet={"USDT": Decimal(10)}, collateral_mode=CollateralMode.MULTI_ASSET)
+    assert _pools(account)[0].collateral["USDT"] == Collateral()
+
+
 def test_hedge_mode_is_known_to_every_pool() -> None:
     account = Account((_position("BTCUSDT", 1), _position("BTCUSDT", -1, isolated=3)), position_mode=PositionMode.HEDGE)
     assert [pool.hedge for pool in _pools(account)] == [True, True]

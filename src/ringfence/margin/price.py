@@ -119,7 +119,8 @@ def _along_one_symbol(assessment: Assessment, lines: list[PositionLine], health:
         return Walk(_legs(lines, health), (Equity(signed, share - pnl - entries),), ZERO)
     equity = Equity(signed, balance - pnl - entries)
     if assessment.policies.closing_fee == "bankruptcy_price" and len(assessment.lines) > 1:
-        fees = tuple(_fee_at_bankruptcy(line, equity, lines[0], assessment, health) for line in assessment.lines)
+        whole = equity._replace(constant=equity.constant + (assessment.margin_balance or ZERO) - balance)
+        fees = tuple(_fee_at_bankruptcy(line, whole, lines[0], assessment, health) for line in assessment.lines)
         own_fees = sum((line.closing_fee for line in lines), ZERO)
         others = required - own_required - (assessment.closing_fee - own_fees)
         free = [line._replace(charge=line.charge._replace(fee=ZERO)) for line in lines]

@@ -88,6 +88,23 @@ def test_a_figure_of_an_account_that_is_not_computed_is_never_covered(ringfence:
     assert f"not computed, not listed: {FAQ} moon_price" in outcome.err
 
 
+def test_one_case_that_cannot_be_read_leaves_the_others_their_answer(ringfence: Command, tmp_path: Path) -> None:
+    bad = _case(FAQ)
+    bad["account"]["positions"][0]["quantity"] = "0"
+    outcome = ringfence("conform", written(tmp_path, [bad, _case(FAQ)]), "--json")
+    assert outcome.code == 6
+    figures = len(bad["expect"])
+    assert (outcome.json["matched"], len(outcome.json["unsupported"])) == (figures, figures)
+    assert "account.positions[0].quantity: zero" in outcome.json["unsupported"][0]["reason"]
+
+
+def test_wallets_that_nothing_stands_on_do_not_hide_the_accounts_ratio(ringfence: Command, tmp_path: Path) -> None:
+    case = _case(FAQ)
+    case["account"]["wallet"]["BNB"] = "3"
+    case["expect"] = [{"figure": "margin_ratio", "value": "1", "tolerance": "1"}]
+    assert ringfence("conform", written(tmp_path, [case])).code == 0
+
+
 def test_another_list_can_be_given_and_an_entry_can_name_one_venue(ringfence: Command, tmp_path: Path) -> None:
     cases = written(tmp_path, [TOPIC])
     entry = '[[unsupported]]\nkind = "bonus"\nrulebook = "{}"\nreason = "not yet"\n'
