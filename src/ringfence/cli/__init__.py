@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from ringfence.cli import account, assess, conform, journal, rulebooks, show, size, tape
 from ringfence.cli.compare import compare
+from ringfence.cli.distance import distance
 from ringfence.cli.replay import replay
 from ringfence.cli.rescue import rescue
 from ringfence.cli.sim import sim
@@ -64,6 +65,7 @@ app.command()(compare)
 app.command(epilog="Example: ringfence replay --example crash-book --tape 2025-10-10 --report crash.html")(replay)
 app.command(epilog="Example: ringfence conform answers/ --json")(conform.conform)
 app.command(epilog="Example: ringfence rescue account.json --health 2 --fee-rate 0.0005")(rescue)
+app.command(epilog="Example: ringfence distance account.json --tape 2025-10-10")(distance)
 app.command(epilog="Example: ringfence stress account.json --symbol ETHUSDT --symbol BTCUSDT --report s.html")(stress)
 app.command()(sim)
 app.add_typer(size.app)

@@ -105,7 +105,7 @@ def _heat(grid: Grid) -> str:
 
 
 def _key() -> str:
-    names = ("liquidated", "called, to 1.25", "to 2", "to 4", "to 10")
+    names = ("liquidated", "called", "to 2", "to 4", "to 10")
     items = [f"<li><i style='background:{colour}'></i>{name}</li>"
              for (colour, _), name in zip(_COLOURS, names, strict=True)]  # fmt: skip
     items += [f"<li><i style='background:{_SAFE}'></i>above 10</li>",
@@ -118,9 +118,11 @@ def _colour(cell: Cell) -> str:
         return _COLOURS[0][0]
     if cell.beyond:
         return _BEYOND
+    if cell.called:
+        return _COLOURS[1][0]
     if cell.health is None:
         return _SAFE
-    return next((colour for colour, most in _COLOURS[1:] if cell.health <= most), _SAFE)
+    return next((colour for colour, most in _COLOURS[2:] if cell.health <= most), _SAFE)
 
 
 def _told(grid: Grid, x: int, y: int, cell: Cell) -> str:
@@ -145,9 +147,10 @@ def _line(grid: Grid, edge: Edge, geometry: tuple[float, float, float]) -> str:
             )
             if inside and move is not None:
                 x = _LEFT + ((move - float(grid.columns[0])) / step + 0.5) * wide
-                if not run:
-                    run.append(f"M{x:.1f} {bottom - y * high:.1f}")
-                run += [f"L{x:.1f} {bottom - (y + 0.5) * high:.1f}", f"L{x:.1f} {bottom - (y + 1) * high:.1f}"]
+                if len(prices) == 1:
+                    run += [f"M{x:.1f} {bottom:.1f}", f"L{x:.1f} {bottom - high:.1f}"]
+                else:
+                    run.append(f"{'L' if run else 'M'}{x:.1f} {bottom - (y + 0.5) * high:.1f}")
             elif run:
                 strokes.append("".join(run))
                 run = []

@@ -1,0 +1,142 @@
+"""``ringfence distance``: how far an account is from liquidation, alone, together, in a crash, and by likelihood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
+from ringfence.cli.stress import BetaOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+    from rich.console import Console
+
+    from ringfence.study.distance import Distance
+
+_HOUR, _DAY = 60, 24 * 60
+
+
+def distance(  # noqa: PLR0913 - a parameter per option
+    account: AccountArgument,
+    mark: MarkOption = None,
+    as_of: AsOfOption = None,
+    *,
+    beta: BetaOption = None,
+    tape: Annotated[
+        str | None, typer.Option("--tape", help="Estimate volatilities and correlations from it: a window or a file.")
+    ] = None,
+    horizon: Annotated[int, typer.Option("--horizon", metavar="MINUTES", help="How far to simulate.")] = _HOUR,
+    paths: Annotated[int, typer.Option("--paths", metavar="N", help="How many paths; 0 simulates nothing.")] = 100_000,
+    tail: Annotated[
+        float, typer.Option("--tail", metavar="N", help="Degrees of freedom of Student's t; 4 is fat.")
+    ] = 4,
+    seed: Annotated[int, typer.Option("--seed", help="Which paths.")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Show how far an account is from liquidation: each symbol alone, all together, along past crashes.
+
+    With --tape: minutes at its volatility, the likeliest way to die, and how likely within the horizon (needs numpy).
+    """
+    from ringfence.cli import show
+    from ringfence.cli.load import load_account
+    from ringfence.cli.stress import read_betas
+    from ringfence.errors import BadAccount, BadConfiguration
+    from ringfence.study import distance as study
+    from ringfence.study.likelihood import Horizon
+    from ringfence.tape import load_tape
+
+    file, rulebook = load_account(account, marks=mark or [], as_of=as_of)
+    prices = None if tape is None else load_tape(tape)
+    wanted = Horizon(horizon, paths, seed, tail) if prices is not None and paths else None
+    try:
+        found = study.distance(
+            file.account,
+            marks=file.marks,
+            rulebook=rulebook,
+            tape=prices,
+            betas=read_betas(beta or [], file.marks),
+            horizon=wanted,
+            progress=show.say if wanted is not None and show.console(stderr=True).is_terminal else None,
+        )
+    except (BadAccount, BadConfiguration) as error:
+        raise error.located(file.where) from None
+    if json:
+        show.print_json(study.as_json(found))
+        return
+    _print(show.console(), found)
+
+
+def _print(screen: Console, found: Distance) -> None:
+    from ringfence.cli import show
+
+    rows = []
+    for item in found.symbols:
+        cells = [
+            "none" if price is None else
+            f"{show.price(price, min(8, max(2, 4 - item.mark.adjusted())))}  {show.percent(move)}"
+            for price, move in ((item.below, item.move_below), (item.above, item.move_above))
+        ]  # fmt: skip
+        rows.append([item.symbol, item.pool, *cells, *([duration(item.minutes)] if found.estimate else [])])
+    headers = ["symbol", "pool", "dies below", "dies above", *(["one σ takes"] if found.estimate else [])]
+    screen.print(show.simple_table("Alone", headers, rows, right=(2, 3, 4)))
+    common = [
+        [item.pool, item.by, show.percent(item.down), show.percent(item.up), "" if item.exact else "by scan"]
+        for item in found.common
+    ]
+    screen.print(show.simple_table("Together", ("pool", "marks move", "falling", "rising", ""), common, right=(2, 3)))
+    crashes = [[item.crash, item.pool, _share(item.share)] for item in found.crashes]
+    if crashes:
+        screen.print(show.simple_table("Along past crashes", ("crash", "pool", "dies at"), crashes))
+    if found.estimate is not None:
+        _print_nearest(screen, found)
+    for note in found.assumptions:
+        screen.print(f"· {note}", style="dim", markup=False)
+
+
+def _share(share: Decimal | None) -> str:
+    if share is None:
+        return "no multiple of it"
+    if share > 100:
+        return "more than a hundred times it"
+    return f"{share * 100:.0f} % of it" if share < 2 else f"{share:.1f} times it"
+
+
+def _print_nearest(screen: Console, found: Distance) -> None:
+    from ringfence.cli import show
+
+    rows = [[n.pool, _moves(n.moves), duration(n.minutes), "" if n.settled and n.on_edge else "roughly"]
+            for n in found.nearest]  # fmt: skip
+    if rows:
+        headers = ("pool", "likeliest way to die", "one σ takes", "")
+        screen.print(show.simple_table("Nearest", headers, rows, right=(2,)))
+    if found.horizon is None:
+        return
+    chances = [[chance.pool, _chance(chance.probability), f"± {_chance(chance.error)}"] for chance in found.likelihood]
+    title = f"Within {duration(found.horizon.minutes)}"
+    screen.print(show.simple_table(title, ("pool", "dies", "standard error"), chances, right=(1, 2)))
+
+
+def _moves(moves: Mapping[str, Decimal]) -> str:
+    from ringfence.cli import show
+
+    return ", ".join(f"{symbol} {show.percent(move)}" for symbol, move in moves.items() if move)
+
+
+def _chance(share: float) -> str:
+    return f"{share * 100:.2f} %" if share >= 0.0005 or not share else f"{share * 100:.4f} %"
+
+
+def duration(minutes: float | None) -> str:
+    """Return a span of minutes in the unit that fits."""
+    if minutes is None:
+        return "–"
+    if minutes < 2 * _HOUR:
+        return f"{minutes:.0f} min"
+    return f"{minutes / _HOUR:.1f} h" if minutes < 2 * _DAY else f"{minutes / _DAY:,.0f} days"
+
+
+__all__ = ["distance", "duration"]

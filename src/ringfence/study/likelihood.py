@@ -1,0 +1,175 @@
+"""How likely each pool dies within a horizon: simulated paths with fat tails.
+
+Log prices make steps that are multivariate Student t, scaled to the estimated covariance; a pool is dead once its
+balance is at or below its requirement at the end of a step. The margin is that of the assessment (tiers, deductions,
+closing fees, a basket's credits and debits), in floats: a test holds :class:`Margin` to the exact one. Needs numpy.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence.account import Backing
+from ringfence.errors import BadConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.study.volatility import Estimate
+
+_STEPS = 12  # a horizon is walked in that many steps, of at least a minute
+
+
+class Horizon(NamedTuple):
+    """What is simulated. ``minutes``: how far; ``tail``: degrees of freedom of Student's t, above 2 (4: fat)."""
+
+    minutes: int = 60
+    paths: int = 100_000
+    seed: int = 1
+    tail: float = 4.0
+
+    @property
+    def steps(self) -> int:
+        """Into how many steps the horizon is divided."""
+        return max(1, min(_STEPS, self.minutes))
+
+
+class Likelihood(NamedTuple):
+    """The share of paths on which a pool dies, and its standard error. ``pool`` ``any``: at least one of them."""
+
+    pool: str
+    deaths: int
+    paths: int
+
+    @property
+    def probability(self) -> float:
+        """Deaths ÷ paths."""
+        return self.deaths / self.paths
+
+    @property
+    def error(self) -> float:
+        """The standard error ``√(p · (1 − p) ÷ paths)``; with no death or nothing but deaths that of one path."""
+        p = min(max(self.probability, 1 / self.paths), 1 - 1 / self.paths)
+        return sqrt(p * (1 - p) / self.paths)
+
+
+def check(horizon: Horizon) -> None:
+    """Raise BadConfiguration for a horizon that cannot be simulated."""
+    if horizon.minutes < 1 or horizon.paths < 100 or horizon.tail <= 2:
+        raise BadConfiguration(
+            "cannot be simulated", where="--horizon, --paths, --tail",
+            expected="at least 1 minute and 100 paths, a tail above 2 (variance is infinite below)",
+            found=f"{horizon.minutes} minutes, {horizon.paths} paths, tail {horizon.tail:g}",
+            hint="such as --horizon 60 --paths 100000 --tail 4",
+        )  # fmt: skip
+
+
+def numpy() -> Any:
+    """Return numpy. Raises BadConfiguration where it is not installed."""
+    from importlib import import_module
+
+    try:
+        return import_module("numpy")
+    except ImportError:
+        raise BadConfiguration(
+            "the simulation needs numpy", where="distance", expected="numpy in this environment", found="none",
+            hint="install it (pip install numpy), or leave the likelihood out with --paths 0",
+        ) from None  # fmt: skip
+
+
+def simulate(
+    assessments: Sequence[Assessment], estimate: Estimate, marks: Mapping[str, float], horizon: Horizon
+) -> tuple[Likelihood, ...]:
+    """Return the likelihood of death of every pool that holds positions, and of any of them. The same seed, the same.
+
+    Pools that are liquidatable already die on every path.
+    """
+    check(horizon)
+    np = numpy()
+    draw = np.random.Generator(np.random.PCG64(horizon.seed))
+    margins = [Margin(assessment, estimate.symbols) for assessment in assessments]
+    start = np.array([marks[symbol] for symbol in estimate.symbols])
+    factor = _root(np, estimate) * sqrt(horizon.minutes / horizon.steps)
+    scale = (horizon.tail - 2) / horizon.tail
+    log = np.zeros((horizon.paths, len(estimate.symbols)))
+    dead = [np.full(horizon.paths, margin.liquidatable) for margin in margins]
+    for _ in range(horizon.steps):
+        normal = draw.standard_normal(log.shape) @ factor.T
+        spread = np.sqrt(scale * horizon.tail / draw.chisquare(horizon.tail, (horizon.paths, 1)))
+        log += normal * spread
+        prices = start * np.exp(log)
+        dead = [gone | (margin.surplus(np, prices) <= 0) for margin, gone in zip(margins, dead, strict=True)]
+    found = [
+        Likelihood(margin.name, int(gone.sum()), horizon.paths) for margin, gone in zip(margins, dead, strict=True)
+    ]
+    if len(found) > 1:
+        found.append(Likelihood("any", int(np.logical_or.reduce(dead).sum()), horizon.paths))
+    return tuple(found)
+
+
+def _root(np: Any, estimate: Estimate) -> Any:
+    """Return a matrix whose product with its transpose is the covariance per minute (also where it is singular)."""
+    values, vectors = np.linalg.eigh(np.array(estimate.covariance))
+    return vectors * np.sqrt(np.clip(values, 0, None))
+
+
+class Margin:
+    """A pool's surplus (balance − requirement) as a function of arrays of prices, one column per symbol."""
+
+    def __init__(self, assessment: Assessment, symbols: Sequence[str]) -> None:
+        self.name = assessment.pool.name
+        self.liquidatable = bool(assessment.liquidatable)
+        self._assessment = assessment
+        self._column = {symbol: index for index, symbol in enumerate(symbols)}
+
+    def surplus(self, np: Any, prices: Any) -> Any:
+        """Return balance − requirement at each row of ``prices``."""
+        held = self._assessment
+        basket = held.pool.mode.backing is Backing.BASKET
+        zero = np.zeros(len(prices))
+        gained: dict[str, Any] = {}
+        required = zero.copy()
+        for line in held.lines:
+            contract, price = line.contract, prices[:, self._column[line.position.symbol]]
+            size = float(contract.contract_size)
+            value = size / price if contract.inverse else size * price
+            signed = float(line.position.quantity) * contract.orientation
+            asset = contract.settle_asset
+            gained[asset] = gained.get(asset, zero) + signed * (value - float(line.contract_value))
+            ask = float(held.pool.collateral[asset].ask) if basket else 1.0
+            required += ask * (_required(np, line, value) - float(line.liquidation_requirement or 0))
+        balance = float(held.balance_held_against or 0)
+        if not basket:
+            balance = balance + sum(gained.values(), zero)
+        else:
+            for item in held.assets:
+                if item.asset in gained:
+                    terms = held.pool.collateral[item.asset]
+                    equity = float((item.balance or 0) + item.unrealised_pnl) + gained[item.asset]
+                    counted = np.minimum(equity * float(terms.bid), equity * float(terms.ask))
+                    balance = balance + counted - float(item.value or 0)
+        return balance - float(held.liquidation_requirement or 0) - required
+
+
+def _required(np: Any, line: PositionLine, value: Any) -> Any:
+    """Return a line's liquidation requirement at arrays of the value of one contract."""
+    charge = line.charge
+    fee = float(charge.fee_slope) * value + float(charge.fee)
+    size, funding = float(charge.size), float(charge.funding)
+    if not charge.moving:
+        return fee + float(charge.fixed or 0)
+    if charge.flat_rate is not None:
+        return fee + size * value * (float(charge.flat_rate) + funding)
+    if charge.table is None or not charge.size:
+        return fee
+    amount = float(charge.tier_slope) * value + float(charge.tier_offset)
+    floors = np.array([float(floor) for floor in charge.table.floors])
+    rates = np.array([float(tier.maintenance_rate or 0) for tier in charge.table.tiers])
+    deductions = np.array([float(tier.deduction) for tier in charge.table.tiers])
+    index = np.clip(np.searchsorted(floors, amount, side="right") - 1, 0, None)
+    return fee + size * value * (rates[index] + funding) - deductions[index]
+
+
+__all__ = ["Horizon", "Likelihood", "Margin", "check", "numpy", "simulate"]
