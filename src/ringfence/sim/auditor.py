@@ -81,7 +81,7 @@ class Auditor:
         self._calls: dict[tuple[str, str], str] = {}
         self._orders: dict[tuple[str, str], PlaceOrder] = {}  # what was asked for, until it rests
         self._active: _Liquidation | None = None
-        self._queue: _Queue | None = None
+        self._queues: dict[str, _Queue] = {}  # symbol → who is to be deleveraged
         self._touched: dict[str, None] = {}
         self._symbols: dict[str, None] = {}
 
@@ -155,6 +155,8 @@ class Auditor:
                 (event.seller, event.seller_leg, event.seller_quantity, event.seller_entry_value),
             ):
                 self._average(event, name, leg, Fraction(quantity), Fraction(entry))
+            if self._calls:
+                self._forget_calls()
 
     def _posted(self, event: Event, postings: Any) -> None:
         sums: dict[str, Fraction] = {}
@@ -169,7 +171,7 @@ class Auditor:
                 self._hold("bonus", left >= 0, lambda account=account, left=left: f"{account} {_short(left)}")  # type: ignore[misc]
                 to_wallet = any(p.account.startswith("wallet:") and p.amount > 0 for p in postings)
                 outside = isinstance(event, happened.MoneyMoved) and amount < 0 and to_wallet
-                self._hold("bonus", not outside or event.cause == "bonus_loss", lambda: repr(event))  # type: ignore[attr-defined]
+                self._hold("bonus", not outside or event.cause == "bonus_used", lambda: repr(event))  # type: ignore[attr-defined]
             if kind == "insurance":
                 left = self.shadow.balance(account, asset)
                 self._hold("fund", left >= 0, lambda left=left: f"{_short(left)} after {event!r}")  # type: ignore[misc]
@@ -224,7 +226,9 @@ class Auditor:
                 reduces = self.shadow.orders[name][order].reduces
             if not reduces:
                 continue
-            buys = event.buyer == name and not (event.seller == name and order == event.maker_order and event.maker == name)
+            buys = event.buyer == name and not (
+                event.seller == name and order == event.maker_order and event.maker == name
+            )
             which = event.buyer_leg if buys else event.seller_leg
             held = self.shadow.legs.get(name, {}).get((event.symbol, which))
             size = Fraction(event.quantity)
@@ -278,7 +282,9 @@ class Auditor:
             if event.pool.startswith("cross "):
                 owed = self.shadow.balance(f"wallet:{event.account}", event.pool.removeprefix("cross "))
                 self._hold("cleared", owed >= 0, lambda: f"{event.account} {_short(owed)}")
-            self._hold("cleared", not self.shadow.members(event.account, event.pool), lambda: f"{event!r} with positions")
+            self._hold(
+                "cleared", not self.shadow.members(event.account, event.pool), lambda: f"{event!r} with positions"
+            )
         self._active = None
 
     def _called(self, event: happened.MarginCalled) -> None:
@@ -288,7 +294,7 @@ class Auditor:
 
     def _deleveraging(self, event: happened.Traded) -> None:
         if event.cause != "auto_deleveraging":
-            self._queue = None
+            self._queues.pop(event.symbol, None)
             return
         fund_buys = event.buyer == FUND
         name, leg = (event.seller, event.seller_leg) if fund_buys else (event.buyer, event.buyer_leg)
@@ -303,9 +309,10 @@ class Auditor:
         self._hold("opposite", abs(at - entered) <= TOLERANCE * entered, lambda: f"{_short(at)}, not {_short(entered)}")
         opposite = other is not None and (other.quantity > 0) != (held.quantity > 0)
         self._hold("opposite", opposite, lambda: f"{name} {leg} holds {other}: {event!r}")
-        if self._queue is None:
-            self._queue = _Queue(self.shadow, event.symbol, held, price)
-        problem = self._queue.taken(name, leg, Fraction(event.quantity))
+        queue = self._queues.get(event.symbol)
+        if queue is None:
+            queue = self._queues[event.symbol] = _Queue(self.shadow, event.symbol, held, price)
+        problem = queue.taken(name, leg, Fraction(event.quantity))
         self._hold("opposite", problem is None, lambda: f"{problem}: {event!r}")
 
     # ── The end of a step ────────────────────────────────────────────────────────────────────────────────────────
@@ -326,16 +333,14 @@ class Auditor:
             self._hold("ring_fence", good, lambda account=account: f"{account} {_short(shadow.ring_fenced[account])}")  # type: ignore[misc]
         for name in self._touched:
             self._of_trader(name)
-        for key in [key for key in self._calls if not self._lives(*key)]:
-            del self._calls[key]
+        self._forget_calls()
         if isinstance(command, (UpdatePrices, Review)):
             self._survivors(command, events)
 
-    def _lives(self, name: str, pool: str) -> bool:
-        """Whether a pool still has a position or an order: a new one of its name may be called anew."""
-        if self.shadow.members(name, pool):
-            return True
-        return pool.startswith("cross ") and bool(self.shadow.orders.get(name))
+    def _forget_calls(self) -> None:
+        """Forget the calls of pools that hold nothing any more: a new one of the same name may be called anew."""
+        for key in [key for key in self._calls if not self.shadow.members(*key)]:
+            del self._calls[key]
 
     def _of_symbol(self, symbol: str) -> None:
         held = [leg for legs in self.shadow.legs.values() for (of, _), leg in legs.items() if of == symbol]
@@ -349,7 +354,9 @@ class Auditor:
     def _of_trader(self, name: str) -> None:
         if name in {MARKET, FUND}:
             return
-        wallets = [(asset, total) for (account, asset), total in self.shadow.books.items() if account == f"wallet:{name}"]
+        wallets = [
+            (asset, total) for (account, asset), total in self.shadow.books.items() if account == f"wallet:{name}"
+        ]
         for asset, total in wallets:
             good = total >= 0 or bool(self.shadow.members(name, f"cross {asset}"))
             self._hold("no_debt", good, lambda asset=asset, total=total: f"{name} {_short(total)} {asset}")  # type: ignore[misc]
@@ -382,6 +389,10 @@ class Auditor:
             return None
         if not self.shadow.fresh(name, pool, at, self.setup.guard.stale_after):
             return None
+        if self.shadow.rulebook.trigger_prices == "mark_and_last":  # both must breach
+            at_last = self.shadow.reckoned(name, pool, {**self.shadow.marks, **self.shadow.last})
+            if at_last is None or not at_last.certainly_liquidatable:
+                return None
         return self.shadow.reckoned(name, pool)
 
     def compare(self) -> None:
@@ -456,6 +467,9 @@ class _Queue:
                     (abs(one.quantity) * worth(shadow.term(one.symbol), shadow.marks[one.symbol]) for _, one in members), NOTHING
                 )  # fmt: skip
                 score = gained / abs(leg.entry)
+                if shadow.rulebook.deleveraging_rank == "margin_ratio":
+                    found = shadow.reckoned(name, pool)
+                    exposure = NOTHING if found is None else found.required
                 if balance > 0 and exposure:
                     score = score * exposure / balance if score > 0 else score * balance / exposure
                 self.left.append((score, name, which, abs(leg.quantity)))

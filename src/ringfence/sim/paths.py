@@ -10,16 +10,18 @@ from ringfence.numbers import EXACT, round_to
 if TYPE_CHECKING:
     from ringfence.sim.chance import Chance
 
-_REGIMES = ((50, "calm"), (14, "trend"), (7, "crash"), (5, "rally"), (6, "gap"), (6, "spike"))
+_WILD = ((50, "calm"), (14, "trend"), (7, "crash"), (5, "rally"), (6, "gap"), (6, "spike"))
+_TAME = ((60, "calm"), (60, "trend"), (2, "crash"), (1, "gap"), (1, "spike"))
 
 
 class Path:
     """One symbol's true price. ``advance`` moves it by one tick; it stays between a twentieth and twenty times its start."""
 
-    __slots__ = ("_chance", "_drift", "_left", "_regime", "_return", "price", "start", "step")
+    __slots__ = ("_chance", "_drift", "_left", "_regime", "_regimes", "_return", "price", "start", "step")
 
     def __init__(self, chance: Chance, start: Decimal, step: Decimal) -> None:
         self._chance = chance
+        self._regimes = _WILD if chance.happens(400) else _TAME
         self.start = self.price = start
         self.step = step
         self._regime, self._left, self._drift = "calm", 10, 0
@@ -32,7 +34,7 @@ class Path:
     def advance(self) -> Decimal:
         """Return the price of the next tick."""
         if self._left <= 0:
-            self._regime = self._chance.weighted(_REGIMES)
+            self._regime = self._chance.weighted(self._regimes)
             self._left = self._chance.between(3, 30)
             self._drift = self._chance.between(-25, 25)
             self._return = self.price

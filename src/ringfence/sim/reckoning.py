@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ringfence.rulebook import Policies, Rulebook
 
@@ -126,13 +126,13 @@ def _whole(tiers: tuple[Step, ...], amount: Fraction, value: Fraction) -> Fracti
 
 
 def reckon(
-    policies: Policies, balance: Fraction, legs: list[Leg], orders: Iterable[Working], known: dict[str, Terms],
+    policies: Policies, balance: Fraction, legs: list[Leg], orders: Iterable[Working], term_of: Callable[[str], Terms],
     marks: dict[str, Fraction], *, isolated: bool,
 ) -> Reckoned | None:  # fmt: skip
     """Return a pool's balance and requirement; None where its venue's tiers are not known."""
     required = Fraction(0)
     for leg in legs:
-        term = known[leg.symbol]
+        term = term_of(leg.symbol)
         if term.tiers is None:
             return None
         balance += profit(term, leg, marks[leg.symbol])
@@ -140,7 +140,7 @@ def reckon(
         required += _closing_fee(policies, leg, term, marks[leg.symbol])
     if policies.orders_in_requirement:
         for order in orders:
-            term = known[order.symbol]
+            term = term_of(order.symbol)
             if term.tiers is not None:
                 value = order.size * worth(term, order.price)
                 required += _sliced(term.tiers, value) + value * _rate(policies, term)

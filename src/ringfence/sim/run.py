@@ -202,7 +202,14 @@ def check_replay(setup: Setup, state: State, sent: list[Command], auditor: Audit
 
 
 def _failure(
-    world: World, number: int, step: int, broken: LawBroken, command: Command | None, sent: list[Command], *, shrink: bool
+    world: World,
+    number: int,
+    step: int,
+    broken: LawBroken,
+    command: Command | None,
+    sent: list[Command],
+    *,
+    shrink: bool,
 ) -> Failure:
     shrunk: tuple[str, ...] = ()
     if shrink and broken.law != "replay":

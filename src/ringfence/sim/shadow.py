@@ -49,6 +49,7 @@ class Shadow:
     hedged: dict[str, bool] = field(default_factory=dict)
     marks: dict[str, Fraction] = field(default_factory=dict)
     marked_at: dict[str, int] = field(default_factory=dict)
+    last: dict[str, Fraction] = field(default_factory=dict)
     index: dict[str, Fraction] = field(default_factory=dict)
     waiting_until: dict[tuple[str, str], int] = field(default_factory=dict)  # pools in a cooldown
     ring_fenced: dict[str, Fraction] = field(default_factory=dict)  # isolated accounts that hold anything
@@ -141,13 +142,21 @@ class Shadow:
         for symbol, price in event.marks:
             self.marks[symbol] = Fraction(price)
             self.marked_at[symbol] = event.at
+        for symbol, price in event.last:
+            self.last[symbol] = Fraction(price)
         for symbol, price in event.index:
             self.index[symbol] = Fraction(price)
+
+    def _resume(self, event: happened.Resumed) -> None:
+        del event
+        self.marked_at.clear()
 
     def _end(self, event: happened.LiquidationEnded) -> None:
         what, _, until = event.outcome.partition(" ")
         if what == "cooldown":
             self.waiting_until[event.account, event.pool] = int(until)
+        elif what == "waiting":  # for the next price
+            self.waiting_until[event.account, event.pool] = event.at + 1
         else:
             self.waiting_until.pop((event.account, event.pool), None)
 
@@ -189,8 +198,8 @@ class Shadow:
         asset = pool.removeprefix("cross ")
         return self.balance(f"wallet:{name}", asset) + self.balance(f"bonus:{name}", asset)
 
-    def reckoned(self, name: str, pool: str) -> Reckoned | None:
-        """Return what a pool holds and needs at the marks."""
+    def reckoned(self, name: str, pool: str, prices: dict[str, Fraction] | None = None) -> Reckoned | None:
+        """Return what a pool holds and needs at the marks, or at other ``prices``."""
         legs = [leg for _, leg in self.members(name, pool)]
         isolated = pool.startswith("isolated ")
         policies = self.rulebook.isolated if isolated else self.rulebook.cross
@@ -198,12 +207,17 @@ class Shadow:
             return None
         return reckon(
             policies, self.cash(name, pool), legs, () if isolated else self._working(name, pool.removeprefix("cross ")),
-            {leg.symbol: self.term(leg.symbol) for leg in legs} | self.known, self.marks, isolated=isolated,
+            self.term, prices or self.marks, isolated=isolated,
         )  # fmt: skip
 
     def _working(self, name: str, asset: str) -> Iterator[Working]:
         for order in self.orders.get(name, {}).values():
-            if not order.waits and not order.reduces and order.price is not None and self.term(order.symbol).asset == asset:
+            if (
+                not order.waits
+                and not order.reduces
+                and order.price is not None
+                and self.term(order.symbol).asset == asset
+            ):
                 yield Working(order.symbol, order.size, order.price)
 
     def fresh(self, name: str, pool: str, at: int, limit: int | None) -> bool:
@@ -235,6 +249,7 @@ _ADD: dict[type[Event], Callable[[Shadow, Any], None]] = {
     happened.PricesChanged: Shadow._price,
     happened.LiquidationEnded: Shadow._end,
     happened.RulebookAdopted: Shadow._adopt,
+    happened.Resumed: Shadow._resume,
 }
 
 __all__ = ["FUND", "MARKET", "NOTHING", "Known", "Shadow"]

@@ -72,6 +72,7 @@ class World:
             for index, symbol in enumerate(self.venue.symbols[: self.chance.between(1, len(self.venue.symbols))])
         }  # fmt: skip
         self.symbols = tuple(self.paths)
+        self.whales = self.chance.happens(200)
         self.feed = self.chance.pick(("mark", "mark_last", "all", "all"))
         self.cast = tuple(self._character(index) for index in range(self.chance.between(3, 11)))
         self.recent: list[Command] = []
@@ -87,8 +88,8 @@ class World:
             market=Market(
                 half_spread=chance.pick((Decimal(0), Decimal("0.0001"), Decimal("0.002"))),
                 level_gap=chance.pick((Decimal("0.0001"), Decimal("0.0005"), Decimal("0.003"))),
-                depth_value=chance.pick((Decimal(500), Decimal(20_000), Decimal(500_000))),
-                levels=chance.pick((500, 40, 3, 1)),
+                depth_value=chance.pick((Decimal(500), Decimal(20_000), Decimal(500_000), Decimal(10_000_000))),
+                levels=chance.pick((500, 40, 40, 3, 1)),
             ),
             guard=PriceGuard(
                 jump=chance.pick((Decimal("0.5"), Decimal("0.2"), Decimal("0.5"))),
@@ -96,6 +97,7 @@ class World:
                 stale_after=chance.pick((60_000_000, 10_000_000, 60_000_000)),
             ),
             self_trade=chance.pick(("cancel_taker", "cancel_maker", "cancel_both")),
+            start_fund={} if chance.happens(500) else {self.venue.asset: Decimal(chance.pick((1, 100, 10_000)))},
             venue=self.venue,
         )
 
@@ -112,18 +114,31 @@ class World:
             sizes.leverage(chance, most=Decimal(100)),
             sizes.account_value(chance),
         )
+        if self.whales:
+            character.value += Decimal(chance.between(20_000, 3_000_000))
+            character.stakes = max(character.stakes, Decimal(chance.between(4, 20)))
         if self.venue.asset == "BTC":
             character.value = character.value.scaleb(-5)  # about what a coin is worth
         for symbol in self.paths:
-            table = self.setup.rulebook().tiers(symbol)
-            most = max((tier.max_leverage or 1 for tier in table.tiers), default=Decimal(20)) if table else Decimal(20)
-            wanted = max(Decimal(1), min(Decimal(most), (character.stakes * Decimal("1.5")).quantize(Decimal(1))))
-            character.leverage[symbol] = chance.pick((wanted, wanted, Decimal(most)))
+            most = self._most_leverage(symbol, character.value * character.stakes)
+            wanted = max(Decimal(1), min(most, (character.stakes * Decimal("1.5")).quantize(Decimal(1))))
+            character.leverage[symbol] = chance.pick((wanted, wanted, most))
         return character
+
+    def _most_leverage(self, symbol: str, value: Decimal) -> Decimal:
+        """Return the most leverage that the tiers allow a position of ``value``; 20 where they do not say."""
+        book, table = self.setup.rulebook(), self.setup.rulebook().tiers(symbol)
+        if table is None:
+            return Decimal(20)
+        price = self.paths[symbol].start if symbol in self.paths else Decimal(1)
+        amount = value / book.contract(symbol).contract_value(price) if table.unit == "contracts" else value
+        return table.tiers[table.index_at(amount)].max_leverage or Decimal(20)
 
     # ── The opening: modes, money, first prices ──────────────────────────────────────────────────────────────────
 
     def _open(self) -> None:
+        if self.setup.start_fund:
+            self.queue.append(asked.SetUp(*self._stamp(), f"world {self.prefix}"))
         self.queue.append(self._prices(faults=False))
         for one in self.cast:
             self._enter(one)
@@ -170,10 +185,13 @@ class World:
         symbols = self.symbols if not faults or chance.happens(700) else (chance.pick(self.symbols),)
         if faults and self.crowd and chance.happens(8):
             self.paths[self.symbols[0]].crash(12)
-        marks, last, index = [], [], []
+        marks: list[tuple[str, Price]] = []
+        last: list[tuple[str, Price]] = []
+        index: list[tuple[str, Price]] = []
         for symbol in symbols:
             path = self.paths[symbol]
             path.advance()
+            self._catch(state, symbol, path)
             mark: Price = path.near(3)
             if faults and chance.happens(25):
                 mark = insane(chance, mark)
@@ -186,6 +204,17 @@ class World:
         late = 30_000_000 if faults and chance.happens(10) else 0
         name, at = self._stamp()
         return asked.UpdatePrices(name, at - late, tuple(marks), tuple(last), tuple(index))
+
+    def _catch(self, state: State | None, symbol: str, path: Path) -> None:
+        """Bring a price that ran away beyond what the venue believes back to where it is believed, after a while."""
+        mark, limit = None if state is None else state.marks.get(symbol), self.setup.guard.jump
+        if (
+            mark is not None
+            and limit is not None
+            and abs(path.price - mark) > limit * mark
+            and self.chance.happens(300)
+        ):
+            path.price = mark
 
     def _someone(self) -> Character:
         return self.chance.pick(self.cast)
@@ -329,7 +358,10 @@ class World:
             return asked.AddIsolatedMargin(*self._stamp(), one.name, symbol, side, self._share_of_wallet(state, one))
         own = sum((state.ledger.balance(f"isolated:{one.name}:{symbol}:{leg}", self.venue.asset)
                    for leg in ("net", "long", "short")), Decimal(0))  # fmt: skip
-        amount = max(Decimal("0.01"), round_to(own * chance.fraction(1, 100, places=2), Decimal("0.00000001"), rounding=ROUND_DOWN))
+        amount = max(
+            Decimal("0.01"),
+            round_to(own * chance.fraction(1, 100, places=2), Decimal("0.00000001"), rounding=ROUND_DOWN),
+        )
         return asked.RemoveIsolatedMargin(*self._stamp(), one.name, symbol, side, amount)
 
     def _funding(self, state: State) -> Command:
@@ -342,12 +374,15 @@ class World:
         name, as_of = self.chance.pick((*self.venue.other, (self.venue.rulebook, None)))
         return asked.AdoptRulebook(*self._stamp(), name, as_of)
 
+    def _resume(self, state: State) -> Command:
+        return asked.Resume(*self._stamp())
+
     def _review(self, state: State) -> Command:
         return asked.Review(*self._stamp())
 
     _KINDS: tuple[tuple[int, Callable[..., Command]], ...] = (
         (360, _prices), (330, _place), (40, _amend), (60, _cancel), (60, _fund), (20, _bonus), (50, _setting),
-        (40, _margin), (15, _funding), (4, _adopt), (10, _review),
+        (40, _margin), (15, _funding), (4, _adopt), (10, _review), (2, _resume),
     )  # fmt: skip
 
 
