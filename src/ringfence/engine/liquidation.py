@@ -103,7 +103,8 @@ def sequence(state: State, *, isolated: bool) -> list[str]:
     """Return the venue's steps for a pool. A take-over ends every sequence in which nothing else can."""
     book = state.rulebook
     steps = book.isolated_sequence if isolated and book.isolated_sequence is not None else book.liquidation_sequence
-    found = [step for step in steps if step not in _AFTERWARDS]
+    left_out = _AFTERWARDS | {"net_opposing_legs"} if isolated else _AFTERWARDS  # one position has no opposing leg
+    found = [step for step in steps if step not in left_out]
     return found if "backstop_vault" in found else list(dict.fromkeys([*found, "take_over"]))
 
 
@@ -214,6 +215,8 @@ def _step_down(tiers: int, *, from_tier: int, by: str, while_: Callable[[Assessm
                 if line.tier is None or line.tier + 1 < max(from_tier, 2):
                     break
                 excess = _above_tier(line, max(0, line.tier - tiers))
+                if not excess:
+                    break
                 if by == "bankruptcy":
                     yield from hand_over(case, assessment, line, excess)
                 else:
@@ -227,15 +230,23 @@ def _step_down(tiers: int, *, from_tier: int, by: str, while_: Callable[[Assessm
 
 
 def _above_tier(line: PositionLine, tier: int) -> Quantity:
-    """Return the least that must be closed for a position to stand in ``tier`` (from 0), in whole quantity steps."""
+    """Return the least that must be closed for a position to stand in ``tier`` (from 0), in whole quantity steps.
+
+    On the basis its venue takes the tier by: contracts, or their value at the mark, or at entry. 0 where the size of
+    the position is not what keeps it above.
+    """
     table = line.charge.table
     assert table is not None  # noqa: S101 - the line has a tier
     size, end = abs(line.position.quantity), table.floors[tier + 1]
-    per_contract = ONE if table.unit == "contracts" else line.contract_value
+    per_contract = line.contract_value
+    if table.unit == "contracts":
+        per_contract = ONE
+    elif not line.charge.moving:
+        per_contract = divide(abs(line.entry_value), size, places=VALUE_PLACES)
     step = line.contract.quantity_step or _SMALLEST_STEP
     kept = divide(end, per_contract, places=VALUE_PLACES)
     excess = round_to(max(ZERO, size - kept), step, rounding=ROUND_CEILING)
-    if (size - excess) * per_contract >= end:  # the end of a tier is the beginning of the next
+    if size >= kept and (size - excess) * per_contract >= end:  # the end of a tier is the beginning of the next
         excess += step
     return min(size, excess)
 
