@@ -1,4 +1,4 @@
-"""``ringfence replay``: one account through real prices, under isolated and under cross margin at once."""
+"""``ringfence replay``: one account, or a crowd, through real prices under isolated and under cross margin at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _TAPE = "2025-10-10"
 
 
-def replay(
+def replay(  # noqa: PLR0913 - a parameter per option
     account: Annotated[
         str | None, typer.Argument(metavar="[ACCOUNT]", help="Account file (JSON or TOML), or - for stdin.")
     ] = None,
@@ -38,12 +38,33 @@ def replay(
     report: Annotated[
         Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
     ] = None,
+    population: Annotated[
+        int | None, typer.Option("--population", metavar="N", help="Replay a crowd of N accounts instead of one.")
+    ] = None,
+    rulebook: Annotated[
+        str | None, typer.Option("--rulebook", metavar="NAME", help="A crowd's venue; binance-usdm if not given.")
+    ] = None,
+    impact: Annotated[
+        bool, typer.Option("--impact", help="Let a crowd's forced orders move the price; compare with and without.")
+    ] = False,
+    processes: Annotated[
+        int | None, typer.Option("--processes", metavar="N", help="A crowd's processes; as many as there are cores.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Replay an account through real prices under isolated and cross margin, with the same capital.
+    """Replay an account, or a crowd, through real prices under isolated and cross margin, with the same capital.
 
     Shows margin calls and liquidations side by side, what is left, and why. Packaged windows: ringfence tape list.
     """
+    if population is not None:
+        _refuse_account_with_crowd(account, example, as_of)
+        from ringfence.cli.crowd import CrowdChoices, replay_population
+
+        replay_population(
+            CrowdChoices(population, tape, seed, rulebook, ticks_per_bar, impact, report, json, processes)
+        )
+        return
+    _refuse_crowd_options(rulebook=rulebook, impact=impact, processes=processes)
     from ringfence.cli import show
     from ringfence.cli.load import day
     from ringfence.study.replay import DEFAULT_TICKS_PER_BAR
@@ -71,6 +92,30 @@ def replay(
     from ringfence.cli.replay_tables import print_replay
 
     print_replay(show.console(), result, report)
+
+
+def _refuse_account_with_crowd(account: str | None, example: str | None, as_of: str | None) -> None:
+    from ringfence.errors import BadConfiguration
+
+    given = {"ACCOUNT": account, "--example": example, "--as-of": as_of}
+    found = [name for name, value in given.items() if value is not None]
+    if found:
+        raise BadConfiguration(
+            "a crowd is drawn, not read, and lives by the rules of the tape's day", where="replay --population",
+            expected="no account and no day", found=", ".join(found), hint=f"leave out {' and '.join(found)}",
+        )  # fmt: skip
+
+
+def _refuse_crowd_options(*, rulebook: str | None, impact: bool, processes: int | None) -> None:
+    from ringfence.errors import BadConfiguration
+
+    given = {"--rulebook": rulebook, "--impact": impact or None, "--processes": processes}
+    found = [name for name, value in given.items() if value is not None]
+    if found:
+        raise BadConfiguration(
+            f"{found[0]} is for a crowd", where="replay", expected="--population N with it", found="none",
+            hint="add --population 500, or leave it out",
+        )  # fmt: skip
 
 
 def _account(account: str | None, example: str | None) -> AccountFile:

@@ -1,8 +1,8 @@
 """Which traders a price update can concern, found by where their price bands end.
 
 For every trader and every symbol it holds there is a band (:mod:`ringfence.screen.bands`): while all of its symbols
-are strictly inside theirs, a look at any of its pools finds nothing, so it need not be looked at. Per symbol the lower and
-the upper ends stand in two sorted lists; a price finds those it has reached by bisection, in O(log n + hits).
+are strictly inside theirs, a look at any of its pools finds nothing, so it need not be looked at. Per symbol the lower
+and the upper ends stand in two sorted lists; a price finds those it has reached by bisection, in O(log n + hits).
 
 **A hit** is first assessed here, at the prices of the update. If nothing happens at them it gets new bands and is not
 named: that is one assessment, and the engine has none to make. Only where something may happen is it a suspect. An

@@ -1,0 +1,249 @@
+"""A crowd through real prices: the identical accounts held all isolated, all cross and mixed, each on an engine.
+
+Every architecture has a venue of its own: the same accounts with the same capital (:mod:`.crowd_population`), the same
+seeded walk through the same tape, the rulebook's own liquidation sequence, an insurance fund, auto-deleveraging, and
+the tape's market with a declared depth on the other side of everything. With ``impact`` forced orders move the tape's
+price as well, and the runs without it stand beside them to be compared with.
+
+Runs do not depend on one another, so they may be spread over processes: the result is the same.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence import rulebooks
+from ringfence.engine.setup import Fees, Market
+from ringfence.errors import BadConfiguration, BadTape
+from ringfence.numbers import ROUND_CEILING, ZERO, divide, exact, plain, round_to
+from ringfence.study.crowd_population import HABITS, VALUES_SOURCE, draw_crowd, tradable
+from ringfence.study.crowd_result import HOLDINGS, Crowd
+from ringfence.study.crowd_run import Task, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ringfence.numbers import Price, Value
+    from ringfence.rulebook import Rulebook
+    from ringfence.study.crowd_population import Member
+    from ringfence.study.crowd_result import CrowdOutcome, Holding
+    from ringfence.tape import Tape
+
+DEFAULT_RULEBOOK = "binance-usdm"
+DEFAULT_TICKS_PER_BAR = 16
+FUND_SHARE = Decimal("0.005")
+"""What the insurance fund begins with, as a share of the value of all positions when they are opened. Ours."""
+
+DEPTH_SHARE = Decimal("0.0002")
+"""What stands on each level of a symbol's market, as a share of the crowd's open value per symbol: with a level every
+0.02 %, one hundredth of it within one percent of the price. So a crowd of any size stands for a whole market. Ours."""
+
+REFILL = Decimal(1)
+"""With impact: how many levels of the market's depth come back per second. Ours."""
+
+_CORNERS = 4  # open, high, low, close
+_ASSET = "USDT"
+
+
+class Options(NamedTuple):
+    """How a crowd is replayed. ``processes``: how many may be used; ``impact``: whether forced orders move the price.
+
+    ``market``: None for one as deep as :data:`DEPTH_SHARE` says.
+    """
+
+    rulebook: str = DEFAULT_RULEBOOK
+    ticks_per_bar: int = DEFAULT_TICKS_PER_BAR
+    impact: bool = False
+    processes: int = 1
+    market: Market | None = None
+
+
+@exact
+def replay_crowd(
+    number: int,
+    tape: Tape,
+    *,
+    seed: int = 1,
+    options: Options | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Crowd:
+    """Return what becomes of ``number`` accounts on ``tape`` under each architecture.
+
+    ``progress`` is told the share of the work that is done. Raises BadTape where the rulebook knows none of the tape's
+    symbols, BadConfiguration for a crowd or ticks that cannot be.
+    """
+    options = options or Options()
+    if options.ticks_per_bar < _CORNERS:
+        raise BadConfiguration(
+            "too few ticks per bar", where="ticks_per_bar", expected=f"at least {_CORNERS}",
+            found=str(options.ticks_per_bar), hint=f"leave it out for {DEFAULT_TICKS_PER_BAR}",
+        )  # fmt: skip
+    as_of = tape.start.date()
+    rulebook = rulebooks.load(options.rulebook, as_of)
+    symbols = tradable(rulebook, tape.symbols, _ASSET)
+    if not symbols:
+        raise BadTape(
+            f"{rulebook.title} has no table for any symbol of the tape", where=tape.name,
+            expected=f"perpetuals settled in {_ASSET}, named as that venue names them", found=", ".join(tape.symbols),
+            hint="choose another tape, or another --rulebook",
+        )  # fmt: skip
+    left_out = tuple(symbol for symbol in tape.symbols if symbol not in symbols)
+    part = tape.select(symbols=symbols)
+    first = {symbol: next(part.bars(symbol)).open for symbol in symbols}
+    members = draw_crowd(number, seed, rulebook=rulebook, prices=first, asset=_ASSET)
+    open_value = _open_value(members, rulebook)
+    fund = round_to(open_value * FUND_SHARE, Decimal(1), rounding=ROUND_CEILING)
+    market = options.market or Market(depth_value=_depth(open_value, len(symbols)))
+    task = Task(
+        holding="isolated", members=members, tape=part, seed=seed, intermediate=options.ticks_per_bar - _CORNERS,
+        rulebook=options.rulebook, as_of=as_of.isoformat(), asset=_ASSET, fund=fund, market=market, refill=None,
+    )  # fmt: skip
+    tasks = [task._replace(holding=holding, refill=refill)
+             for refill in ((None, REFILL) if options.impact else (None,)) for holding in HOLDINGS]  # fmt: skip
+    outcomes = list(_run_all(tasks, options.processes, progress))
+    plainly: dict[Holding, CrowdOutcome] = {one.holding: one for one in outcomes if not one.impact}
+    return Crowd(
+        number=number, seed=seed, tape_name=tape.name, tape_title=_title(tape), rulebook=rulebook.title, asset=_ASSET,
+        start=part.start, end=part.end, symbols=symbols, members=members, outcomes=plainly,
+        moved={one.holding: one for one in outcomes if one.impact},
+        held=_held(members, rulebook, part), open_value=open_value, first=first,
+        lowest={symbol: part.bounds[symbol].low for symbol in symbols},
+        assumptions=_assumptions(task, rulebook, part, left_out, options), sources=_sources(part, rulebook),
+    )  # fmt: skip
+
+
+def _depth(open_value: Value, symbols: int) -> Value:
+    """Return the value on each level, whole units up."""
+    return divide(open_value * DEPTH_SHARE, Decimal(symbols), places=0, rounding=ROUND_CEILING)
+
+
+def _open_value(members: Sequence[Member], rulebook: Rulebook) -> Value:
+    return sum(
+        (abs(stake.quantity) * rulebook.contract(stake.symbol).contract_value(stake.entry_price)
+         for member in members for stake in member.stakes),
+        ZERO,
+    )  # fmt: skip
+
+
+def _held(members: Sequence[Member], rulebook: Rulebook, tape: Tape) -> Value:
+    """Return what the crowd would have at the tape's last prices if nothing had been closed."""
+    last: dict[str, Price] = {}
+    for bar in tape.bars():
+        last[bar.symbol] = bar.close
+    total = ZERO
+    for member in members:
+        total += member.capital
+        for stake in member.stakes:
+            contract = rulebook.contract(stake.symbol)
+            total += stake.quantity * (contract.unit_value(last[stake.symbol]) - contract.unit_value(stake.entry_price))
+    return total
+
+
+# ── Runs, in this process or in several ──────────────────────────────────────────────────────────────────────────
+
+
+def _run_all(tasks: list[Task], processes: int, progress: Callable[[float], None] | None) -> Iterator[CrowdOutcome]:
+    """Yield the outcome of every task in order."""
+    if processes < 2 or len(tasks) < 2:
+        for number, task in enumerate(tasks):
+            yield run(task, None if progress is None else _scaled(progress, number, len(tasks)))
+        return
+    from concurrent.futures import ProcessPoolExecutor, wait
+    from multiprocessing import get_context
+
+    context = get_context("spawn")  # a fresh interpreter: a fork would copy whatever threads of the caller hold
+    reached = context.Array("d", len(tasks))
+    with ProcessPoolExecutor(
+        min(processes, len(tasks)), mp_context=context, initializer=_share, initargs=(reached,)
+    ) as pool:
+        waiting = [pool.submit(_run_shared, number, task) for number, task in enumerate(tasks)]
+        left = set(waiting)
+        while left:
+            _, left = wait(left, timeout=0.2)
+            if progress is not None:
+                progress(sum(reached[:]) / len(tasks))
+        for future in waiting:
+            yield future.result()
+
+
+def _scaled(progress: Callable[[float], None], number: int, whole: int) -> Callable[[float], None]:
+    return lambda share: progress((number + min(share, 1.0)) / whole)
+
+
+_reached: list[Any] = []  # in a worker: the shared array in which it says how far each task is
+
+
+def _share(reached: Any) -> None:
+    _reached.append(reached)
+
+
+def _run_shared(number: int, task: Task) -> CrowdOutcome:
+    def note(share: float) -> None:
+        _reached[-1][number] = min(share, 1.0)
+
+    return run(task, note)
+
+
+# ── What was assumed ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _title(tape: Tape) -> str:
+    from ringfence.study.report import tape_title
+
+    return tape_title(tape)
+
+
+def _assumptions(
+    task: Task, rulebook: Rulebook, tape: Tape, left_out: tuple[str, ...], options: Options
+) -> tuple[str, ...]:
+    said = []
+    if tape.stand_in is not None:
+        said.append(f"{tape.stand_in[0].upper()}{tape.stand_in[1:]}: venues decide on marks, which move less.")
+    market, fees = task.market, Fees()
+    levels = "without end" if market.levels is None else f"{market.levels} of them"
+    said += [
+        f"Sizes of accounts: {VALUES_SOURCE}. Without the lowest tenth and the top hundredth; seed {task.seed}.",
+        str(HABITS),
+        _HELD,
+        (
+            f"The market around the price: {_percent(market.half_spread)} to the first level, then a level every "
+            f"{_percent(market.level_gap)}, {market.depth_value:,f} {task.asset} on each, {levels}, in every symbol "
+            "(ours)."
+        ),
+        (
+            f"The insurance fund begins with {task.fund:,f} {task.asset}, {_percent(FUND_SHARE)} of what all positions "
+            f"are worth; clearance fee {_percent(fees.clearance)} where the contract states none (ours)."
+        ),
+        f"{rulebook.title} liquidates in this order: {', '.join(rulebook.liquidation_sequence).replace('_', ' ')}.",
+        f"A price is too old one bar after it came; at most {task.intermediate + _CORNERS} ticks are made of a bar.",
+    ]
+    if options.impact:
+        said.append(
+            f"Impact: forced volume moves the price by one level for every {market.depth_value:,f} {task.asset} that "
+            f"the market took, and {plain(REFILL)} level comes back per second (a model of ours). The tape's own fall "
+            "holds the liquidations that really happened; this comes on top."
+        )
+    if left_out:
+        said.append(f"Left out, without a table: {', '.join(left_out)}.")
+    return (*said, *tape.notes)
+
+
+_HELD = (
+    "All positions are opened at each symbol's first price, without fees, against the tape's market. Isolated: entry "
+    "notional ÷ leverage stands behind each, the rest stays idle. Cross: everything stands behind all. Mixed: a coin "
+    "per position. Nobody adds margin, closes or trades; no funding."
+)
+
+
+def _percent(share: Decimal) -> str:
+    return f"{plain((share * 100).normalize())} %"
+
+
+def _sources(tape: Tape, rulebook: Rulebook) -> tuple[str, ...]:
+    found = tape.provenance
+    said = [f"Prices: {found.source or found.file}" + (f" ({found.venue})" if found.venue else "")]
+    return (*said, f"Rules: {rulebook.title} as of {rulebook.as_of}")
+
+
+__all__ = ["DEFAULT_RULEBOOK", "DEFAULT_TICKS_PER_BAR", "FUND_SHARE", "REFILL", "Options", "replay_crowd"]

@@ -1,0 +1,109 @@
+"""The comparison of a crowd under three architectures as rows, for a terminal and for a report alike."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ringfence.numbers import divide, exact
+from ringfence.study.crowd_result import HOLDINGS, QUANTILES
+from ringfence.study.wording import fixed, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ringfence.study.crowd_result import Crowd, CrowdOutcome
+
+_PLACES = 6
+
+
+@exact
+def comparison(crowd: Crowd) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+    """Return the comparison as parts of rows: a title, and per row a label and a cell for each architecture."""
+    outcomes = [crowd.shown[name] for name in HOLDINGS]
+
+    def row(label: str, cell: Callable[[CrowdOutcome], str]) -> tuple[str, list[str]]:
+        return label, [cell(outcome) for outcome in outcomes]
+
+    def accounts(count: int) -> str:
+        return f"{count:,} ({percent(divide(Decimal(count), Decimal(crowd.number), places=_PLACES))})" if count else "0"
+
+    def money(value: Decimal) -> str:
+        return fixed(value, 0)
+
+    parts = [
+        (
+            "Accounts",
+            [
+                row("margin called", lambda one: accounts(one.called)),
+                row("liquidated, in part or whole", lambda one: accounts(one.liquidated)),
+                row("bankrupt: a pool below zero at takeover", lambda one: accounts(one.bankrupt)),
+                row("wiped out: less than 1 % left", lambda one: accounts(one.wiped_out)),
+                row("positions hit by force", lambda one: f"{one.positions_forced:,} of {one.positions:,}"),
+            ],
+        ),
+        (
+            f"Money, {crowd.asset}",
+            [
+                row("at the start", lambda one: money(one.capital)),
+                row("lost in liquidations", lambda one: money(one.lost)),
+                row("left at the end", lambda one: money(one.equity)),
+                row("left if nobody had been liquidated", lambda _: money(crowd.held)),
+            ],
+        ),
+        (
+            f"Insurance fund, {crowd.asset}",
+            [
+                row("at the start", lambda one: money(one.fund.start)),
+                row("received", lambda one: money(one.fund.received)),
+                row("paid", lambda one: money(one.fund.paid)),
+                row("left at the end", lambda one: money(one.fund.end)),
+                row("beyond it, paid by the venue", lambda one: money(one.fund.venue)),
+            ],
+        ),
+        (
+            "Auto-deleveraged",
+            [
+                row("winning accounts, in so many trades",
+                    lambda one: f"{one.deleveraging.accounts:,} in {one.deleveraging.trades:,}"),
+                row(f"closed against them, {crowd.asset}", lambda one: money(one.deleveraging.value)),
+                row(f"closed against the market, {crowd.asset}", lambda one: money(one.deleveraging.market_value)),
+            ],
+        ),
+        (
+            "Final equity ÷ capital",
+            [
+                row(_ordinal(share), lambda one, share=share: percent(one.quantile(share)))  # type: ignore[misc]
+                for share in QUANTILES
+            ],
+        ),
+    ]  # fmt: skip
+    return parts if not crowd.moved else [*parts, ("Against a price that nobody moves", _cascade_rows(crowd))]
+
+
+def _ordinal(share: int) -> str:
+    return "median" if share == 50 else f"{share} % of accounts at or below"
+
+
+def _cascade_rows(crowd: Crowd) -> list[tuple[str, list[str]]]:
+    pairs = [(crowd.outcomes[name], crowd.moved[name]) for name in HOLDINGS]
+
+    def more(value: Decimal | int) -> str:
+        return fixed(Decimal(value), 0, signed=True)
+
+    rows = [
+        ("accounts liquidated", [more(moved.liquidated - still.liquidated) for still, moved in pairs]),
+        ("accounts bankrupt", [more(moved.bankrupt - still.bankrupt) for still, moved in pairs]),
+        (f"left at the end, {crowd.asset}", [more(moved.equity - still.equity) for still, moved in pairs]),
+    ]
+    for symbol in crowd.symbols:
+        lows = [(still.lowest[symbol], moved.lowest[symbol]) for still, moved in pairs]
+        cells = [
+            f"{now:f} ({percent(divide(now - before, before, places=_PLACES))})" if now != before else f"{now:f}"
+            for before, now in lows
+        ]
+        rows.append((f"{symbol}, lowest", cells))
+    return rows
+
+
+__all__ = ["comparison"]
