@@ -210,7 +210,7 @@ def pools(account: Account, contract: Callable[[str], Contract]) -> tuple[Pool, 
     """Return the collateral pools of ``account``: isolated positions first, in their order, then the shared pools.
 
     ``contract`` looks a symbol's contract up (usually ``rulebook.contract``). Orders draw on the shared pools.
-    Raises BadAccount for an isolated position whose margin is missing, or for a basket in which an asset without a price
+    Raises BadAccount for an isolated position whose margin is missing, or a basket in which an asset without a price
     stands; only :data:`DOLLARS` count at 1 without one.
     """
     hedge = account.position_mode is PositionMode.HEDGE

@@ -36,9 +36,11 @@ def list_rulebooks(*, json: JsonOption = False) -> None:
         (
             f"{entry.name}\n{entry.title}",
             "\n".join(entry.rules),
-            "\n".join(f"{table.day}" for table in entry.tables) or "none",
-            "\n".join(f"{table.symbols:,}" for table in entry.tables) or "0",
-            "\n".join(table.coverage for table in entry.tables) or "from the account file",
+            "\n".join(f"{table.day}" for table in entry.tables) or ("of others" if entry.tables_from else "none"),
+            "\n".join(f"{table.symbols:,}" for table in entry.tables) or ("" if entry.tables_from else "0"),
+            "\n".join(table.coverage for table in entry.tables)
+            or "\n".join(f"those of {other}" for other in entry.tables_from)
+            or "from the account file",
         )
         for entry in entries
     ]

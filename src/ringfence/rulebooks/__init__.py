@@ -116,6 +116,12 @@ def table_folder(name: str, symbol: str, as_of: date | None = None) -> Folder | 
     return _tables(name, text, as_of).folder(symbol)
 
 
+def tables_from(name: str, as_of: date | None = None) -> tuple[str, ...]:
+    """Return the rulebooks whose tables ``name`` reads besides its own. Raises BadRulebook as :func:`load` does."""
+    text, _ = _rules_of(name, as_of)
+    return tuple(text.get("tables_from", ()))
+
+
 def coverage_of(folder: Folder, symbol: str) -> str | None:
     """Return how much of a symbol a folder has, ``complete`` or ``partial``; None where it does not have the symbol."""
     records = _records(folder.path, "contracts.csv", symbol)
@@ -151,7 +157,15 @@ def _tables(name: str, text: Mapping[str, Any], as_of: date | None) -> _Tables:
     dated = folders(name)
     for other in text.get("tables_from", ()):
         dated += folders(other)
-    return _Tables(name, tuple(sorted(dated, key=lambda folder: folder.day or date.min)), as_of)
+    return _Tables(
+        name, tuple(sorted(dated, key=lambda folder: folder.day or date.min)), as_of, progressive=_progressive(text)
+    )
+
+
+def _progressive(text: Mapping[str, Any]) -> bool:
+    """Whether a rule file's tiers charge each slice at its own rate, so that their deductions count."""
+    policies = text.get("policies", {})
+    return bool(policies.get("cross", {}).get("tier_type", policies.get("tier_type", "progressive")) == "progressive")
 
 
 def _roots() -> Iterator[Path]:
@@ -230,11 +244,16 @@ def _rulebook(name: str, as_of: date | None, text: Mapping[str, Any], reader: _T
 
 
 class _Tables:
-    """Looks symbols up in a venue's dated CSV tables, latest first. Reads only the lines of the symbols asked for."""
+    """Looks symbols up in a venue's dated CSV tables, latest first. Reads only the lines of the symbols asked for.
 
-    def __init__(self, name: str, dated: tuple[Folder, ...], as_of: date | None) -> None:
+    Deductions count where the rules of the day are ``progressive``: a table may stand for rules to come, as Gate's of
+    July 2025, which held the deductions four weeks before rates applied by tier.
+    """
+
+    def __init__(self, name: str, dated: tuple[Folder, ...], as_of: date | None, *, progressive: bool) -> None:
         self.name = name
         self.as_of = as_of
+        self.progressive = progressive
         self.all = tuple(folder for folder in dated if (folder.path / "contracts.csv").is_file())
         self.current = tuple(reversed([folder for folder in self.all if folder.not_after(as_of)]))
         self._found: dict[str, tuple[Contract, TierTable | None] | None] = {}
@@ -260,8 +279,11 @@ class _Tables:
             folder = self.folder(symbol)
             if folder is None:
                 self._refuse_early_day(symbol)
-            self._found[symbol] = None if folder is None else _checked_entry(folder.path, symbol)
+            self._found[symbol] = None if folder is None else self._read(folder.path, symbol)
         return self._found[symbol]
+
+    def _read(self, path: Path, symbol: str) -> tuple[Contract, TierTable | None]:
+        return _checked_entry(path, symbol, progressive=self.progressive)
 
     def _refuse_early_day(self, symbol: str) -> None:
         later = [folder for folder in self.all if _rows(folder.path, "contracts.csv", symbol)]
@@ -308,10 +330,10 @@ def _records(path: Path, file: str, symbol: str) -> list[dict[str, str]]:
     return [dict(zip(header, row, strict=False)) for row in csv.reader(_rows(path, file, symbol))]
 
 
-def _checked_entry(path: Path, symbol: str) -> tuple[Contract, TierTable | None]:
+def _checked_entry(path: Path, symbol: str, *, progressive: bool) -> tuple[Contract, TierTable | None]:
     """Return the entry; a cell that is no number or no known word becomes a BadRulebook (a user's own tables)."""
     try:
-        return _read_entry(path, symbol)
+        return _read_entry(path, symbol, progressive=progressive)
     except (ArithmeticError, KeyError, ValueError) as error:
         raise BadRulebook(
             f"the tables of {symbol} cannot be read",
@@ -322,7 +344,7 @@ def _checked_entry(path: Path, symbol: str) -> tuple[Contract, TierTable | None]
         ) from None
 
 
-def _read_entry(path: Path, symbol: str) -> tuple[Contract, TierTable | None]:
+def _read_entry(path: Path, symbol: str, *, progressive: bool) -> tuple[Contract, TierTable | None]:
     row = _records(path, "contracts.csv", symbol)[0]
     if not row["contract_size"]:
         raise BadRulebook(
@@ -345,24 +367,28 @@ def _read_entry(path: Path, symbol: str) -> tuple[Contract, TierTable | None]:
         taker_fee_rate=_number(row.get("taker_fee_rate")),
         liquidation_fee_rate=_number(row.get("liquidation_fee_rate")),
     )
-    return contract, _read_tiers(path, symbol, row, contract)
+    return contract, _read_tiers(path, symbol, row, contract, progressive=progressive)
 
 
-def _read_tiers(path: Path, symbol: str, row: Mapping[str, str], contract: Contract) -> TierTable | None:
+def _read_tiers(
+    path: Path, symbol: str, row: Mapping[str, str], contract: Contract, *, progressive: bool
+) -> TierTable | None:
     records = _records(path, "tiers.csv", symbol)
     if not records:
         return None
     unit = row.get("tier_unit") or "notional"
     in_base = unit == "base"  # base units of a linear contract are a fixed number of contracts
-    tiers = []
+    tiers, given = [], []
     for record in records:
         floor, cap = Decimal(record["floor"]), _number(record["cap"])
         if in_base:
             floor = divide(floor, contract.contract_size, places=VALUE_PLACES)
             cap = None if cap is None else divide(cap, contract.contract_size, places=VALUE_PLACES)
-        rate, deduction = _number(record["maintenance_rate"]), _number(record["deduction"])
+        rate, deduction = _number(record["maintenance_rate"]), _number(record["deduction"]) if progressive else None
         tiers.append(Tier(floor, rate, deduction or ZERO, _number(record["max_leverage"]), cap))
-    return TierTable(tuple(tiers), "contracts" if in_base else unit)
+        given.append(deduction)
+    table = tuple(tiers)
+    return TierTable(with_deductions(table, tuple(given)) if progressive else table, "contracts" if in_base else unit)
 
 
 def _number(text: str | None) -> Decimal | None:
@@ -388,6 +414,7 @@ __all__ = [
     "load",
     "names",
     "table_folder",
+    "tables_from",
     "user_directory",
     "with_deductions",
 ]

@@ -27,16 +27,22 @@ class DatedTables(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One rulebook. ``rules`` and ``tables`` are by day, oldest first; ``own``: from the user's folder."""
+    """One rulebook. ``rules`` and ``tables`` are by day, oldest first; ``tables_from``: whose tables it reads besides."""
 
     name: str
     title: str
     rules: tuple[str, ...]
     tables: tuple[DatedTables, ...]
+    tables_from: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry as ``ringfence rulebooks list --json`` prints it."""
-        return {**self._asdict(), "rules": list(self.rules), "tables": [table._asdict() for table in self.tables]}
+        return {
+            **self._asdict(),
+            "rules": list(self.rules),
+            "tables": [table._asdict() for table in self.tables],
+            "tables_from": list(self.tables_from),
+        }
 
 
 class PolicyChange(NamedTuple):
@@ -56,6 +62,7 @@ def entry(name: str) -> Entry:
         rulebooks.load(name).title,
         tuple(folder.path.name for folder in dated if (folder.path / "rules.toml").is_file()),
         tuple(dated_tables(folder) for folder in dated if (folder.path / "contracts.csv").is_file()),
+        rulebooks.tables_from(name),
     )
 
 

@@ -85,6 +85,13 @@ def test_a_rulebook_can_read_the_tables_of_others_and_says_whose_they_are() -> N
     assert rulebooks.table_folder("bybit-uta", "NOTHING") is None
 
 
+def test_a_bitget_basket_holds_the_liquidation_fee_back_on_the_larger_side_and_its_orders() -> None:
+    for day in (date(2025, 9, 28), date(2025, 9, 29)):
+        basket = rulebooks.load("bitget-usdtm", day).basket
+        assert (basket.closing_fee, basket.closing_fee_rate, basket.maintenance_at) == ("mark", "liquidation", "mark")
+        assert (basket.hedge_charge, basket.orders_in_requirement) == ("larger_side", True)
+
+
 def test_a_day_before_the_first_table_names_the_days_there_are() -> None:
     with pytest.raises(BadRulebook) as raised:
         rulebooks.load("binance-usdm", date(2021, 3, 17)).entry("BTCUSDT")
@@ -145,6 +152,29 @@ def test_tiers_in_base_units_are_counted_in_contracts(own: Path) -> None:
     table = rulebooks.load("venue").tiers("XUSDT")
     assert table is not None
     assert (table.unit, table.floors) == ("contracts", (D(0), D(5) / D("0.01")))
+
+
+@pytest.mark.parametrize(
+    ("day", "deductions"),
+    [("2025-07-28", [0, 0, 0]), ("2025-07-29", [0, 500, 1250])],
+)
+def test_deductions_count_only_where_the_rules_of_the_day_are_progressive(day: str, deductions: list[int]) -> None:
+    # Gate's table of 2025-07-04 holds the deductions that its rules know from 2025-07-29 on
+    tiers = rulebooks.load("gate-usdtm", date.fromisoformat(day)).tiers("BTC_USDT")
+    assert tiers is not None
+    assert [tier.deduction for tier in tiers.tiers[:3]] == deductions
+
+
+def test_deductions_that_a_progressive_venue_s_table_lacks_follow_from_continuity(own: Path) -> None:
+    _write(own / "venue" / "always", rules_toml='title = "A venue"')
+    _write(
+        own / "venue" / "2025-01-01",
+        contracts_csv=CONTRACTS + "XUSDT,linear,1,USDT,,,,,,,,notional,complete\n",
+        tiers_csv=TIERS + "XUSDT,1,0,500,0.01,,50\nXUSDT,2,500,,0.02,,25\n",
+    )
+    table = rulebooks.load("venue").tiers("XUSDT")
+    assert table is not None
+    assert [tier.deduction for tier in table.tiers] == [0, 500 * (D("0.02") - D("0.01"))]
 
 
 def test_a_damaged_table_names_the_folder_and_the_check(own: Path) -> None:
