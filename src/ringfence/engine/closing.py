@@ -230,7 +230,7 @@ def take_over(case: Case) -> Iterator[Event]:
         yield from _to_fund(case, line, price, abs(line.position.quantity))
     yield from _settle_rest(case, lines)
     for line in lines:
-        yield from dispose(case.state, line.position.symbol, case.command)
+        yield from dispose(case.state, line.position.symbol, case.command, taken_from=case.name)
 
 
 def hand_over(
@@ -243,7 +243,7 @@ def hand_over(
     yield from _to_fund(case, line, _hand_over_price(case, assessment, line, last=last), part)
     if last:
         yield from _settle_rest(case, [line])
-    yield from dispose(case.state, line.position.symbol, case.command)
+    yield from dispose(case.state, line.position.symbol, case.command, taken_from=case.name)
 
 
 def _hand_over_price(case: Case, assessment: Assessment, line: PositionLine, *, last: bool) -> Price:

@@ -36,13 +36,19 @@ if TYPE_CHECKING:
 
 
 @exact
-def dispose(state: State, symbol: str, command: Command) -> Iterator[Event]:
-    """Yield how the fund gets rid of what it holds of ``symbol``: at market while it can pay, then by deleveraging."""
+def dispose(state: State, symbol: str, command: Command, *, taken_from: str) -> Iterator[Event]:
+    """Yield how the fund gets rid of what it holds of ``symbol``: at market while it can pay, then by deleveraging.
+
+    Orders of the trader it was taken from are cancelled where they stand in the way: he must not buy back by accident,
+    with money that his isolated position had nothing to do with.
+    """
     held = state.trader(FUND).held.get((symbol, "net"))
     if held is None:
         return
     side = "sell" if held.quantity > 0 else "buy"
-    incoming = Incoming(account=FUND, side=side, quantity=abs(held.quantity), limit=None, time_in_force="IOC")
+    incoming = Incoming(
+        account=taken_from, side=side, quantity=abs(held.quantity), time_in_force="IOC", self_trade="cancel_maker"
+    )
     execution = Execution(Side(FUND), "disposal")  # bounded: the fund is never left owing
     yield from execute(state, symbol, incoming, execution, Outcome(), command)
     yield from _deleverage(state, symbol, command)

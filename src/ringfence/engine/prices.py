@@ -85,7 +85,10 @@ def _disbelief(state: State, kind: str, symbol: str, price: Price, now: dict[str
     limit = guard.jump_of(symbol)
     if before is not None and limit is not None and abs(price - before) > limit * before:
         return "jump"
-    if reference is not None and guard.from_index is not None and abs(price - reference) > guard.from_index * reference:
+    farthest = guard.from_index
+    if farthest is None and kind == "last":
+        farthest = limit
+    if reference is not None and farthest is not None and abs(price - reference) > farthest * reference:
         return away
     return None
 

@@ -75,10 +75,10 @@ _END = Decimal(2_500_000)
 _COIN = Decimal(50_000)  # one coin of an inverse contract's tiers, in the floors above
 
 
-def _tiers(symbol: Symbol) -> TierTable:
+def _tiers(symbol: Symbol, *, progressive: bool) -> TierTable:
     per_coin = _COIN if symbol.inverse else Decimal(1)
     floors = tuple((Decimal(floor) / per_coin, Decimal(rate)) for floor, rate, _ in _TIERS)
-    deductions = continuous_deductions(floors)
+    deductions = continuous_deductions(floors) if progressive else tuple(Decimal(0) for _ in floors)
     ends = (*(floor for floor, _ in floors[1:]), _END / per_coin)
     return TierTable(
         tuple(
@@ -99,7 +99,7 @@ def rules(venue: Venue, name: str | None = None, as_of: str | None = None) -> Ru
         if symbol.brought is not None:
             kind = ContractKind.INVERSE if symbol.inverse else ContractKind.LINEAR
             contract = Contract(symbol.name, kind, Decimal(symbol.brought), venue.asset)
-            table: TierTable | None = _tiers(symbol)
+            table: TierTable | None = _tiers(symbol, progressive=book.isolated.tier_type == "progressive")
         else:
             try:
                 contract, table = book.entry(symbol.name)
