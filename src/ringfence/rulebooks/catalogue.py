@@ -27,7 +27,7 @@ class DatedTables(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One rulebook. ``rules`` and ``tables`` are by day, oldest first; ``tables_from``: whose tables it reads besides."""
+    """One rulebook. ``rules`` and ``tables`` are by day, oldest first; ``tables_from``: whose tables it reads too."""
 
     name: str
     title: str

@@ -8,16 +8,18 @@ way, so both start from the same equity.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ringfence.account import CollateralMode, MarginMode
+from ringfence.account import Account, CollateralMode, MarginMode
 from ringfence.errors import BadAccount
 from ringfence.margin.change import entry_margin
 from ringfence.numbers import ZERO, exact, plain
 
 if TYPE_CHECKING:
-    from ringfence.account import Account
+    from collections.abc import Mapping
+
+    from ringfence.account_file import AccountFile
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook
 
@@ -37,29 +39,31 @@ def all_cross(account: Account, rulebook: Rulebook) -> Account:
 
 
 @exact
-def all_isolated(account: Account, rulebook: Rulebook) -> Account:
+def all_isolated(account: Account, rulebook: Rulebook, *, where: str = "") -> Account:
     """Return ``account`` with every position isolated, funded with entry notional ÷ leverage from the same capital.
 
-    Raises BadAccount for a position without a leverage, for a wallet that cannot fund the positions (by how much), and
-    for a basket account, in which nothing can be isolated.
+    ``where`` is put before the place that errors name. Raises BadAccount for a position without a leverage, for a
+    wallet that cannot fund the positions (by how much), and for a basket account, in which nothing can be isolated.
     """
+    inside = f"{where}: account" if where else "account"
     if account.collateral_mode is not CollateralMode.SINGLE_ASSET:
         raise BadAccount(
-            "a basket account holds no isolated positions",
-            where="account.collateral_mode",
+            f"a basket ({account.collateral_mode.value}) holds no isolated positions",
+            where=f"{inside}.collateral_mode",
             expected="single_asset",
             found=account.collateral_mode.value,
+            hint="leave collateral_mode out: each settlement asset is then a pool of its own",
         )
     pooled = all_cross(account, rulebook)
     wallet: dict[str, Value | None] = dict(pooled.wallet)
     positions = []
-    for position in pooled.positions:
+    for index, position in enumerate(pooled.positions):
         margin = entry_margin(position, rulebook)
         if margin is None:
             raise BadAccount(
                 f"{position.symbol} {position.side} has no leverage",
-                where="account.positions",
-                expected="leverage, from which an isolated position's margin follows",
+                where=f"{inside}.positions[{index}].leverage",
+                expected="leverage, from which an isolated position's margin follows: entry notional ÷ leverage",
                 found="null",
                 hint="give the leverage the position was opened with",
             )
@@ -69,15 +73,61 @@ def all_isolated(account: Account, rulebook: Rulebook) -> Account:
         positions.append(replace(position, margin_mode=MarginMode.ISOLATED, isolated_margin=margin))
     for asset, held in wallet.items():
         if held is not None and held < 0:
-            capital = pooled.wallet[asset] or ZERO
+            capital = pooled.wallet.get(asset) or ZERO
             raise BadAccount(
                 f"the wallet cannot fund every position on its own: {plain(-held)} {asset} short",
-                where=f"account.wallet.{asset}",
-                expected=f"at least the sum of entry notional ÷ leverage, {plain(capital - held)}",
-                found=plain(capital),
-                hint="raise leverages, or lower quantities",
+                where=f"{inside}.wallet.{asset}",
+                expected=f"at least {plain(capital - held)} {asset}, the sum of entry notional ÷ leverage",
+                found=f"{plain(capital)} {asset}",
+                hint="raise the wallet balance or the leverage, or make positions smaller",
             )
     return replace(pooled, positions=tuple(positions), wallet=wallet)
 
 
-__all__ = ["all_cross", "all_isolated"]
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """A replay's two accounts. ``capital``: what each starts with; ``idle``: what isolated leaves in the wallet."""
+
+    capital: Mapping[str, Value]
+    idle: Mapping[str, Value]
+    isolated: Account
+    cross: Account
+
+
+@exact
+def fund(file: AccountFile, rulebook: Rulebook) -> Funding:
+    """Return the account of ``file`` held all isolated and all cross, with the same capital, for a replay.
+
+    Open orders are left out. Raises BadAccount as :func:`all_isolated` does, and for an account without positions, with
+    a balance that is not known, or with a symbol whose tiers are not known: nobody can say when that is liquidated.
+    """
+    account, where = file.account, f"{file.where}: account"
+    if not account.positions:
+        raise BadAccount(
+            "no positions to replay", where=f"{where}.positions", expected="at least one position", found="none",
+            hint="give positions, or start from an example: ringfence replay --example crash-book",
+        )  # fmt: skip
+    for asset, balance in account.wallet.items():
+        if balance is None:
+            raise BadAccount(
+                f"the balance of {asset} is not known", where=f"{where}.wallet.{asset}", expected="a decimal string",
+                found="null", hint="a replay needs to know what each side starts with",
+            )  # fmt: skip
+    for index, position in enumerate(account.positions):
+        table = rulebook.tiers(position.symbol)
+        if table is None or not table.tiers:
+            raise BadAccount(
+                f"no risk tiers are known for {position.symbol}", where=f"{where}.positions[{index}]",
+                expected="tiers, without which nobody can say when it is liquidated", found="a contract without tiers",
+                hint=f"give contracts.{position.symbol}.tiers in the file",
+            )  # fmt: skip
+    book = replace(account, orders=(), collateral={})
+    isolated, cross = all_isolated(book, rulebook, where=file.where), all_cross(book, rulebook)
+    return Funding(_known(cross), _known(isolated), isolated, cross)
+
+
+def _known(account: Account) -> dict[str, Value]:
+    return {asset: balance for asset, balance in account.wallet.items() if balance is not None}
+
+
+__all__ = ["Funding", "all_cross", "all_isolated", "fund"]

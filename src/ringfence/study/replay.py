@@ -1,7 +1,7 @@
 """One account through real prices, under isolated and under cross margin at once.
 
-Both sides start with the same capital (:mod:`~ringfence.study.funding`) and see the same seeded walk. At each tick a
-symbol's mark moves. All ticks of one moment are taken together, so that nothing depends on the order of symbols; then
+Both sides start with the same capital (:mod:`~ringfence.study.architecture`) and see the same seeded walk. At each tick
+a symbol's mark moves. All ticks of one moment are taken together, so that nothing depends on the order of symbols; then
 the pools that hold them are looked at, exactly, unless every price is inside the band in which nothing can happen
 (:mod:`~ringfence.screen.bands`).
 
@@ -30,7 +30,7 @@ from ringfence.errors import BadConfiguration, BadTape
 from ringfence.margin.assess import assess
 from ringfence.numbers import ONE, ROUND_HALF_EVEN, ZERO, divide, exact, plain
 from ringfence.screen.bands import EMPTY, PoolBands
-from ringfence.study.funding import fund
+from ringfence.study.architecture import fund
 from ringfence.study.replay_result import (
     ARCHITECTURES,
     Event,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
     from ringfence.screen.bands import Band
-    from ringfence.study.funding import Funding
+    from ringfence.study.architecture import Funding
     from ringfence.study.replay_result import Architecture, EventKind
     from ringfence.tape import Tape, Walk
 
@@ -94,8 +94,8 @@ def replay(
     ticks are made of one bar (4 are its open, high, low and close). ``progress`` is called once per sample.
 
     Raises BadTape when the tape lacks a symbol that is held, BadAccount when the account cannot be funded both ways
-    (see :func:`~ringfence.study.funding.fund`) or its leverage is above its tier's, BadRulebook when a symbol has no
-    table.
+    (see :func:`~ringfence.study.architecture.fund`) or its leverage is above its tier's, BadRulebook when a symbol has
+    no table.
     """
     if ticks_per_bar < _FEWEST_TICKS_PER_BAR:
         raise BadConfiguration(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ringfence.margin.assess import Assessment
     from ringfence.numbers import Price, Quantity, Value
     from ringfence.rulebook import Rulebook
-    from ringfence.study.funding import Funding
+    from ringfence.study.architecture import Funding
     from ringfence.tape import Tape, Walk
 
 Architecture = Literal["isolated", "cross"]

@@ -256,7 +256,7 @@ def test_progress_goes_from_start_to_end() -> None:
 
 
 def test_too_little_capital_is_refused_with_what_is_missing() -> None:
-    with pytest.raises(BadAccount, match="230 USDT are missing") as refused:
+    with pytest.raises(BadAccount, match="230 USDT short") as refused:
         replay(book(LONG, SHORT, wallet="20"), tape_of({"LIN": ["100"], "OTHER": ["100"]}))
     assert "at least 250 USDT" in str(refused.value)
 
@@ -266,7 +266,7 @@ def test_too_little_capital_is_refused_with_what_is_missing() -> None:
     [
         (book({k: v for k, v in LONG.items() if k != "leverage"}), "LIN long has no leverage"),
         (account_file([], wallet={"USDT": "1"}, contracts=CONTRACTS), "no positions to replay"),
-        (book(collateral_mode="multi_asset", collateral={"USDT": {}}), "no isolated side"),
+        (book(collateral_mode="multi_asset", collateral={"USDT": {}}), "holds no isolated positions"),
         (
             account_file([LONG], wallet={"USDT": "1000"}, contracts={"LIN": {**contract(), "tiers": []}}),
             "no risk tiers are known for LIN",
