@@ -102,7 +102,9 @@ def _share(share: Decimal | None) -> str:
         return "no multiple of it"
     if share > 100:
         return "more than a hundred times it"
-    return f"{share * 100:.0f} % of it" if share < 2 else f"{share:.1f} times it"
+    if share >= 2:
+        return f"{share:.1f} times it"
+    return f"{share * 100:.0f} % of it" if not share or share * 100 >= 1 else "less than 1 % of it"
 
 
 def _print_nearest(screen: Console, found: Distance) -> None:
@@ -135,7 +137,7 @@ def duration(minutes: float | None) -> str:
     if minutes is None:
         return "–"
     if minutes < 2 * _HOUR:
-        return f"{minutes:.0f} min"
+        return f"{minutes:.0f} min" if not minutes or minutes >= 1 else "under a minute"
     return f"{minutes / _HOUR:.1f} h" if minutes < 2 * _DAY else f"{minutes / _DAY:,.0f} days"
 
 

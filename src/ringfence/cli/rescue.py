@@ -56,8 +56,16 @@ def _print(screen: Console, found: Rescue) -> None:
         screen.print(f"Nothing to rescue: every pool has {wanted}, {found.level_source}.", markup=False)
     for pool in found.pools:
         _print_pool(screen, pool, wanted, found.level_source)
+    if found.pools:
+        screen.print(_LEGEND, style="dim", markup=False)
     for note in found.notes:
         screen.print(f"· {note}", style="dim", markup=False)
+
+
+_LEGEND = (
+    "ranked by fees, then by cash from outside · health, room: after it; room is the smallest move of one mark alone "
+    "that then liquidates the pool"
+)
 
 
 def _print_pool(screen: Console, pool: Endangered, wanted: str, source: str) -> None:
@@ -74,8 +82,8 @@ def _print_pool(screen: Console, pool: Endangered, wanted: str, source: str) -> 
     ways = [way for way in pool.ways if way.refusal is None]
     rows = [(str(number), *_row(way, asset)) for number, way in enumerate(ways, start=1)]
     if rows:
-        headers = ("", "way out", "fees", "from outside", "health")
-        screen.print(show.simple_table("", headers, rows, right=(2, 3, 4)))
+        headers = ("", "way out", "fees", "from outside", "health", "room")
+        screen.print(show.simple_table("Ways out", headers, rows, right=(2, 3, 4, 5)))
     else:
         screen.print("There is no way out.\n", style="bold red")
     refused = [(way.what, _why(way)) for way in pool.ways if way.refusal is not None]
@@ -85,7 +93,7 @@ def _print_pool(screen: Console, pool: Endangered, wanted: str, source: str) -> 
         screen.print()
 
 
-def _row(way: Way, asset: str | None) -> tuple[str, str, str, str]:
+def _row(way: Way, asset: str | None) -> tuple[str, str, str, str, str]:
     from ringfence.cli import show
 
     unit = asset or (way.unit if way.kind == "deposit" else None)
@@ -94,6 +102,7 @@ def _row(way: Way, asset: str | None) -> tuple[str, str, str, str]:
         show.amount(way.cost, unit) if way.cost else "none",
         show.amount(way.outside, unit) if way.outside else "none",
         show.factor(way.health, missing="closed"),
+        "" if way.health is None else show.percent(way.room, missing="no end").lstrip("+"),
     )
 
 

@@ -135,13 +135,13 @@ def _print(screen: Console, found: Stress) -> None:
 
 
 _GLYPHS = (("liquidated", "██", "red"), ("called", "▓▓", "dark_orange"), ("below 2", "▒▒", "yellow"),
-           ("below 4", "░░", "green"), ("above", "··", "green dim"), ("beyond the last tier", "??", "dim"))  # fmt: skip
+           ("below 4", "░░", "green"), ("above", "··", "green dim"), ("not known", "??", "dim"))  # fmt: skip
 
 
 def _glyph(cell: Cell) -> tuple[str, str]:
     if cell.liquidated:
         kind = 0
-    elif cell.beyond:
+    elif cell.unknown:
         kind = 5
     elif cell.called:
         kind = 1

@@ -18,9 +18,10 @@ from ringfence.account import Backing, MarginMode, PositionMode
 from ringfence.errors import BadConfiguration
 from ringfence.margin import change
 from ringfence.margin.assess import assess_account
+from ringfence.margin.price import liquidation_prices
 from ringfence.margin.refusal import Refusal
 from ringfence.margin.restore import smallest_deposit, smallest_reduction
-from ringfence.numbers import ONE, ROUND_CEILING, ZERO, divide, exact, plain
+from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, ZERO, divide, exact, plain, round_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,15 +35,17 @@ SCHEMA = "ringfence.rescue/1"
 STEP = Decimal("0.00000001")
 """What cash is counted in, and contracts whose step is not known. Ours."""
 
+_SHARE = Decimal("0.0001")
 _FURTHEST = 10**6  # a deposit is looked for up to that many times the obvious one
 
 
 class Way(NamedTuple):
     """One way out. ``refusal``: why it is none; then no ``account``, and ``health`` what it would come to, if known.
 
-    ``kind``: add_margin, deposit, move_margin, reduce, cancel_orders, hedge or switch_mode. ``amount``: contracts or
-    cash, in ``unit``. ``cost``: fees, paid for good. ``outside``: cash the account does not have. ``tied``: cash or
-    margin that the way locks up. All three are in the settlement asset of the pool (or of the deposit).
+    ``kind``: add_margin, deposit, move_margin, reduce, reduce_all, cancel_orders, hedge or switch_mode. ``amount``:
+    contracts, a share or cash, in ``unit``. ``cost``: fees, paid for good. ``outside``: cash the account does not have.
+    ``tied``: cash or margin that the way locks up; these three in the settlement asset of the pool (or of the deposit).
+    ``room``: the smallest move of one mark alone that then liquidates the pool, a share of it (None: no such move).
     """
 
     kind: str
@@ -53,6 +56,7 @@ class Way(NamedTuple):
     outside: Value
     tied: Value
     health: Decimal | None
+    room: Decimal | None
     refusal: str | None
     account: Account | None
 
@@ -154,7 +158,8 @@ def rescue(
         ways = _ways(_Case(account, before, assessment, marks, rulebook, target, fee_rate))
         name, asset = assessment.pool.name, assessment.asset
         pools.append(Endangered(name, asset, assessment.health, balance, required, assessment.status, ways))
-    source = "asked for" if health is not None else f"the margin-call level ({rulebook.levels.source})"
+    own = " (ringfence's own)" if rulebook.levels.source == "ours" else ""
+    source = "asked for" if health is not None else f"the margin-call level of {rulebook.name}{own}"
     return Rescue(target, source, tuple(pools), tuple(notes))
 
 
@@ -162,7 +167,7 @@ def _ways(case: _Case) -> tuple[Way, ...]:
     found = [*_cancels(case), *_moves(case)]
     found += [*_additions(case)] if case.pool.pool.isolated else [*_deposits(case)]
     found += [_reduction(case, line) for line in case.pool.lines]
-    found += [*_hedges(case), *_switches(case)]
+    found += [*_pro_rata(case), *_hedges(case), *_switches(case)]
     return tuple(sorted(found, key=lambda way: (way.refusal is not None, way.cost, way.outside, way.tied)))
 
 
@@ -177,19 +182,38 @@ def _way(
     cash: tuple[Value, Value, Value] = (ZERO, ZERO, ZERO),
 ) -> Way:
     """Return a way that was found, with the health it leads to. ``cash``: cost, from outside, tied up."""
-    return Way(kind, what, amount, unit, *cash, _health(case, account), None, account)
+    return Way(kind, what, amount, unit, *cash, _health(case, account), _room(case, account), None, account)
 
 
 def _none(kind: str, what: str, why: str, health: Decimal | None = None) -> Way:
-    return Way(kind, what, None, None, ZERO, ZERO, ZERO, health, why, None)
+    return Way(kind, what, None, None, ZERO, ZERO, ZERO, health, None, why, None)
 
 
 def _health(case: _Case, account: Account) -> Decimal | None:
-    """Return the health of the pool after a change; where it went into another one, of the worst of all."""
-    after = [a for a in case.assessed(account) if a.lines]
-    own = [a.health for a in after if a.pool.name == case.pool.pool.name]
-    healths = [health for health in own or [a.health for a in after] if health is not None]
+    """Return the health after a change of the pool that then holds the positions; None where nothing is left."""
+    healths = [a.health for a in _concerned(case, account) if a.health is not None]
     return min(healths, default=None)
+
+
+def _concerned(case: _Case, account: Account) -> list[Assessment]:
+    """Return the pools that hold what the endangered one held: itself, another one after a switch, none if closed."""
+    held = {(line.position.symbol, line.position.side) for line in case.pool.lines}
+    return [a for a in case.assessed(account) if any((x.position.symbol, x.position.side) in held for x in a.lines)]
+
+
+def _room(case: _Case, account: Account) -> Decimal | None:
+    """Return the smallest move of one mark alone that liquidates the pool after a change."""
+    moves = []
+    for assessment in _concerned(case, account):
+        for symbol in dict.fromkeys(line.position.symbol for line in assessment.lines):
+            prices = liquidation_prices(assessment, symbol)
+            mark = case.marks[symbol]
+            moves += [
+                divide(abs(price - mark), mark, places=RATIO_PLACES, rounding=ROUND_FLOOR)
+                for price in (prices.below, prices.above)
+                if price is not None
+            ]
+    return min(moves, default=None)
 
 
 # ── Cash ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -377,6 +401,45 @@ def _reduced(case: _Case, line: PositionLine, amount: Quantity) -> Account | Ref
     return _added(case, outcome.account, left, cash)
 
 
+def _pro_rata(case: _Case) -> Iterator[Way]:
+    """Close the same share of every position of a shared pool, in steps of a hundredth of a percent."""
+    lines = case.pool.lines
+    if case.pool.pool.isolated or len(lines) < 2:
+        return
+
+    def sizes(share: Decimal) -> list[Quantity]:
+        return [
+            min(abs(x.position.quantity), round_to(abs(x.position.quantity) * share, x.contract.quantity_step or STEP,
+                                                   rounding=ROUND_CEILING))
+            for x in lines
+        ]  # fmt: skip
+
+    def closed(share: Decimal) -> Account | Refusal:
+        account = case.account
+        for line, amount in zip(lines, sizes(share), strict=True):
+            after = _reduced(case._replace(account=account), line, amount)
+            if isinstance(after, Refusal):
+                return after
+            account = after
+        return account
+
+    def reaches(share: Decimal) -> bool:
+        after = closed(share)
+        return not isinstance(after, Refusal) and case.saved(after)
+
+    share = _least(reaches, step=_SHARE, most=ONE, guess=None)
+    after = closed(ONE if share is None else share)
+    if isinstance(after, Refusal):
+        yield _none("reduce_all", "close a share of every position", str(after))
+    elif share is None:
+        yield _none("reduce_all", "close a share of every position", "closing all of it is not enough")
+    else:
+        fee = sum((case.fee(line.position.symbol) * amount * line.contract_value
+                   for line, amount in zip(lines, sizes(share), strict=True)), ZERO)  # fmt: skip
+        said = f"close {plain(share * 100)} % of every position at the mark"
+        yield _way(case, "reduce_all", said, after, amount=share, unit="share", cash=(fee, ZERO, ZERO))
+
+
 def _cancels(case: _Case) -> Iterator[Way]:
     """Cancel orders where they count against the pool: one of them if one is enough, else all."""
     orders = case.pool.pool.orders
@@ -516,7 +579,7 @@ def as_json(found: Rescue) -> dict[str, Any]:
 def _way_json(way: Way) -> dict[str, Any]:
     document: dict[str, Any] = way._asdict()
     del document["account"]
-    numbers = ("amount", "cost", "outside", "tied", "health")
+    numbers = ("amount", "cost", "outside", "tied", "health", "room")
     return {key: _text(value) if key in numbers else value for key, value in document.items()}
 
 

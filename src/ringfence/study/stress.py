@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import Backing
-from ringfence.errors import BadAccount, BadConfiguration, BadRulebook, nearest
+from ringfence.errors import BadAccount, BadConfiguration, nearest
 from ringfence.margin.assess import assess, assess_account
 from ringfence.margin.move import combined_move
 from ringfence.margin.price import liquidation_prices
@@ -51,7 +51,7 @@ _RISE_SHOWN = Decimal("0.05")  # a tape that rises less has no scenario of its o
 
 
 class PoolState(NamedTuple):
-    """One pool after a shock. None: not known, nothing required, or a position beyond its last tier."""
+    """One pool after a shock. None: not known, or nothing required."""
 
     pool: str
     asset: str | None
@@ -82,13 +82,13 @@ class Shocked(NamedTuple):
 class Cell(NamedTuple):
     """The account at a point of the grid: the lowest health of its pools, and how many are called and liquidated.
 
-    ``beyond``: whether a position has grown past its last tier, so that a pool has no figures.
+    ``unknown``: whether a pool has no figures there, such as in a tier whose rate is not published.
     """
 
     health: Decimal | None
     called: int
     liquidated: int
-    beyond: bool
+    unknown: bool
 
 
 class Edge(NamedTuple):
@@ -259,18 +259,18 @@ def grid(surfaces: Sequence[Surface], symbols: tuple[str, ...], *, span: Decimal
 def _cell(surfaces: Sequence[Surface], prices: Mapping[str, Price]) -> Cell:
     lowest: Decimal | None = None
     called = liquidated = 0
-    beyond = False
+    unknown = False
     for surface in surfaces:
         found = surface.at(prices)
         if found is None:
-            beyond = True
+            unknown = True
             continue
         status, health = found.status, found.health
         liquidated += status == "liquidatable"
         called += status == "margin_call"
         if health is not None and (lowest is None or health < lowest):
             lowest = health
-    return Cell(lowest, called, liquidated, beyond)
+    return Cell(lowest, called, liquidated, unknown)
 
 
 def _edges(surface: Surface, symbols: tuple[str, ...], rows: Mapping[Decimal, Price]) -> list[Edge]:
@@ -279,26 +279,16 @@ def _edges(surface: Surface, symbols: tuple[str, ...], rows: Mapping[Decimal, Pr
         return []
     found: dict[Decimal, list[tuple[Price | None, Price | None]]] = {surface.assessment.levels.margin_call: [], ONE: []}
     for move, price in rows.items():
-        assessment: Assessment | None = surface.assessment
+        assessment = surface.assessment
         if move and symbols[1] in surface.symbols:
-            assessment = _assessed(surface, {symbols[1]: price})
+            assessment = assess(assessment.pool, {**surface.marks, symbols[1]: price}, surface.rulebook)
         for level, prices in found.items():
-            if assessment is None:
-                prices.append((None, None))
-                continue
             solved = liquidation_prices(assessment, symbols[0], health=level)
             prices.append((solved.below, solved.above))
     return [
         Edge(surface.assessment.pool.name, level, tuple(p[0] for p in prices), tuple(p[1] for p in prices))
         for level, prices in found.items()
     ]
-
-
-def _assessed(surface: Surface, prices: Mapping[str, Price]) -> Assessment | None:
-    try:
-        return assess(surface.assessment.pool, {**surface.marks, **prices}, surface.rulebook)
-    except BadRulebook:
-        return None
 
 
 # ── Shocks ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -446,7 +436,7 @@ def as_json(found: Stress) -> dict[str, Any]:
             "health": [[_text(cell.health) for cell in row] for row in grid_.cells],
             "called": [[cell.called for cell in row] for row in grid_.cells],
             "liquidated": [[cell.liquidated for cell in row] for row in grid_.cells],
-            "beyond_last_tier": [[cell.beyond for cell in row] for row in grid_.cells],
+            "unknown": [[cell.unknown for cell in row] for row in grid_.cells],
             "edges": [
                 {
                     "pool": edge.pool,

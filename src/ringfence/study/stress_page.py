@@ -26,7 +26,7 @@ _STYLE = """
 td.liquidatable { color: var(--bad); font-weight: 600; }
 """
 _COLOURS = (("#a1173f", 1.0), ("#d1495b", 1.25), ("#e9a03b", 2.0), ("#e7cf70", 4.0), ("#9cc59a", 10.0))
-_SAFE, _BEYOND = "#4e9a73", "#8b939c"
+_SAFE, _UNKNOWN = "#4e9a73", "#8b939c"
 _WIDTH, _LEFT, _TOP, _BOTTOM = 1000, 66, 12, 34
 
 
@@ -109,15 +109,15 @@ def _key() -> str:
     items = [f"<li><i style='background:{colour}'></i>{name}</li>"
              for (colour, _), name in zip(_COLOURS, names, strict=True)]  # fmt: skip
     items += [f"<li><i style='background:{_SAFE}'></i>above 10</li>",
-              f"<li><i style='background:{_BEYOND}'></i>beyond the last tier</li>"]  # fmt: skip
+              f"<li><i style='background:{_UNKNOWN}'></i>not known</li>"]  # fmt: skip
     return f"<ul class='legend key'>{''.join(items)}</ul>"
 
 
 def _colour(cell: Cell) -> str:
     if cell.liquidated:
         return _COLOURS[0][0]
-    if cell.beyond:
-        return _BEYOND
+    if cell.unknown:
+        return _UNKNOWN
     if cell.called:
         return _COLOURS[1][0]
     if cell.health is None:

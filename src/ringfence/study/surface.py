@@ -3,8 +3,8 @@
 Most pools are *separable*: what a symbol gains and requires depends on its own mark only, so that a grid over two
 symbols needs each symbol's part once per price, and adds. The parts are exact assessments of the symbol's own positions
 and orders; where parts depend on one another (a closing fee at the pool's bankruptcy price, tiers over several
-expiries, a requirement found by scenarios) the whole pool is assessed at every point. The sums are the same either
-way.
+expiries, orders whose margin is set aside, a requirement found by scenarios) the whole pool is assessed at every point.
+The sums are the same either way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.account import Backing, Requirement
-from ringfence.errors import BadRulebook
 from ringfence.margin.assess import assess
 from ringfence.numbers import ZERO, exact
 
@@ -44,6 +43,7 @@ class Surface:
         self.separable = (
             policies.closing_fee != "bankruptcy_price"
             and policies.tier_key != "underlying_total"
+            and not (policies.order_margin_deducted and pool.orders)
             and pool.mode.requirement is Requirement.TIERED
         )
         self.known = assessment.balance_held_against is not None and assessment.liquidation_requirement is not None
@@ -54,8 +54,8 @@ class Surface:
     def at(self, prices: Mapping[str, Price]) -> Assessment | None:
         """Return the pool's assessment with these marks moved, its lines still those of its own marks.
 
-        Only balance, requirement and what follows from them (health, status) are those of ``prices``. None where a
-        position grows beyond its last tier, or where balance or requirement is not known.
+        Only balance, requirement and what follows from them (health, status) are those of ``prices``. None where
+        balance or requirement is not known, such as in a tier without a rate.
         """
         if not self.known:
             return None
@@ -92,9 +92,8 @@ class Surface:
         return before._replace(balance_held_against=balance + gained, liquidation_requirement=needed + more)
 
     def _whole(self, moved: dict[str, Price]) -> Assessment | None:
-        try:
-            found = assess(self.assessment.pool, {**self.marks, **moved}, self.rulebook)
-        except BadRulebook:
+        found = assess(self.assessment.pool, {**self.marks, **moved}, self.rulebook)
+        if found.balance_held_against is None or found.liquidation_requirement is None:
             return None
         return self.assessment._replace(
             balance_held_against=found.balance_held_against, liquidation_requirement=found.liquidation_requirement
@@ -109,13 +108,14 @@ class Surface:
                 positions=tuple(p for p in pool.positions if p.symbol == symbol),
                 orders=tuple(o for o in pool.orders if o.symbol == symbol),
             )
-            try:
-                lines = assess(own, {symbol: price}, self.rulebook).lines
-            except BadRulebook:
-                self._parts[key] = None  # beyond the last tier
-            else:
-                pnl = sum((line.unrealised_pnl for line in lines), ZERO)
-                self._parts[key] = Part(pnl, sum((line.liquidation_requirement or ZERO for line in lines), ZERO))
+            lines = assess(own, {symbol: price}, self.rulebook).lines
+            required = ZERO
+            for line in lines:
+                if line.liquidation_requirement is None:
+                    self._parts[key] = None
+                    return None
+                required += line.liquidation_requirement
+            self._parts[key] = Part(sum((line.unrealised_pnl for line in lines), ZERO), required)
         return self._parts[key]
 
 

@@ -189,6 +189,19 @@ def test_a_pool_that_owes_more_than_it_holds_is_not_saved_by_closing() -> None:
     assert paid.amount == 164 + D("1.25") * D("34.23") + STEP - (D("1.25") * D("34.23")) % STEP
 
 
+def test_a_share_of_every_position_is_a_way_where_no_single_position_is_enough() -> None:
+    file = account(AVAX, BTC, wallet="1400")  # 65.5 stand for 34.23 + 24.2
+    result = found(file, health=D(3), fee_rate=D(0))
+    assert all(w.refusal is not None for pool in result.pools for w in pool.ways if w.kind == "reduce")
+    shared = way(result, "reduce_all")
+    # 65.5 > 3 · (1 − share) · 58.43
+    share = shared.amount
+    assert share is not None
+    assert D("65.5") > 3 * (1 - share) * D("58.43")
+    share -= D("0.0001")
+    assert D("65.5") <= 3 * (1 - share) * D("58.43")
+
+
 def test_ways_are_ranked_by_fees_then_by_cash_from_outside_and_those_that_are_none_come_last() -> None:
     ways = found(account(AVAX, BTC, wallet="1400")).pools[0].ways
     keys = [(w.refusal is not None, w.cost, w.outside, w.tied) for w in ways]

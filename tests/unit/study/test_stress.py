@@ -48,7 +48,9 @@ def assessed(file: AccountFile, marks: Marks) -> Cell:
     held = [a for a in assess_account(file.account, marks, file.rulebook()) if a.lines]
     healths = [a.health for a in held if a.health is not None]
     statuses = [a.status for a in held]
-    return Cell(min(healths, default=None), statuses.count("margin_call"), statuses.count("liquidatable"), beyond=False)
+    return Cell(
+        min(healths, default=None), statuses.count("margin_call"), statuses.count("liquidatable"), unknown=False
+    )
 
 
 BASKET: dict[str, Any] = {"collateral_mode": "multi_asset", "collateral": {"USDT": {"index": "1", "ask_buffer": "0.01"},
@@ -174,14 +176,17 @@ def test_a_lower_haircut_is_taken_off_what_counts_and_spares_the_currency() -> N
     assert stressed(account(AVAX)).haircuts == ()
 
 
-def test_a_position_that_grows_past_its_last_tier_has_no_figures_there() -> None:
-    terms = {"kind": "linear", "contract_size": "1", "settle_asset": "USDT",
-             "tiers": [{"floor": "0", "maintenance_rate": "0.01", "max_leverage": "50", "cap": "1200"}]}  # fmt: skip
+def test_a_tier_without_a_rate_has_no_figures() -> None:
+    tiers = [
+        {"floor": "0", "maintenance_rate": "0.01", "max_leverage": "50"},
+        {"floor": "1200", "maintenance_rate": None},
+    ]
+    terms = {"kind": "linear", "contract_size": "1", "settle_asset": "USDT", "tiers": tiers}
     body = {"wallet": {"USDT": "500"}, "positions": [leg("XUSDT", "long", "1", "1000", "1000")]}
     document = {"rulebook": "binance-usdm", "account": body, "contracts": {"XUSDT": terms}}
-    file = parse(document, where="test")
-    cells = stressed(file, span=Decimal("0.5"), steps=3).grid.cells[0]
-    assert [cell.beyond for cell in cells] == [False, False, True]
+    cells = stressed(parse(document, where="test"), span=Decimal("0.5"), steps=3).grid.cells[0]
+    assert [cell.unknown for cell in cells] == [False, False, True]
+    assert cells[2].health is None
 
 
 @pytest.mark.parametrize(

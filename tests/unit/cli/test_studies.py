@@ -1,0 +1,125 @@
+"""``size``, ``rescue``, ``stress`` and ``distance`` on the command line: what they print, write and refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.cli.command import ACCOUNT, Command, changed, written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRADE = ("binance-usdm", "BTCUSDT", "--quantity", "0.1", "--entry", "100000", "--fee-rate", "0")
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Path:
+    return written(tmp_path, ACCOUNT)
+
+
+@pytest.fixture
+def called(tmp_path: Path) -> Path:
+    # 0.1 BTC long from 117,000, now 111,000: 650 − 600 = 50 against 11,100 · 0.004 = 44.4
+    return written(tmp_path, changed("account.positions.0.mark_price", "111000",
+                                     of=changed("account.wallet.USDT", "650")))  # fmt: skip
+
+
+def test_size_pnl_prints_figures_with_their_formula(ringfence: Command) -> None:
+    printed = ringfence("size", "pnl", *TRADE, "--exit", "110000", "--leverage", "10")
+    assert printed.code == 0
+    assert "1,000.00 USDT" in printed.out
+    assert "0.1 × (110000 − 100000)" in printed.out
+    assert "+100.00 %" in printed.out
+
+
+def test_size_answers_as_json_with_decimals_as_text(ringfence: Command) -> None:
+    answer = ringfence("size", "target", *TRADE, "--roe", "50", "--leverage", "10", "--json").json
+    assert answer["schema"] == "ringfence.size/1"
+    assert answer["figures"]["target_price"] in {"105000", "105000.0"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("pnl", *TRADE, "--exit", "x"), "a number above 0"),
+        (("pnl", *TRADE, "--exit", "1", "--side", "up"), "long or short"),
+        (("target", *TRADE), "one of --pnl and --roe"),
+        (("liquidation", *TRADE[:-2]), "--leverage or --margin"),
+        (("max", "binance-usdm", "BTCUSD", "--balance", "1", "--leverage", "1", "--price", "1"), "BTCUSDT"),
+        (("average", "binance-usdm", "BTCUSDT", "--fill", "0.1"), "--fill 0.1"),
+    ],
+)
+def test_size_refuses_what_cannot_be_computed(ringfence: Command, arguments: tuple[str, ...], said: str) -> None:
+    refused = ringfence("size", *arguments)
+    assert refused.code == 3
+    assert said in refused.err
+    assert refused.out == ""
+
+
+def test_size_change_shows_before_and_after(ringfence: Command, account: Path) -> None:
+    printed = ringfence("size", "change", account, "--close", "BTCUSDT=1/2", "--fee-rate", "0")
+    assert printed.code == 0
+    assert "before" in printed.out
+    assert "0.05" in printed.out
+    after = ringfence("size", "change", account, "--close", "BTCUSDT=50%", "--fee-rate", "0", "--json").json["after"]
+    assert after["positions"][0]["quantity"] in {"0.05", "0.050"}
+
+
+def test_size_change_without_a_change_or_with_one_that_cannot_be_read_is_refused(
+    ringfence: Command, account: Path
+) -> None:
+    assert "no change is given" in ringfence("size", "change", account).err
+    assert "SYMBOL=AMOUNT" in ringfence("size", "change", account, "--close", "BTCUSDT").err
+
+
+def test_a_refused_change_is_an_answer_and_not_an_error(ringfence: Command, account: Path) -> None:
+    printed = ringfence("size", "change", account, "--leverage", "BTCUSDT=500")
+    assert printed.code == 0
+    assert "201 leverage_above_tier" in printed.out
+
+
+def test_rescue_ranks_the_ways_out_and_says_why_others_are_none(ringfence: Command, called: Path) -> None:
+    printed = ringfence("rescue", called, "--fee-rate", "0.0005")
+    assert printed.code == 0
+    # 1.25 · 44.4 − 50 = 5.5, and a step more
+    assert "deposit 5.50000001 USDT" in printed.out
+    assert "No way out" in printed.out
+    ways = ringfence("rescue", called, "--json").json["pools"][0]["ways"]
+    assert [way["refusal"] is not None for way in ways] == sorted(way["refusal"] is not None for way in ways)
+
+
+def test_rescue_of_a_healthy_account_has_nothing_to_do(ringfence: Command, account: Path) -> None:
+    assert "Nothing to rescue" in ringfence("rescue", account).out
+    assert ringfence("rescue", account, "--health", "0").code == 3
+
+
+def test_stress_draws_a_map_and_writes_a_page(ringfence: Command, account: Path, tmp_path: Path) -> None:
+    page = tmp_path / "reports" / "stress.html"
+    printed = ringfence("stress", account, "--steps", "5", "--report", page)
+    assert printed.code == 0
+    assert "◆◆" in printed.out
+    assert "2025-10-10 low" in printed.out
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_stress_refuses_a_symbol_that_is_not_held(ringfence: Command, account: Path) -> None:
+    refused = ringfence("stress", account, "--symbol", "BTCUSD")
+    assert refused.code == 3
+    assert "did you mean BTCUSDT?" in refused.err
+    assert ringfence("stress", account, "--beta", "ETHUSDT=2").code == 3
+
+
+def test_distance_is_exact_without_a_tape_and_likely_with_one(ringfence: Command, account: Path) -> None:
+    printed = ringfence("distance", account)
+    assert printed.code == 0
+    assert "Along past crashes" in printed.out
+    assert "Nearest" not in printed.out
+    assert "likeliest way to die" in ringfence("distance", account, "--tape", "2025-10-10", "--paths", "0").out
+
+
+def test_distance_refuses_a_tape_without_its_symbols(ringfence: Command, account: Path) -> None:
+    refused = ringfence("distance", account, "--tape", "2025-09-17")
+    assert refused.code == 3
+    assert "the tape has no prices of BTCUSDT" in refused.err
