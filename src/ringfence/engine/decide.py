@@ -77,9 +77,11 @@ def _set_up(state: State, command: asked.SetUp) -> Iterator[Event]:
         yield refused(command, "unchanged", "a venue is set up once, before anything else")
         return
     yield VenueSetUp(command.id, command.at, command.setup)
-    for asset, amount in state.setup.start_fund.items():
+    for name, amount in state.setup.start_fund.items():
+        symbol, _, asset = name.rpartition(":")
+        fund = f"{books.INSURANCE}:{symbol}" if symbol else books.INSURANCE
         yield MoneyMoved(command.id, command.at, FUND, "start_fund",
-                         move(asset, amount, out_of=books.EXTERNAL, into=books.INSURANCE))  # fmt: skip
+                         move(asset, amount, out_of=books.EXTERNAL, into=fund))  # fmt: skip
 
 
 def _resume(state: State, command: asked.Resume) -> Iterator[Event]:

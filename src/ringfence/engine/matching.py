@@ -95,16 +95,13 @@ def execute(
                 changed = True
                 break
             event, refused = _fill_event(state, symbol, incoming.side, fill, execution, command)
-            if event is not None and not _affords(state, event, incoming.side, execution, outcome):
-                outcome.stopped = True
-                return
-            if event is None:
-                if refused is None:
-                    outcome.stopped = True
-                    return
+            if event is None and refused is not None:
                 yield OrderClosed(command.id, command.at, refused.account, refused.id, "insufficient_balance")
                 changed = True
                 break
+            if event is None or not _affords(state, event, incoming.side, execution, outcome):
+                outcome.stopped = True
+                return
             yield event
             left -= fill.quantity
             outcome.filled += fill.quantity

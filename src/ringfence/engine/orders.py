@@ -170,10 +170,11 @@ def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Ev
     shared = state.trader(name).margin_mode.get(symbol) is not MarginMode.ISOLATED
     before = None
     if not closes:
-        before = _affordable(state, command, quantity, planned)
-        if isinstance(before, Refused):
-            yield before
+        checked = _affordable(state, command, quantity, planned)
+        if isinstance(checked, Refused):
+            yield checked
             return
+        before = checked
     elif shared and planned.fills:
         before = _shared_pool(state, command)
     outcome = Outcome(before.margin_balance if before is not None and shared else None)
@@ -224,7 +225,7 @@ def _shared_pool(state: State, command: PlaceOrder) -> Assessment | None:
 
 
 def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: Plan) -> Assessment | Refused:
-    """Return the pool of an order that it can carry, with the fees of what fills at once, as it is before; or why not."""
+    """Return the pool before an order that it can carry, with the fees of what fills at once; or why it cannot."""
     name, symbol = command.account, command.symbol
     trader = state.trader(name)
     contract = state.rulebook.contract(symbol)

@@ -73,7 +73,12 @@ class PriceGuard:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A venue's set-up. ``tables``: symbols whose terms a file brings along; ``insurance_by``: venue or symbol."""
+    """A venue's set-up.
+
+    ``given``: a rulebook in place of the packaged one of that name and day. ``rearm``: how far above a call level
+    health has to rise before the pool is called again. ``start_fund``: what the insurance fund begins with, by asset,
+    or by ``SYMBOL:ASSET`` where the rulebook has a fund per market.
+    """
 
     rulebook_name: str = "binance-usdm"
     as_of: str | None = None
