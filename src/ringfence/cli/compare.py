@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
 
     from rich.console import Console
     from rich.table import Table
 
-    from ringfence.study.compare import Architecture, Comparison
+    from ringfence.study.compare import Amounts, Architecture, Comparison
 
 
 def compare(
@@ -39,7 +40,7 @@ def _print(comparison: Comparison, screen: Console) -> None:
 
     held = _distinct(comparison.architectures)
     table = Table(title="One book under each margin architecture", title_justify="left", box=None, pad_edge=False)
-    table.add_column(f"amounts in {comparison.asset}" if comparison.asset else "amounts by asset")
+    table.add_column(_unit(comparison))
     for name, _ in held:
         table.add_column(name, justify="right")
     _add_rows(table, [architecture for _, architecture in held], comparison.asset)
@@ -51,6 +52,15 @@ def _print(comparison: Comparison, screen: Console) -> None:
         for refusal in architecture.refusals:
             screen.print(f"[yellow]{name}:[/] this venue would refuse the switch now: {refusal.message}")
     screen.print(f"[dim]{_LEGEND}[/]")
+
+
+def _unit(comparison: Comparison) -> str:
+    basket = any(each.asset is None for held in comparison.architectures for each in held.amounts)
+    return (
+        "amounts by asset"
+        if not comparison.asset and not basket
+        else f"amounts in {comparison.asset or 'its currency'}"
+    )
 
 
 _LEGEND = (
@@ -78,8 +88,8 @@ def _add_rows(table: Table, held: list[Architecture], asset: str | None) -> None
     def row(label: str, *cells: str) -> None:
         table.add_row(label, *("–" if a.unavailable else cell for a, cell in zip(held, cells, strict=True)))
 
-    row("[bold]margin used[/]", *(show.amount(a.margin_used, asset) for a in held))
-    row("[bold]free collateral[/]", *(show.amount(a.free, asset) for a in held))
+    row("[bold]margin used[/]", *(_by_asset(a, lambda each: show.amount(each.margin_used, each.asset)) for a in held))
+    row("[bold]free collateral[/]", *(_by_asset(a, lambda each: show.amount(each.free, each.asset)) for a in held))
     row("[bold]distance to liquidation[/]", *("" for _ in held))
     for symbol, side in _legs(held):
         row(f"  {symbol} {side}", *(_distance(a, symbol, side) for a in held))
@@ -89,7 +99,13 @@ def _add_rows(table: Table, held: list[Architecture], asset: str | None) -> None
     row("[bold]at stake[/]", *("" for _ in held))
     for symbol, side in _legs(held):
         row(f"  with {symbol} {side}", *(_stake(a, symbol, side, asset) for a in held))
-    row("[bold]protected[/]", *(_protected(a, asset) for a in held))
+    row("[bold]protected[/]", *(_by_asset(a, _protected) for a in held))
+
+
+def _by_asset(held: Architecture, told: Callable[[Amounts], str]) -> str:
+    """Return one line per asset, named where there are several."""
+    several = len(held.amounts) > 1
+    return "\n".join(told(each) + f" {each.asset}" * several for each in held.amounts)
 
 
 def _legs(held: list[Architecture]) -> list[tuple[str, str]]:
@@ -114,7 +130,8 @@ def _death(death: tuple[Decimal, str] | None) -> str:
     if death is None:
         return "none"
     move, pool = death
-    return f"[dim]{pool.split(' ')[1]}[/] " + (show.percent(move) if move else "[red]now[/]")
+    name = pool.split(" ", 1)[-1]  # of "isolated BTCUSDT long" and "cross USDT"; a basket's is "account"
+    return f"[dim]{name}[/] " + (show.percent(move) if move else "[red]now[/]")
 
 
 def _stake(held: Architecture, symbol: str, side: str, asset: str | None) -> str:
@@ -127,10 +144,10 @@ def _stake(held: Architecture, symbol: str, side: str, asset: str | None) -> str
     return ""
 
 
-def _protected(held: Architecture, asset: str | None) -> str:
+def _protected(amounts: Amounts) -> str:
     from ringfence.cli import show
 
-    if not held.protected:
-        return "nothing" if held.protected is not None else "not known"
-    share = f"[dim]{held.protected / held.equity * 100:.0f} % [/]" if held.equity else ""
-    return share + show.amount(held.protected, asset)
+    if not amounts.protected:
+        return "nothing" if amounts.protected is not None else "not known"
+    share = f"[dim]{amounts.protected / amounts.equity * 100:.0f} % [/]" if amounts.equity else ""
+    return share + show.amount(amounts.protected, amounts.asset)

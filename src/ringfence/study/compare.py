@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.account import MarginMode, pools
+from ringfence.account import CollateralMode, MarginMode, pools
 from ringfence.errors import BadAccount
 from ringfence.margin.assess import Assessment, assess
 from ringfence.margin.change import switch_margin_mode
@@ -47,31 +47,45 @@ class HeldPosition(NamedTuple):
     at_stake: Value | None
 
 
+class Amounts(NamedTuple):
+    """What an architecture does with one asset. ``protected``: equity outside every pool that holds positions.
+
+    ``asset``: None is the account's currency, in which a basket counts. None elsewhere: not known.
+    """
+
+    asset: str | None
+    margin_used: Value | None
+    free: Value | None
+    equity: Value | None
+    gross: Value
+    protected: Value | None
+
+    @property
+    def leverage(self) -> Decimal | None:
+        """Gross notional ÷ equity."""
+        return divide(self.gross, self.equity, places=RATIO_PLACES) if self.equity else None
+
+
 class Architecture(NamedTuple):
     """One way to hold the book. ``unavailable``: why it cannot be held so; then the rest is empty.
 
-    ``first_death``: the combined move, down and up, at which the first of its pools is liquidated, and which pool.
-    ``protected``: equity outside every pool that holds positions. ``refusals``: what the venue says to switching there.
+    ``amounts``: by asset. ``first_death``: the combined move, down and up, at which the first of its pools is
+    liquidated, and which pool. ``refusals``: what the venue says to switching there.
     """
 
     name: str
     unavailable: str | None
     assessments: tuple[Assessment, ...]
-    margin_used: Value | None
-    free: Value | None
-    equity: Value | None
-    gross: Value
-    leverage: Decimal | None
+    amounts: tuple[Amounts, ...]
     positions: tuple[HeldPosition, ...]
     first_death_down: tuple[Decimal, str] | None
     first_death_up: tuple[Decimal, str] | None
     last_death_down: tuple[Decimal, str] | None
-    protected: Value | None
     refusals: tuple[Refusal, ...]
 
 
 class Comparison(NamedTuple):
-    """The book under every architecture, with the asset that amounts are in (None: several)."""
+    """The book under every architecture, with the asset that its amounts are in (None: several, or a basket)."""
 
     rulebook: str
     asset: str | None
@@ -86,7 +100,7 @@ def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
     if not assets:
         raise BadAccount("nothing to compare: the account holds no position", where=file.where,
                          expected="at least one position")  # fmt: skip
-    asset = next(iter(assets)) if len(assets) == 1 else None
+    single = account.collateral_mode is CollateralMode.SINGLE_ASSET
     held = [_architecture("as given", account, account, marks, rulebook)]
     for name, hold in (("isolated", all_isolated), ("cross", all_cross)):
         try:
@@ -95,11 +109,11 @@ def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
             held.append(_unavailable(name, error.message))
             continue
         held.append(_architecture(name, other, account, marks, rulebook))
-    return Comparison(rulebook.name, asset, tuple(held))
+    return Comparison(rulebook.name, assets.pop() if single and len(assets) == 1 else None, tuple(held))
 
 
 def _unavailable(name: str, why: str) -> Architecture:
-    return Architecture(name, why, (), None, None, None, ZERO, None, (), None, None, None, None, ())
+    return Architecture(name, why, (), (), (), None, None, None, ())
 
 
 def _architecture(name: str, account: Account, given: Account, marks: Marks, rulebook: Rulebook) -> Architecture:
@@ -107,24 +121,34 @@ def _architecture(name: str, account: Account, given: Account, marks: Marks, rul
     moves = [(a.pool.name, _deadly_move(a, marks, rulebook)) for a in assessments if a.lines]
     downs = sorted(((move.down, pool) for pool, move in moves if move.down is not None), reverse=True)
     ups = sorted((move.up, pool) for pool, move in moves if move.up is not None)
-    one_asset = len({a.asset for a in assessments if a.lines or a.margin_balance}) == 1
-    equity = _sum([a.margin_balance for a in assessments]) if one_asset else None
-    gross = sum((exposure(a).gross for a in assessments), ZERO) if one_asset else ZERO
     return Architecture(
         name=name,
         unavailable=None,
         assessments=assessments,
-        margin_used=_used(assessments) if one_asset else None,
-        free=_sum([a.available_balance for a in assessments if not a.pool.isolated]) if one_asset else None,
-        equity=equity,
-        gross=gross,
-        leverage=divide(gross, equity, places=RATIO_PLACES) if equity else None,
+        amounts=tuple(_amounts(asset, assessments) for asset in _assets(assessments)),
         positions=tuple(_position(a, line) for a in assessments for line in a.lines),
         first_death_down=downs[0] if downs else None,
         first_death_up=ups[0] if ups else None,
         last_death_down=downs[-1] if len(downs) == len(moves) and downs else None,
-        protected=_sum([a.margin_balance for a in assessments if not a.lines]) if one_asset else None,
         refusals=_refusals(account, given, marks, rulebook),
+    )
+
+
+def _assets(assessments: tuple[Assessment, ...]) -> tuple[str | None, ...]:
+    """Return the assets that something is held or at stake in, those of positions first."""
+    used = [a.asset for a in assessments if a.lines] + [a.asset for a in assessments if a.margin_balance or a.orders]
+    return tuple(dict.fromkeys(used))
+
+
+def _amounts(asset: str | None, assessments: tuple[Assessment, ...]) -> Amounts:
+    own = tuple(a for a in assessments if a.asset == asset)
+    return Amounts(
+        asset,
+        _used(own),
+        _sum([a.available_balance for a in own if not a.pool.isolated]),
+        _sum([a.margin_balance for a in own]),
+        sum((exposure(a).gross for a in own), ZERO),
+        _sum([a.margin_balance for a in own if not a.lines]),
     )
 
 
@@ -206,15 +230,21 @@ def _architecture_json(held: Architecture) -> dict[str, Any]:
     return {
         "name": held.name,
         "unavailable": held.unavailable,
-        "margin_used": text(held.margin_used),
-        "free_collateral": text(held.free),
-        "equity": text(held.equity),
-        "gross_notional": text(held.gross),
-        "effective_leverage": text(held.leverage),
+        "amounts": [
+            {
+                "asset": amounts.asset,
+                "margin_used": text(amounts.margin_used),
+                "free_collateral": text(amounts.free),
+                "equity": text(amounts.equity),
+                "gross_notional": text(amounts.gross),
+                "effective_leverage": text(amounts.leverage),
+                "protected": text(amounts.protected),
+            }
+            for amounts in held.amounts
+        ],
         "first_liquidation_down": death(held.first_death_down),
         "first_liquidation_up": death(held.first_death_up),
         "last_liquidation_down": death(held.last_death_down),
-        "protected": text(held.protected),
         "refusals": [{"number": r.number, "reason": r.reason, "message": r.message} for r in held.refusals],
         "pools": [
             {"name": a.pool.name, "health": text(a.health), "status": a.status, "at_stake": text(a.margin_balance)}
@@ -227,4 +257,4 @@ def _architecture_json(held: Architecture) -> dict[str, Any]:
     }
 
 
-__all__ = ["SCHEMA", "Architecture", "Comparison", "HeldPosition", "as_json", "compare"]
+__all__ = ["SCHEMA", "Amounts", "Architecture", "Comparison", "HeldPosition", "as_json", "compare"]

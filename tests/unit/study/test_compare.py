@@ -15,11 +15,12 @@ from ringfence.study.compare import Architecture, as_json, compare
 D = Decimal
 
 
-def book(*positions: dict[str, Any], wallet: str = "10000") -> AccountFile:
+def book(*positions: dict[str, Any], contracts: dict[str, Any] | None = None, **account: Any) -> AccountFile:
     data = {
         "rulebook": "binance-usdm",
         "as_of": "2025-10-10",
-        "account": {"wallet": {"USDT": wallet}, "positions": list(positions)},
+        "account": {"wallet": {"USDT": "10000"}, "positions": list(positions), **account},
+        "contracts": contracts,
     }
     return parse(data, where="test")
 
@@ -49,10 +50,11 @@ def test_both_architectures_hold_the_same_capital() -> None:
 def test_the_six_rows_are_those_of_the_book_held_so() -> None:
     held = architectures(book(BTC, LINK))
     isolated, cross = held["isolated"], held["cross"]
-    assert isolated.margin_used == cross.margin_used == 1_000 + 400
-    assert isolated.free == cross.free == 10_000 - 1_400
-    assert isolated.protected == 10_000 - 1_400
-    assert cross.protected == 0
+    (alone,), (shared,) = isolated.amounts, cross.amounts
+    assert alone.margin_used == shared.margin_used == 1_000 + 400
+    assert alone.free == shared.free == 10_000 - 1_400
+    assert alone.protected == 10_000 - 1_400
+    assert shared.protected == 0
     stakes = {p.symbol: p.at_stake for p in isolated.positions}
     assert stakes == {"BTCUSDT": 1_000, "LINKUSDT": 400}
     assert {p.at_stake for p in cross.positions} == {D(10_000)}
@@ -73,7 +75,7 @@ def test_a_pool_that_is_liquidatable_needs_no_move_to_die() -> None:
 
 
 def test_a_wallet_that_cannot_fund_isolated_positions_says_by_how_much() -> None:
-    file = book(BTC, LINK, wallet="1300")
+    file = book(BTC, LINK, wallet={"USDT": "1300"})
     assert "100 USDT short" in (architectures(file)["isolated"].unavailable or "")
     with pytest.raises(BadAccount, match="100 USDT short"):
         all_isolated(file.account, file.rulebook())
@@ -94,9 +96,28 @@ def test_json_has_decimals_as_text_and_null_for_what_is_not_there() -> None:
     document = as_json(compare(file, file.rulebook()))
     assert document["schema"] == "ringfence.compare/1"
     cross = document["architectures"][2]
-    assert cross["margin_used"] == "1000"
+    assert [(each["asset"], each["margin_used"]) for each in cross["amounts"]] == [("USDT", "1000")]
     assert cross["positions"][0]["liquidation_price"] is None  # 10,000 USDT cover 0.1 BTC whole
     assert cross["first_liquidation_down"] is None
+
+
+def test_amounts_of_several_assets_stand_beside_each_other_and_are_never_added_up() -> None:
+    coin = leg("BTCUSD", "short", "1000", "100000", leverage="5")
+    inverse = {"kind": "inverse", "contract_size": "1", "settle_asset": "BTC", "tiers": [{"floor": "0"}]}
+    file = book(BTC, coin, wallet={"USDT": "10000", "BTC": "1"}, contracts={"BTCUSD": inverse})
+    cross = architectures(file)["cross"]
+    assert [(each.asset, each.margin_used) for each in cross.amounts] == [
+        ("USDT", D("0.1") * 100_000 / 10), ("BTC", D(1_000) / 100_000 / 5),
+    ]  # fmt: skip
+    assert [each.gross for each in cross.amounts] == [10_000, D("0.01")]
+    assert compare(file, file.rulebook()).asset is None
+
+
+def test_a_basket_counts_in_its_own_currency_and_has_no_isolated_side() -> None:
+    file = book(BTC, collateral_mode="multi_asset")
+    held = architectures(file)
+    assert [(each.asset, each.equity) for each in held["as given"].amounts] == [(None, D(10_000))]
+    assert "holds no isolated positions" in (held["isolated"].unavailable or "")
 
 
 def test_an_account_without_positions_is_nothing_to_compare() -> None:
