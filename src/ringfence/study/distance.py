@@ -124,15 +124,15 @@ def distance(
 ) -> Distance:
     """Return how far ``account`` is from death. ``horizon``: what to simulate; None simulates nothing.
 
-    Raises BadAccount for an account without positions or with a pool whose health is not known, BadTape for a tape that
-    is too short or lacks a symbol, BadConfiguration for a horizon without a tape.
+    Raises BadAccount for an account without a position in a pool whose health is known, BadTape for a tape that is too
+    short or lacks a symbol, BadConfiguration for a horizon without a tape.
     """
     if horizon is not None:
         check(horizon)
         if tape is None:
             raise BadConfiguration("a likelihood needs volatilities", where="distance", expected="--tape",
                                    found="none", hint="name a packaged window or a file of prices")  # fmt: skip
-    surfaces = _surfaces(account, marks, rulebook)
+    surfaces, left_out = _surfaces(account, marks, rulebook)
     held = tuple(dict.fromkeys(symbol for surface in surfaces for symbol in surface.symbols))
     found = None if tape is None else estimate(tape, held)
     past, stood_in = crashes(surfaces)
@@ -156,20 +156,22 @@ def distance(
         () if found is None else tuple(n for s in surfaces if (n := _nearest(s, found)) is not None),
         horizon,
         likelihood,
-        _assumptions(found, held, horizon, stood_in, surfaces),
+        _assumptions(found, held, horizon, [*stood_in, *left_out], surfaces),
     )
 
 
-def _surfaces(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Surface, ...]:
-    surfaces = tuple(Surface(a, marks, rulebook) for a in assess_account(account, marks, rulebook) if a.lines)
-    unknown = [surface.assessment.pool.name for surface in surfaces if not surface.known]
-    if not surfaces or unknown:
+def _surfaces(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[tuple[Surface, ...], list[str]]:
+    """Return the pools that hold positions and whose health is known, and a sentence on each other one."""
+    held = [Surface(a, marks, rulebook) for a in assess_account(account, marks, rulebook) if a.lines]
+    known = tuple(surface for surface in held if surface.known)
+    unknown = [surface.assessment.pool.name for surface in held if not surface.known]
+    if not known:
         raise BadAccount(
-            "nothing to measure: the account holds no position" if not surfaces else "health is not known",
-            where="account", expected="at least one position, a balance and maintenance rates for every pool",
+            "nothing to measure: the health of no pool is known" if held else "nothing to measure: no position",
+            where="account", expected="a position in a pool whose balance and maintenance rates are known",
             found=", ".join(unknown) or "no position", hint="give what is missing in the account file",
         )  # fmt: skip
-    return surfaces
+    return known, [f"the health of {name} is not known: it is left out" for name in unknown]
 
 
 def _reference(held: Sequence[str]) -> str:
@@ -181,13 +183,13 @@ def _assumptions(
     found: Estimate | None,
     held: Sequence[str],
     horizon: Horizon | None,
-    stood_in: Sequence[str],
+    notes: Sequence[str],
     surfaces: Sequence[Surface],
 ) -> tuple[str, ...]:
     said = ["positions stay as they are: no fee, funding, fill or partial liquidation on the way",
             "alone: the other marks stay where they are; together: every mark moves by the same share, or by its beta",
             "past crashes: every symbol at its own extreme at once; last prices"]  # fmt: skip
-    said += stood_in
+    said += notes
     if any(surface.basket for surface in surfaces):
         said.append("collateral prices stay where they are while marks move")
     if found is not None:
