@@ -508,6 +508,11 @@ def _tiers(rows: list[Any], where: str, unit: str, *, progressive: bool) -> Tier
         floor = _number(row.get("floor"), f"{place}.floor") or ZERO
         cap = _number(row.get("cap"), f"{place}.cap", null=True)
         rate = _number(row.get("maintenance_rate"), f"{place}.maintenance_rate", null=True)
+        if rate is not None and rate > 1:
+            raise BadAccount(
+                "a maintenance rate above 1", where=f"{place}.maintenance_rate", expected="between 0 and 1",
+                found=str(rate), hint="0.5 % is written 0.005",
+            )  # fmt: skip
         deduction = _number(row.get("deduction"), f"{place}.deduction", null=True)
         if index == 0 and floor:
             raise BadAccount(

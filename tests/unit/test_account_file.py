@@ -258,6 +258,7 @@ def test_terms_that_cannot_be_are_refused_at_their_place_and_by_the_schema_too(t
         ([("0", None, "0.1"), ("0", None, "0.2")], "tiers overlap", "tiers[1].floor"),
         ([("0", "0", "0.1")], "a tier that ends before it starts", "tiers[0].cap"),
         ([("0", "10", "0.2"), ("10", None, "0.1")], "the maintenance rate falls", "tiers[1].maintenance_rate"),
+        ([("0", None, "1.1")], "a maintenance rate above 1", "tiers[0].maintenance_rate"),
     ],
 )
 def test_tiers_that_do_not_follow_each_other_are_refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence import rulebooks
+from ringfence.account import Requirement
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,10 @@ def notes_of(file: AccountFile, rulebook: Rulebook, assessments: tuple[Assessmen
     if unknown:
         notes.append(f"the price step of {_listed(unknown)} is not known: prices come unrounded")
     notes += _not_rounded(assessments, unknown)
+    if any(assessment.pool.mode.requirement is Requirement.SCENARIO for assessment in assessments):
+        notes.append(
+            "portfolio margin: the requirement by scenarios is not computed; the sum by risk tiers stands for it"
+        )
     balances = [asset for a in assessments if a.lines for asset, held in a.pool.balances.items() if held is None]
     notes += [f"the balance of {asset} is not known: what depends on it is null" for asset in dict.fromkeys(balances)]
     without = sorted({line.position.symbol for line in lines if line.maintenance_margin is None})

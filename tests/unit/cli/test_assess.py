@@ -182,6 +182,14 @@ def test_the_notes_say_what_was_assumed_and_which_tables_were_read(ringfence: Co
     assert any(note.startswith("levels as health: warning 1.5, margin call 1.25") for note in notes)
 
 
+def test_the_notes_tell_that_tiers_stand_for_the_scenarios_of_portfolio_margin(
+    ringfence: Command, tmp_path: Path
+) -> None:
+    account = {**ACCOUNT["account"], "collateral_mode": "portfolio"}
+    notes = ringfence("assess", written(tmp_path, {**ACCOUNT, "account": account}), "--json").json["notes"]
+    assert any(note.startswith("portfolio margin: the requirement by scenarios is not computed") for note in notes)
+
+
 def test_the_notes_tell_a_partial_table_and_a_rulebook_s_own_levels(ringfence: Command, tmp_path: Path) -> None:
     document = {**ACCOUNT, "rulebook": "gate-usdtm", "as_of": "2026-01-01"}
     document["account"] = {"wallet": {"USDT": "1000"}, "positions": [{**LONG, "symbol": "BTC_USDT", "quantity": "10"}]}
