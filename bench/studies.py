@@ -1,0 +1,95 @@
+"""How fast the studies of one account answer: stress, rescue and distance.
+
+    python bench/studies.py [--rounds 5]
+
+A cross account of ten positions, made from the packaged tables and a fixed seed. Targets: a grid of 41 × 41 over two
+symbols in 0.5 s, 100,000 simulated paths of ten symbols in 3 s. Processor time, median over the rounds. Results:
+out/bench/studies.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+from decimal import Decimal
+from statistics import median
+from time import process_time
+from typing import TYPE_CHECKING
+
+from accounts import binance_books
+from measuring import REPOSITORY, machine, machine_line, table, write
+
+from ringfence import assess_account, load_rulebook
+from ringfence.account import MarginMode
+from ringfence.study.likelihood import Horizon, simulate
+from ringfence.study.rescue import rescue
+from ringfence.study.stress import grid
+from ringfence.study.surface import Surface
+from ringfence.study.volatility import Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from accounts import Book
+
+TARGETS = {"stress: grid 41 × 41": 0.5, "distance: 100,000 paths of 10 symbols": 3.0}
+
+
+def calls(book: Book) -> dict[str, Callable[[], object]]:
+    """Return what is timed, by name; every call starts from the account and its marks."""
+    marks, rulebook = book.marks[0], book.rulebook
+    symbols = tuple(dict.fromkeys(position.symbol for position in book.account.positions))
+    covariance = tuple(tuple(1e-6 if one == other else 6e-7 for other in symbols) for one in symbols)
+    estimate = Estimate(symbols, covariance, 1_000, 1.0, "made up", "last")
+    prices = {symbol: float(marks[symbol]) for symbol in symbols}
+
+    now = next(a.health for a in assess_account(book.account, marks, rulebook) if a.health is not None)
+    wanted = 2 * now
+
+    def heat() -> object:
+        surfaces = [Surface(a, marks, rulebook) for a in assess_account(book.account, marks, rulebook) if a.lines]
+        return grid(surfaces, (symbols[0], symbols[1]), span=Decimal("0.5"), steps=41)
+
+    def ways() -> object:
+        return rescue(book.account, marks=marks, rulebook=rulebook, health=wanted, fee_rate=Decimal("0.0005"))
+
+    def chances() -> object:
+        pools = [a for a in assess_account(book.account, marks, rulebook) if a.lines]
+        return simulate(pools, estimate, prices, Horizon(60, 100_000, 1))
+
+    return {
+        "stress: grid 41 × 41": heat,
+        "rescue: every way to twice the health": ways,
+        "distance: 100,000 paths of 10 symbols": chances,
+    }
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Return the processor time of one call."""
+    started = process_time()
+    call()
+    return process_time() - started
+
+
+def main() -> None:
+    """Time every call and print a table."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rounds", type=int, default=5)
+    rounds = options.parse_args().rounds
+    book = binance_books(load_rulebook("binance-usdm", date(2025, 10, 10)), (10,), MarginMode.CROSS)[0]
+    described = machine()
+    print(machine_line(described) + "\n")
+    rows, results = [], {}
+    for name, call in calls(book).items():
+        call()
+        taken = [seconds(call) for _ in range(rounds)]
+        middle, target = median(taken), TARGETS.get(name)
+        met = "" if target is None else f"≤ {target:g} s: {'met' if middle <= target else 'missed'}"
+        rows.append([name, f"{middle:.3f}", f"{min(taken):.3f}", f"{max(taken):.3f}", met])
+        results[name] = {"seconds": middle, "best": min(taken), "worst": max(taken), "target": target}
+    print(table(["study of ten cross positions", "s", "best", "worst", "target"], rows))
+    print(f"\nwritten: {write('studies', {'machine': described, 'results': results}).relative_to(REPOSITORY)}")
+
+
+if __name__ == "__main__":
+    main()
