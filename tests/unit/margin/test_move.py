@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringfence.account import Account, MarginMode, Pool, Position, PositionMode, pools
@@ -178,12 +178,12 @@ def _bisected(pool: Pool, scene: Scene, betas: dict[str, Decimal], end: Fraction
         return total
 
     start = surplus(Fraction(0))
-    steps = 400
+    steps = 120
     inside = Fraction(0)
     for number in range(1, steps):
         outside = end * number / steps
         if (surplus(outside) < 0) != (start < 0):
-            for _ in range(70):
+            for _ in range(50):
                 middle = (inside + outside) / 2
                 inside, outside = (inside, middle) if (surplus(middle) < 0) != (start < 0) else (middle, outside)
             return inside
@@ -191,6 +191,7 @@ def _bisected(pool: Pool, scene: Scene, betas: dict[str, Decimal], end: Fraction
     return None
 
 
+@settings(max_examples=max(50, settings().max_examples // 2))
 @given(
     scenes(policies={"binance": PROGRESSIVE["binance"]}, kinds=(ContractKind.LINEAR,), isolated=False, hedge=False),
     st.lists(st.sampled_from([Decimal(1), Decimal("0.5"), Decimal(2), Decimal("-0.5"), Decimal(0)]), min_size=3),
