@@ -198,6 +198,7 @@ def _assumptions(
             f"volatilities and correlations: {found.returns} returns of {found.minutes_a_return:g} min on the tape "
             f"{found.tape} ({found.price_kind} prices), standard error of a volatility {error:.1%}; they may not last"
         )
+        said += [f"{name} stands in for {symbol} on the tape" for symbol, name in found.stand_ins.items()]
         said.append(f"estimated betas are against {_reference(held)}; variance grows with time, moves have no memory")
     if horizon is not None:
         said.append(

@@ -28,6 +28,7 @@ from ringfence.numbers import (
     exact,
     plain,
 )
+from ringfence.study.stand_in import stand_in
 from ringfence.study.surface import Surface
 from ringfence.tape.packaged import packaged_windows, summarise
 
@@ -342,33 +343,31 @@ def _turns(surfaces: Sequence[Surface], betas: Mapping[str, Decimal] | None) -> 
 
 @exact
 def crashes(surfaces: Sequence[Surface]) -> tuple[tuple[Shocked, ...], list[str]]:
-    """Return the account at the extremes of every packaged tape that has a symbol of it, and what stood in for what.
+    """Return the account at the extremes of every packaged tape that has a coin of it, and what stood in for what.
 
-    A symbol that the tape lacks moves by the median of those it has.
+    Another contract on the same coin stands in for a symbol; a coin that the tape lacks moves by the median of those it
+    has.
     """
     held = _held(surfaces)
     found: list[Shocked] = []
     notes: list[str] = []
     for window in packaged_windows():
-        if not set(window.symbols) & set(held):
+        names = {symbol: name for symbol in held if (name := stand_in(symbol, window.symbols)) is not None}
+        if not names:
             continue
         summaries = {s.symbol: s for s in summarise(window.load())}
-        falls = {symbol: -s.largest_drop for symbol, s in summaries.items()}
-        rises = {symbol: s.largest_rise for symbol, s in summaries.items()}
-        lows = {symbol: s.low_at for symbol, s in summaries.items() if symbol in held}
-        highs = {symbol: s.high_at for symbol, s in summaries.items() if symbol in held}
-        found.append(_shocked(f"{window.name} low", surfaces, _applied(falls, held), lows))
-        if max(rises.values()) >= _RISE_SHOWN:
-            found.append(_shocked(f"{window.name} high", surfaces, _applied(rises, held), highs))
-        absent = [symbol for symbol in held if symbol not in summaries]
+        extremes = [("low", {name: -s.largest_drop for name, s in summaries.items()})]
+        rises = {name: s.largest_rise for name, s in summaries.items()}
+        extremes += [("high", rises)] if max(rises.values()) >= _RISE_SHOWN else []
+        for end, moves in extremes:
+            applied = {s: moves[names[s]] if s in names else median(moves.values()) for s in held}
+            at = {s: summaries[name].low_at if end == "low" else summaries[name].high_at for s, name in names.items()}
+            found.append(_shocked(f"{window.name} {end}", surfaces, applied, at))
+        absent = [symbol for symbol in held if symbol not in names]
         if absent:
             notes.append(f"* {window.name} has no {', '.join(absent)}: the median move of its symbols stands in")
-    return tuple(found), notes
-
-
-def _applied(moves: Mapping[str, Decimal], held: Sequence[str]) -> dict[str, Decimal]:
-    middle = median(moves.values())
-    return {symbol: moves.get(symbol, middle) for symbol in held}
+        notes += [f"{name} stands in for {symbol} on past tapes" for symbol, name in names.items() if symbol != name]
+    return tuple(found), list(dict.fromkeys(notes))
 
 
 @exact
@@ -408,7 +407,9 @@ def funding(surfaces: Sequence[Surface], rate: Rate) -> tuple[tuple[FundingDays,
         for days in DAYS:
             after = None if balance is None else held._replace(balance_held_against=balance - a_day * days)
             states[days].append(_state(held, after))
-    after_days = tuple(Shocked(f"{days} days of funding", {}, {}, tuple(states[days])) for days in DAYS)
+    after_days = tuple(
+        Shocked(f"{days} {'day' if days == 1 else 'days'} of funding", {}, {}, tuple(states[days])) for days in DAYS
+    )
     return tuple(owed), after_days
 
 

@@ -12,10 +12,11 @@ from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.errors import BadTape
+from ringfence.study.stand_in import stand_in
 from ringfence.tape.packaged import packaged_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ringfence.tape.bars import Tape
 
@@ -28,6 +29,7 @@ class Estimate(NamedTuple):
     """What a tape says of how its symbols move. ``covariance``: of returns, per minute, by the order of ``symbols``.
 
     ``returns``: how many were used; the relative standard error of a volatility is about ``1 ÷ √(2 · returns)``.
+    ``stand_ins``: the tape's symbol, for each that it has under another name only.
     """
 
     symbols: tuple[str, ...]
@@ -36,6 +38,7 @@ class Estimate(NamedTuple):
     minutes_a_return: float
     tape: str
     price_kind: str
+    stand_ins: Mapping[str, str] = {}
 
     def volatility(self, symbol: str) -> float:
         """Return the standard deviation of a symbol's return over a minute."""
@@ -65,8 +68,9 @@ def estimate(tape: Tape, symbols: Sequence[str]) -> Estimate:
     Raises BadTape for a symbol it lacks, for bars of several lengths, for too few returns, and for a price that never
     moves.
     """
-    _refuse_missing(tape, symbols)
-    series = [tape.series[symbol] for symbol in symbols]
+    names = {symbol: stand_in(symbol, tape.symbols) for symbol in symbols}
+    _refuse_missing(tape, symbols, [symbol for symbol, name in names.items() if name is None])
+    series = [tape.series[name] for name in names.values() if name is not None]
     steps = {one.step for one in series}
     if len(steps) > 1:
         raise BadTape("bars of several lengths", where=tape.name, expected="one resolution for all symbols",
@@ -90,7 +94,8 @@ def estimate(tape: Tape, symbols: Sequence[str]) -> Estimate:
     if flat:
         raise BadTape("a price that never moves has no volatility", where=tape.name, expected="prices that move",
                       found=", ".join(flat), hint="bring another tape, or leave the position out")  # fmt: skip
-    return Estimate(tuple(symbols), covariance, len(times), minutes, tape.name, tape.price_kind)
+    others = {symbol: name for symbol, name in names.items() if name is not None and name != symbol}
+    return Estimate(tuple(symbols), covariance, len(times), minutes, tape.name, tape.price_kind, others)
 
 
 def _covariance(rows: list[list[float]], minutes: float) -> tuple[tuple[float, ...], ...]:
@@ -105,11 +110,10 @@ def _covariance(rows: list[list[float]], minutes: float) -> tuple[tuple[float, .
     )
 
 
-def _refuse_missing(tape: Tape, symbols: Sequence[str]) -> None:
-    missing = [symbol for symbol in symbols if symbol not in tape.series]
+def _refuse_missing(tape: Tape, symbols: Sequence[str], missing: Sequence[str]) -> None:
     if not missing:
         return
-    fitting = [window.name for window in packaged_windows() if set(symbols) <= set(window.symbols)]
+    fitting = [w.name for w in packaged_windows() if all(stand_in(symbol, w.symbols) for symbol in symbols)]
     hint = f"packaged tapes that have all of them: {', '.join(fitting)}" if fitting else (
         "bring a tape that has all of them: ringfence tape fetch")  # fmt: skip
     raise BadTape(

@@ -19,6 +19,7 @@ from ringfence.margin.price import liquidation_prices
 from ringfence.study import likelihood
 from ringfence.study.distance import Distance, as_json, distance
 from ringfence.study.likelihood import Horizon, Margin, simulate
+from ringfence.study.stand_in import stand_in
 from ringfence.study.volatility import Estimate, estimate, fewest_returns
 from ringfence.tape import load_tape
 from ringfence.tape.csv_file import read_csv_text
@@ -190,6 +191,38 @@ def test_a_price_that_never_moves_and_a_symbol_the_tape_lacks_are_refused() -> N
         estimate(tape, ("X",))
     with pytest.raises(BadTape, match="2025-10-10"):
         measured(account(AVAX, BTC), tape=load_tape("2021-05-19"))
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        "BTCUSDT",
+        "BTC-USDT-SWAP",
+        "BTCUSD_PERP",
+        "PI_XBTUSD",
+        "XBTUSDTM",
+        "BTC_USDC-PERPETUAL",
+        "BTC",
+        "BTCPERP",
+        "BTC-USD",
+    ],
+)
+def test_every_venues_name_of_a_coin_finds_it_on_a_tape(symbol: str) -> None:
+    assert stand_in(symbol, ["AVAXUSDT", "BTCUSDT"]) == "BTCUSDT"
+
+
+def test_a_coin_that_a_tape_lacks_has_no_stand_in() -> None:
+    assert stand_in("ETHBTC", ["BTCUSDT"]) is None
+    assert stand_in("WBTCUSDT", ["BTCUSDT"]) is None
+
+
+def test_another_contract_on_the_coin_stands_in_and_that_is_said() -> None:
+    body = {"wallet": {"BTC": "0.02"}, "positions": [leg("BTCUSD_PERP", "short", "90", "100000", "117000")]}
+    found = measured(parse({"rulebook": "binance-coinm", "account": body}, where="test"), tape=load_tape("2025-10-10"))
+    assert found.estimate is not None
+    assert found.estimate.stand_ins == {"BTCUSD_PERP": "BTCUSDT"}
+    assert any("BTCUSDT stands in for BTCUSD_PERP" in note for note in found.assumptions)
+    assert found.crashes
 
 
 def test_a_horizon_needs_a_tape_and_a_tail_with_a_variance() -> None:
