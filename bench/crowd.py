@@ -29,7 +29,7 @@ from ringfence.study.crowd_result import HOLDINGS
 from ringfence.tape import Tape, load_tape
 
 TARGET, STRETCH = 60.0, 20.0  # seconds for one architecture
-DAY = datetime(2025, 6, 12, tzinfo=UTC)  # the day with the largest fall on that tape
+DAY = datetime(2025, 5, 19, tzinfo=UTC)  # the day with the largest fall on that tape, −8 %
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 FILE = "binance_usdm_1m_20250504_20250615_multi.parquet"
 
@@ -40,7 +40,9 @@ def day_of_three() -> tuple[Tape, int, str]:
     path = folder / "prices" / FILE
     if path.is_file():
         whole = load_tape(str(path)).select(symbols=SYMBOLS)
-        return whole.select(start=DAY, end=DAY + timedelta(days=1)), 1, f"{FILE}, {DAY:%Y-%m-%d}"
+        day = whole.select(start=DAY, end=DAY + timedelta(days=1))
+        assert len(day) == 3 * 24 * 60
+        return day, 1, f"{FILE}, {DAY:%Y-%m-%d}"
     packaged = load_tape("2025-10-10").select(symbols=("BTCUSDT", "AVAXUSDT", "LINKUSDT"))
     return packaged, 3, "packaged 2025-10-10, eight hours, time tripled"
 

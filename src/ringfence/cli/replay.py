@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ringfence.account_file import AccountFile
+    from ringfence.errors import BadConfiguration
     from ringfence.study.replay import Progress
     from ringfence.study.replay_result import Replay
 
@@ -38,6 +39,12 @@ def replay(  # noqa: PLR0913 - a parameter per option
     report: Annotated[
         Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
     ] = None,
+    sequence: Annotated[
+        str,
+        typer.Option(
+            "--sequence", metavar="takeover|venue", help="How a pool is liquidated: whole, or as its venue does."
+        ),
+    ] = "takeover",
     population: Annotated[
         int | None, typer.Option("--population", metavar="N", help="Replay a crowd of N accounts instead of one.")
     ] = None,
@@ -67,10 +74,14 @@ def replay(  # noqa: PLR0913 - a parameter per option
     _refuse_crowd_options(rulebook=rulebook, impact=impact, processes=processes)
     from ringfence.cli import show
     from ringfence.cli.load import day
+    from ringfence.study.engine_replay import replay_on_engine
     from ringfence.study.replay import DEFAULT_TICKS_PER_BAR
-    from ringfence.study.replay import replay as run
+    from ringfence.study.replay import replay as take_over
     from ringfence.tape import load_tape
 
+    if sequence not in {"takeover", "venue"}:
+        raise _unknown_sequence(sequence)
+    run = replay_on_engine if sequence == "venue" else take_over
     file = _account(account, example)
     prices = load_tape(tape)
     with _progress() as progress:
@@ -92,6 +103,15 @@ def replay(  # noqa: PLR0913 - a parameter per option
     from ringfence.cli.replay_tables import print_replay
 
     print_replay(show.console(), result, report)
+
+
+def _unknown_sequence(found: str) -> BadConfiguration:
+    from ringfence.errors import BadConfiguration
+
+    return BadConfiguration(
+        "no such sequence", where="--sequence", expected="takeover or venue", found=found,
+        hint="takeover: the pool is taken over whole; venue: its rulebook's own steps, on the engine",
+    )  # fmt: skip
 
 
 def _refuse_account_with_crowd(account: str | None, example: str | None, as_of: str | None) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from ringfence.study.replay_result import Event, Leg, Outcome, Replay, Sample
+    from ringfence.study.replay_result import Event, ForcedTrade, Leg, Outcome, Replay, Sample
 
 SCHEMA = "ringfence.replay/1"
 
@@ -35,7 +35,8 @@ def as_json(replay: Replay, report: Path | None = None) -> dict[str, Any]:
         },
         "seed": replay.seed,
         "ticks": replay.ticks,
-        "takeover": "full takeover at the bankruptcy price",
+        "sequence": replay.sequence,
+        **_steps(replay),
         "capital": _amounts(replay.funding.capital),
         "events": [_event(event) for event in replay.events],
         "outcomes": {name: _outcome(replay.outcomes[name]) for name in ARCHITECTURES},
@@ -44,6 +45,12 @@ def as_json(replay: Replay, report: Path | None = None) -> dict[str, Any]:
         "verdict": replay.verdict(),
         "report": None if report is None else str(report),
     }
+
+
+def _steps(replay: Replay) -> dict[str, Any]:
+    if replay.sequence == "takeover":
+        return {"takeover": "full takeover at the bankruptcy price"}
+    return {"liquidation_sequence": list(replay.rulebook.liquidation_sequence)}
 
 
 def _amounts(values: Mapping[str, Decimal]) -> dict[str, str | None]:
@@ -64,6 +71,19 @@ def _event(event: Event) -> dict[str, Any]:
         "insurance_fund": text(event.fund),
         "left": text(event.left),
         "positions": [_leg(leg) for leg in event.legs],
+        "trades": [_trade(trade) for trade in event.trades],
+    }
+
+
+def _trade(trade: ForcedTrade) -> dict[str, Any]:
+    return {
+        "symbol": trade.symbol,
+        "side": trade.side,
+        "cause": trade.cause,
+        "quantity": text(trade.quantity),
+        "price": text(trade.price),
+        "closes_the_position": trade.whole,
+        "fills": trade.fills,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence.study.replay_result import ARCHITECTURES
-from ringfence.study.wording import amount, clock, percent, price, ratio
+from ringfence.study.wording import amount, clock, kind_of, percent, price, ratio, trade_said
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from ringfence.study.replay_result import Event, Outcome, Replay
 
-_STYLES = {"warning": "yellow", "margin_call": "dark_orange", "liquidation": "bold red"}
-_WORDS = {"warning": "warning", "margin_call": "margin call", "liquidation": "taken over"}
+_STYLES = {"warning": "yellow", "margin_call": "dark_orange", "reduction": "red", "liquidation": "bold red"}
 
 
 def print_replay(screen: Console, replay: Replay, report: Path | None) -> None:
@@ -84,10 +83,12 @@ def _timeline(replay: Replay) -> Table:
 def _what(event: Event) -> Text:
     from rich.text import Text
 
-    said = Text.assemble(f"{event.pool.removeprefix('isolated ')} ", (_WORDS[event.kind], _STYLES[event.kind]))
-    if len(event.legs) == 1:
+    said = Text.assemble(f"{event.pool.removeprefix('isolated ')} ", (kind_of(event), _STYLES[event.kind]))
+    if len(event.legs) == 1 and not event.trades:
         said.append(f" at {price(event.legs[0].mark_price)}")
-    if event.kind == "liquidation":
+    for trade in event.trades:
+        said.append(f"\n{trade_said(trade, alone=event.pool.startswith('isolated'))}", style="dim")
+    if event.kind in {"reduction", "liquidation"}:
         said.append(f"\nlost {amount(event.loss)}, left {amount(event.left, event.asset)}", style="dim")
         if event.fund < 0:
             said.append(f"\ninsurance fund pays {amount(-event.fund)}", style="dim")
@@ -124,7 +125,7 @@ def _fate(outcome: Outcome, symbol: str, side: str) -> Text:
             if (leg.symbol, leg.side) == (symbol, side):
                 own = amount(-event.loss, signed=True)
                 what = own if len(event.legs) == 1 else f"PnL {amount(leg.unrealised_pnl, signed=True)}"
-                return Text.assemble(f"{clock(event.ts)} ", ("taken over", "red"), f", {what}")
+                return Text.assemble(f"{clock(event.ts)} ", (kind_of(event), "red"), f", {what}")
     leg = next(leg for leg in outcome.survivors if (leg.symbol, leg.side) == (symbol, side))
     return Text.assemble(("lives", "green"), f", PnL {amount(leg.unrealised_pnl, signed=True)}")
 

@@ -28,7 +28,7 @@ from ringfence.account import pools
 from ringfence.account_file import check_leverage, check_sizes, check_symbols
 from ringfence.errors import BadConfiguration, BadTape
 from ringfence.margin.assess import assess
-from ringfence.numbers import ONE, ROUND_HALF_EVEN, ZERO, divide, exact, plain
+from ringfence.numbers import ONE, ZERO, exact, plain
 from ringfence.screen.bands import EMPTY, PoolBands
 from ringfence.study.architecture import fund
 from ringfence.study.replay_result import (
@@ -37,7 +37,9 @@ from ringfence.study.replay_result import (
     Outcome,
     Replay,
     Sample,
+    drawdown,
     legs_of,
+    lowest,
     sample_of,
 )
 from ringfence.tape import packaged_windows, walk
@@ -64,7 +66,6 @@ REARM = ONE + ONE.scaleb(-2) * 5
 DEFAULT_TICKS_PER_BAR = 60
 _FEWEST_TICKS_PER_BAR = 4  # open, high, low, close
 _SAMPLE_STEP = timedelta(minutes=1)
-_DRAWDOWN_PLACES = 6
 
 Looking: TypeAlias = Literal["at_band_edges", "at_every_tick"]
 """When a pool is assessed: when it could matter, or always. The events are the same; a test says so."""
@@ -97,20 +98,7 @@ def replay(
     (see :func:`~ringfence.study.architecture.fund`) or its leverage is above its tier's, BadRulebook when a symbol has
     no table.
     """
-    if ticks_per_bar < _FEWEST_TICKS_PER_BAR:
-        raise BadConfiguration(
-            "too few ticks per bar", where="ticks_per_bar", expected=f"at least {_FEWEST_TICKS_PER_BAR}",
-            found=str(ticks_per_bar), hint=f"leave it out for {DEFAULT_TICKS_PER_BAR}",
-        )  # fmt: skip
-    rulebook = file.rulebook(as_of or file.as_of or tape.start.date())
-    symbols = tuple(dict.fromkeys(position.symbol for position in file.account.positions))
-    check_symbols(file, rulebook)
-    check_sizes(file, rulebook)
-    check_leverage(file, rulebook)
-    funding = fund(file, rulebook)
-    _refuse_missing_symbols(tape, symbols)
-    held = tape.select(symbols=symbols)
-    driven = walk(held, seed, intermediate=ticks_per_bar - _FEWEST_TICKS_PER_BAR)
+    rulebook, symbols, funding, driven = prepare(file, tape, seed=seed, as_of=as_of, ticks_per_bar=ticks_per_bar)
     run = _Run(file, funding, rulebook, driven, looking)
     run.play(progress)
     return Replay(
@@ -127,6 +115,33 @@ def replay(
         outcomes={side.architecture: _outcome(side, run) for side in run.sides},
         assumptions=_assumptions(file, tape, rulebook, driven, symbols),
     )
+
+
+class Prepared(NamedTuple):
+    """What a replay starts from: rules, the symbols held, the account funded both ways, the walk."""
+
+    rulebook: Rulebook
+    symbols: tuple[str, ...]
+    funding: Funding
+    walk: Walk
+
+
+def prepare(file: AccountFile, tape: Tape, *, seed: int, as_of: date | None, ticks_per_bar: int) -> Prepared:
+    """Return what a replay of ``file`` on ``tape`` starts from. Raises what :func:`replay` says."""
+    if ticks_per_bar < _FEWEST_TICKS_PER_BAR:
+        raise BadConfiguration(
+            "too few ticks per bar", where="ticks_per_bar", expected=f"at least {_FEWEST_TICKS_PER_BAR}",
+            found=str(ticks_per_bar), hint=f"leave it out for {DEFAULT_TICKS_PER_BAR}",
+        )  # fmt: skip
+    rulebook = file.rulebook(as_of or file.as_of or tape.start.date())
+    symbols = tuple(dict.fromkeys(position.symbol for position in file.account.positions))
+    check_symbols(file, rulebook)
+    check_sizes(file, rulebook)
+    check_leverage(file, rulebook)
+    funding = fund(file, rulebook)
+    _refuse_missing_symbols(tape, symbols)
+    held = tape.select(symbols=symbols)
+    return Prepared(rulebook, symbols, funding, walk(held, seed, intermediate=ticks_per_bar - _FEWEST_TICKS_PER_BAR))
 
 
 def _refuse_missing_symbols(tape: Tape, symbols: tuple[str, ...]) -> None:
@@ -355,10 +370,6 @@ def _outcome(side: _Side, run: _Run) -> Outcome:
         lost[event.asset] += event.loss
         gained[event.asset] += max(event.fund, ZERO)
         paid[event.asset] += max(-event.fund, ZERO)
-    lowest: dict[str, tuple[datetime, Value]] = {}
-    for asset in side.start:
-        worst = min(side.samples, key=lambda sample: sample.equity[asset])
-        lowest[asset] = (worst.ts, worst.equity[asset])
     survivors = tuple(leg for watch in side.watches for leg in legs_of(assess(watch.pool, run.marks, run.rulebook)))
     return Outcome(
         architecture=side.architecture,
@@ -368,32 +379,34 @@ def _outcome(side: _Side, run: _Run) -> Outcome:
         lost=lost,
         fund_gained=gained,
         fund_paid=paid,
-        lowest=lowest,
-        drawdown={asset: _drawdown([sample.equity[asset] for sample in side.samples]) for asset in side.start},
+        lowest={asset: lowest(side.samples, asset) for asset in side.start},
+        drawdown={asset: drawdown(side.samples, asset) for asset in side.start},
         liquidations=liquidations,
         survivors=survivors,
     )
-
-
-def _drawdown(equity: list[Value]) -> Decimal:
-    """Return the largest fall from a peak as a fraction of that peak, 6 places, half-even; 0 without a peak above 0."""
-    peak, deepest = ZERO, ZERO
-    for value in equity:
-        peak = max(peak, value)
-        if peak > 0:
-            deepest = max(deepest, divide(peak - value, peak, places=_DRAWDOWN_PLACES, rounding=ROUND_HALF_EVEN))
-    return deepest
 
 
 def _assumptions(
     file: AccountFile, tape: Tape, rulebook: Rulebook, driven: Walk, symbols: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Return everything a reader has to know that no exchange said."""
+    return assumed(file, tape, rulebook, driven, symbols, tuple(" ".join(text.split()) for text in _PLAYED))
+
+
+def assumed(
+    file: AccountFile,
+    tape: Tape,
+    rulebook: Rulebook,
+    driven: Walk,
+    symbols: tuple[str, ...],
+    played: tuple[str, ...],
+) -> tuple[str, ...]:
+    """Return what no exchange said: of the tape, the walk, the rules and levels; between them what is ``played``."""
     stand_in = tape.stand_in
     said = []
     if stand_in is not None:
         said.append(f"{stand_in[0].upper()}{stand_in[1:]}: venues decide on marks, which are smoothed and move less.")
-    said += [str(driven), *(" ".join(text.split()) for text in _PLAYED)]
+    said += [str(driven), *played]
     if file.account.orders:
         said.append(f"{len(file.account.orders)} open order(s) of the file are left out: a replay fills nothing.")
     said.append(_rules(rulebook, symbols))
@@ -435,4 +448,5 @@ def _rules(rulebook: Rulebook, symbols: tuple[str, ...]) -> str:
     return f"Rules: {rulebook.title}{day}; {'; '.join(tables)}."
 
 
-__all__ = ["ARCHITECTURES", "DEFAULT_TICKS_PER_BAR", "REARM", "Looking", "Progress", "replay"]
+__all__ = ["ARCHITECTURES", "DEFAULT_TICKS_PER_BAR", "REARM", "Looking", "Prepared", "Progress", "assumed",
+           "prepare", "replay"]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
@@ -10,9 +11,10 @@ from ringfence.account import pools
 from ringfence.margin.assess import assess
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
 from ringfence.numbers import RATIO_PLACES, ROUND_HALF_EVEN, ZERO, divide, exact
+from ringfence.tape.bars import micros_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -24,13 +26,19 @@ if TYPE_CHECKING:
     from ringfence.study.architecture import Funding
     from ringfence.tape import Tape, Walk
 
+_DRAWDOWN_PLACES = 6
+
 Architecture = Literal["isolated", "cross"]
 """Whether each position stands behind itself only, or all stand behind one another."""
 
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
-EventKind = Literal["warning", "margin_call", "liquidation"]
-"""Health fell to the warning level, to the margin-call level, or to where the venue liquidates."""
+EventKind = Literal["warning", "margin_call", "reduction", "liquidation"]
+"""Health fell to the warning level, to the margin-call level, or to where the venue liquidates: then positions were
+reduced only, or at least one of them was closed."""
+
+Sequence = Literal["takeover", "venue"]
+"""What a liquidation does: the pool is taken over whole, or the venue's own steps on its engine."""
 
 
 class Leg(NamedTuple):
@@ -50,13 +58,29 @@ class Leg(NamedTuple):
     distance: Decimal | None
 
 
+class ForcedTrade(NamedTuple):
+    """Contracts of a position closed by force, at the average price; ``fills`` trades of one cause together.
+
+    ``cause``: liquidation (sold or bought at market), take_over (handed to the insurance fund) or netting.
+    """
+
+    symbol: str
+    side: str
+    cause: str
+    quantity: Quantity
+    price: Price
+    whole: bool
+    fills: int
+
+
 class Event(NamedTuple):
     """Something that happened to a pool. Amounts in ``asset``.
 
     ``health``, ``balance``, ``requirement``: of the pool at that moment, before anything was taken. ``loss``: the cash
-    the pool held, all of it gone in a liquidation, 0 otherwise. ``fund``: the pool's balance at the takeover: what the
-    insurance fund gains if it closes at these marks, or, below 0, has to pay. ``left``: the architecture's whole equity
-    in that asset afterwards.
+    that the liquidation took: all the pool held in a full takeover, 0 for a call. ``fund``: what the insurance fund
+    gains, or, below 0, pays: in a full takeover the pool's balance at these marks. ``left``: the architecture's whole
+    equity in that asset afterwards. ``legs``: the pool's; of a liquidation those that it closed, of a reduction those
+    that it reduced. ``trades``: the forced trades, where the venue's sequence is played.
     """
 
     ts: datetime
@@ -72,6 +96,7 @@ class Event(NamedTuple):
     left: Value
     marks: Mapping[str, Price]
     legs: tuple[Leg, ...]
+    trades: tuple[ForcedTrade, ...] = ()
 
 
 class PoolSample(NamedTuple):
@@ -136,6 +161,8 @@ class Replay:
     samples: Mapping[Architecture, tuple[Sample, ...]] = field(repr=False)
     outcomes: Mapping[Architecture, Outcome]
     assumptions: tuple[str, ...]
+    sequence: Sequence = "takeover"
+    history: Mapping[Architecture, tuple[tuple[int, tuple[Pool, ...]], ...]] = field(default_factory=dict, repr=False)
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -165,20 +192,36 @@ class Replay:
         """Return the account as that architecture started it."""
         return self.funding.isolated if architecture == "isolated" else self.funding.cross
 
+    @cached_property
+    def _starts(self) -> dict[Architecture, tuple[Pool, ...]]:
+        return {name: pools(self.account(name), self.rulebook.contract) for name in ARCHITECTURES}
+
+    def pools_at(self, architecture: Architecture, micros: int) -> tuple[Pool, ...]:
+        """Return the pools that an architecture held at a moment, after whatever happened then."""
+        if self.sequence == "venue":
+            changes = self.history[architecture]
+            return changes[bisect_right(changes, micros, key=lambda change: change[0]) - 1][1]
+        gone = {event.pool for event in self.outcomes[architecture].liquidations if micros_of(event.ts) <= micros}
+        return tuple(pool for pool in self._starts[architecture] if pool.name not in gone)
+
     def legs(self, architecture: Architecture) -> Iterator[tuple[datetime, tuple[Leg, ...]]]:
         """Yield every sample's time with its living positions: PnL, liquidation and bankruptcy price, distance.
 
         Computed when asked for: prices are what a replay itself does not need.
         """
-        named = {pool.name: pool for pool in pools(self.account(architecture), self.rulebook.contract)}
         for sample in self.samples[architecture]:
             legs: list[Leg] = []
+            named = {pool.name: pool for pool in self.pools_at(architecture, micros_of(sample.ts))}
             for pool in sample.pools:
                 legs += legs_of(assess(named[pool.name], sample.marks, self.rulebook))
             yield sample.ts, tuple(legs)
 
     def verdict(self) -> str:
         """Return the result as one paragraph of plain English, computed from it."""
+        if self.sequence == "venue":
+            from ringfence.study.verdict_venue import venue_verdict
+
+            return venue_verdict(self)
         from ringfence.study.verdict import verdict
 
         return verdict(self)
@@ -213,6 +256,25 @@ def legs_of(assessment: Assessment) -> tuple[Leg, ...]:
     return tuple(legs)
 
 
+def lowest(samples: Iterable[Sample], asset: str) -> tuple[datetime, Value]:
+    """Return the lowest sampled equity and when it was, the first of equals."""
+    worst = min(samples, key=lambda sample: sample.equity[asset])
+    return worst.ts, worst.equity[asset]
+
+
+@exact
+def drawdown(samples: Iterable[Sample], asset: str) -> Decimal:
+    """Return the largest fall from a peak as a fraction of that peak, 6 places, half-even; 0 without a peak above 0."""
+    peak, deepest = ZERO, ZERO
+    for sample in samples:
+        value = sample.equity[asset]
+        peak = max(peak, value)
+        if peak > 0:
+            fall = divide(peak - value, peak, places=_DRAWDOWN_PLACES, rounding=ROUND_HALF_EVEN)
+            deepest = max(deepest, fall)
+    return deepest
+
+
 def sample_of(pool: Pool, asset: str, marks: Marks, rulebook: Rulebook, *, decided: bool) -> PoolSample:
     """Return a pool's sample at ``marks``; without health where nothing can be decided on it."""
     assessment = assess(pool, marks, rulebook)
@@ -230,11 +292,15 @@ __all__ = [
     "Architecture",
     "Event",
     "EventKind",
+    "ForcedTrade",
     "Leg",
     "Outcome",
     "PoolSample",
     "Replay",
     "Sample",
+    "Sequence",
+    "drawdown",
     "legs_of",
+    "lowest",
     "sample_of",
 ]

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ringfence.study.report_chart import Axis, Chart, Level, Line, Marker, Span, axis_over, label_rows
-from ringfence.study.wording import amount, clock, price
+from ringfence.study.wording import amount, clock, kind_of, price
 from ringfence.tape.bars import micros_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def equity_chart(replay: Replay, asset: str, shaded: Span, values: dict[str, obj
          ("cross thick", f"cross, ends at {amount(replay.outcomes['cross'].end[asset], asset)}")]
     )  # fmt: skip
     table = _table(f"Equity in {asset}", ["isolated", "cross"], _thinned([(clock(ts), cells) for ts, cells in rows]))
-    under = "Cash and unrealised PnL, every minute; both are the same until the first takeover (✕)."
+    under = "Cash and unrealised PnL, every minute; both are the same until the first liquidation (✕)."
     if shaded != span:
         under += " The shaded minutes are looked at closely below."
     return f"Equity, {asset}", under, f"<figure>{legend}{chart.html()}{table}</figure>"
@@ -111,7 +111,7 @@ def health_chart(replay: Replay, close: Zoom, values: dict[str, object]) -> tupl
     table = _table("Health", names, _thinned(rows))
     under = (
         f"Margin balance ÷ liquidation requirement, {_range(close)}, on a logarithmic axis. At 1 the venue liquidates; "
-        "✕ marks a takeover."
+        "✕ marks a liquidation."
     )
     return "Health, both architectures on one axis", under, f"<figure>{legend}{chart.html()}{table}</figure>"
 
@@ -124,7 +124,7 @@ def price_panels(replay: Replay, close: Zoom, values: dict[str, object]) -> str:
     )  # fmt: skip
     under = (
         f"{_range(close)[0].upper()}{_range(close)[1:]}. Under isolated margin the two prices stand still; under cross "
-        "they move with every other position, and are off the chart while the pool is well. ✕ marks a takeover."
+        "they move with every other position, and are off the chart while the pool is well. ✕ marks a liquidation."
     )
     panels = "".join(
         _price_panel(replay, close, position, f"price-{number}", values)
@@ -168,7 +168,7 @@ def _price_panel(replay: Replay, close: Zoom, position: Position, name: str, val
 
 def _panel_text(position: Position, own: list[tuple[int, Leg]], deaths: list[tuple[Event, Leg]]) -> list[str]:
     """Return three lines: the position, and what became of it under each architecture."""
-    ends = {event.architecture: f"taken over {clock(event.ts)}" for event, _ in deaths}
+    ends = {event.architecture: f"{kind_of(event)} {clock(event.ts)}" for event, _ in deaths}
     marks = {event.architecture: price(leg.mark_price) for event, leg in deaths}
     liquidated_at = price(own[0][1].liquidation_price) if own else "–"
     beyond = "below" if position.side == "long" else "above"

@@ -6,14 +6,22 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ringfence.study.replay_result import ARCHITECTURES
-from ringfence.study.wording import amount, clock, price, ratio
+from ringfence.study.wording import amount, clock, kind_of, price, ratio, trade_said
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from ringfence.study.replay_result import Event, Leg, Outcome, Replay
 
-_KINDS = {"warning": "warning", "margin_call": "margin call", "liquidation": "taken over"}
+
+_TAKEN_OVER = (
+    "Full takeover: the pool is taken over whole at its bankruptcy prices. In a pool of several those are the prices "
+    "at which its equity is used up when it is shared out by maintenance margin."
+)
+_BY_SEQUENCE = (
+    "By the venue's own sequence; the prices are those before its first step. In a pool of several the bankruptcy "
+    "prices are those at which its equity is used up when it is shared out by maintenance margin."
+)
 
 
 def timeline_table(replay: Replay) -> str:
@@ -41,14 +49,16 @@ def _length(replay: Replay) -> timedelta:
 
 def _what(event: Event) -> str:
     pool = event.pool.removeprefix("isolated ")
-    said = f'<span class="what">{escape(pool)}: {_KINDS[event.kind]}</span>, health {ratio(event.health)}'
+    said = f'<span class="what">{escape(pool)}: {kind_of(event)}</span>, health {ratio(event.health)}'
     if len(event.legs) == 1:
         leg = event.legs[0]
         said += f", mark {price(leg.mark_price)}"
-        if event.kind != "liquidation":
+        if event.kind in {"warning", "margin_call"}:
             said += f'<span class="more">liquidation price {price(leg.liquidation_price)}</span>'
-    if event.kind != "liquidation":
+    if event.kind not in {"reduction", "liquidation"}:
         return said
+    alone = event.pool.startswith("isolated")
+    said += "".join(f'<span class="more">{escape(trade_said(trade, alone=alone))}</span>' for trade in event.trades)
     return (
         f'{said}<span class="more">lost {amount(event.loss, event.asset)}; {_to_fund(event)}; '
         f"left {amount(event.left, event.asset)}</span>"
@@ -86,29 +96,28 @@ def _table(columns: list[tuple[str, str]], rows: str) -> str:
 def _fate(outcome: Outcome, symbol: str, side: str) -> str:
     for event in outcome.liquidations:
         if any((leg.symbol, leg.side) == (symbol, side) for leg in event.legs):
-            return f"taken over at {clock(event.ts)}"
+            return f"{kind_of(event)} at {clock(event.ts)}"
     leg = next(leg for leg in outcome.survivors if (leg.symbol, leg.side) == (symbol, side))
     return f"lives, PnL {amount(leg.unrealised_pnl, signed=True)}"
 
 
 def takeovers_table(replay: Replay) -> str:
-    """Return every position taken over, with its prices at that moment; nothing when there was none."""
+    """Return every position that was liquidated, with its prices at that moment; nothing when there was none."""
     rows = "".join(
         _takeover_row(event, leg, _length(replay))
         for event in replay.events if event.kind == "liquidation" for leg in event.legs
     )  # fmt: skip
     if not rows:
         return ""
-    under = (
-        "Full takeover: the pool is taken over whole at its bankruptcy prices. In a pool of several those are the "
-        "prices at which its equity is used up when it is shared out by maintenance margin."
-    )
+    title, under = "Every takeover", _TAKEN_OVER
+    if replay.sequence == "venue":
+        title, under = "Every position that was closed by force", _BY_SEQUENCE
     table = _table(
         [("UTC", ""), ("margin", ""), ("position", ""), ("mark", "number"), ("liquidation price", "number"),
          ("bankruptcy price", "number"), ("PnL", "number")],
         rows,
     )  # fmt: skip
-    return f'<h2>Every takeover</h2><p class="under">{under}</p>{table}'
+    return f'<h2>{title}</h2><p class="under">{under}</p>{table}'
 
 
 def _takeover_row(event: Event, leg: Leg, whole: timedelta) -> str:

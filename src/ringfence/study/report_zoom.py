@@ -15,7 +15,6 @@ from ringfence.tape.bars import micros_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ringfence.account import Pool
     from ringfence.numbers import Price
     from ringfence.study.replay_result import Architecture, Leg, Replay
 
@@ -56,35 +55,25 @@ def zoom(replay: Replay) -> Zoom:
     span = zoom_span(replay)
     step = max((span.end - span.start) // _POINTS, 1)
     found = Zoom(span, [], {symbol: [] for symbol in replay.symbols}, {}, {})
-    living: list[tuple[Architecture, Pool, int | None]] = []
     for architecture in ARCHITECTURES:
-        for pool in pools(replay.account(architecture), replay.rulebook.contract):
-            if pool.positions:
-                living.append((architecture, pool, _taken_over(replay, architecture, pool.name)))
-                found.health[architecture, pool.name] = []
+        begun = pools(replay.account(architecture), replay.rulebook.contract)
+        found.health.update({(architecture, pool.name): [] for pool in begun if pool.positions})
     for number, (micros, marks) in enumerate(_marks(replay, span, step)):
         found.times.append(micros)
         for symbol in replay.symbols:
             found.prices[symbol].append(marks.get(symbol))
-        for architecture, pool, until in living:
-            known = all(position.symbol in marks for position in pool.positions)
-            if not known or (until is not None and micros >= until):
-                found.health[architecture, pool.name].append(None)
+        held = {name: {pool.name: pool for pool in replay.pools_at(name, micros)} for name in ARCHITECTURES}
+        for (architecture, named), line in found.health.items():
+            pool = held[architecture].get(named)
+            if pool is None or not pool.positions or any(one.symbol not in marks for one in pool.positions):
+                line.append(None)
                 continue
             assessment = assess(pool, marks, replay.rulebook)
-            health = assessment.health
-            found.health[architecture, pool.name].append(None if health is None else float(health))
+            line.append(None if assessment.health is None else float(assessment.health))
             if number % 4 == 0:
                 for leg in legs_of(assessment):
                     found.legs.setdefault((architecture, leg.symbol, leg.side), []).append((micros, leg))
     return found
-
-
-def _taken_over(replay: Replay, architecture: Architecture, pool: str) -> int | None:
-    for event in replay.outcomes[architecture].liquidations:
-        if event.pool == pool:
-            return micros_of(event.ts)
-    return None
 
 
 def _marks(replay: Replay, span: Span, step: int) -> Iterator[tuple[int, dict[str, Price]]]:

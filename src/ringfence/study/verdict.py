@@ -35,7 +35,7 @@ def _of_asset(replay: Replay, asset: str) -> list[str]:
         return [f"The {amount(isolated.start[asset], asset)} stood behind no position and stayed as they were."]
     dead = [event for event in isolated.liquidations if event.asset == asset]
     fallen = next((event for event in cross.liquidations if event.asset == asset), None)
-    said = [_who_has_more(isolated, cross, asset)]
+    said = [who_has_more(isolated, cross, asset)]
     if not dead and fallen is None:
         return [*said, _nothing_happened(replay, asset)]
     said += [_isolated(isolated, dead, held, asset)]
@@ -44,7 +44,8 @@ def _of_asset(replay: Replay, asset: str) -> list[str]:
     return [*said, hedge] if hedge else said
 
 
-def _who_has_more(isolated: Outcome, cross: Outcome, asset: str) -> str:
+def who_has_more(isolated: Outcome, cross: Outcome, asset: str) -> str:
+    """Say which architecture keeps more of its capital, and what the other keeps."""
     start, one, other = isolated.start[asset], isolated.end[asset], cross.end[asset]
     if abs(one - other) < _LIKE:
         return f"Both architectures turn {amount(start, asset)} into {amount(one, asset)}."
@@ -173,4 +174,4 @@ def _were(number: int) -> str:
     return "was" if number == 1 else "were"
 
 
-__all__ = ["verdict"]
+__all__ = ["verdict", "who_has_more"]

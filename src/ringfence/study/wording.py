@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ringfence.numbers import Price, Value
+    from ringfence.study.replay_result import Event, ForcedTrade
 
 _DOLLARS = ("USD", "DAI", "EUR", "TRY", "FDUSD", "BUSD")
 _COIN_PLACES = 6
@@ -84,6 +85,22 @@ def listed(items: Sequence[str]) -> str:
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+_KINDS = {"warning": "warning", "margin_call": "margin call", "reduction": "reduced", "liquidation": "taken over"}
+_CAUSES = {"liquidation": "closed", "take_over": "taken over", "netting": "netted"}
+
+
+def kind_of(event: Event) -> str:
+    """Return what an event of a replay is called: a takeover, or a liquidation where the venue's steps were played."""
+    return "liquidated" if event.trades and event.kind == "liquidation" else _KINDS[event.kind]
+
+
+def trade_said(trade: ForcedTrade, *, alone: bool = False) -> str:
+    """Return a forced trade in words; ``alone``: without the name of the position."""
+    name = "" if alone else f"{trade.symbol} {trade.side} "
+    part = "" if trade.whole else f"{plain(trade.quantity)} "
+    return f"{name}{part}{_CAUSES[trade.cause]} at {price(trade.price)}"
+
+
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -93,4 +110,5 @@ def counted(number: int, noun: str) -> str:
     return f"{word} {noun}" + ("" if number == 1 else "s")
 
 
-__all__ = ["amount", "clock", "counted", "fixed", "length", "listed", "percent", "price", "ratio"]
+__all__ = ["amount", "clock", "counted", "fixed", "kind_of", "length", "listed", "percent", "price", "ratio",
+           "trade_said"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A crowd under three architectures: the same accounts, the same capital, every cent accounted for, the same each time."""
+"""A crowd under three architectures: the same accounts and capital, every cent accounted for, the same each time."""
 
 from __future__ import annotations
 
