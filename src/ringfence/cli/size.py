@@ -59,7 +59,7 @@ def pnl(  # noqa: PLR0913 - a parameter per option
         leverage=_optional(leverage, "--leverage"),
         fee_rate=read_rate(fee_rate),
     )
-    _show(answer, json=json)
+    _show(answer, rules, json=json)
 
 
 @app.command(epilog="Example: ringfence size target binance-usdm BTCUSDT --quantity 0.1 --entry 100000 --pnl 500")
@@ -97,7 +97,7 @@ def target(  # noqa: PLR0913 - a parameter per option
         leverage=_optional(leverage, "--leverage"),
         fee_rate=read_rate(fee_rate),
     )
-    _show(answer, json=json)
+    _show(answer, rules, json=json)
 
 
 @app.command(
@@ -145,7 +145,7 @@ def liquidation(  # noqa: PLR0913 - a parameter per option
             expected="--leverage or --margin (isolated), or --wallet (cross)",
             found="none of them" if cash is None else "a margin and a wallet", hint="give one of them",
         )  # fmt: skip
-    _show(size.liquidation(rules, position, wallet=cash, mark=_optional(mark, "--at-mark")), json=json)
+    _show(size.liquidation(rules, position, wallet=cash, mark=_optional(mark, "--at-mark")), rules, json=json)
 
 
 @app.command(
@@ -168,8 +168,9 @@ def largest(  # noqa: PLR0913 - a parameter per option
     from ringfence.account import MarginMode
     from ringfence.study import size
 
+    rules = _rules(rulebook, as_of)
     answer = size.largest(
-        _rules(rulebook, as_of),
+        rules,
         symbol,
         side=side,
         balance=read_number(balance, "--balance"),
@@ -178,7 +179,7 @@ def largest(  # noqa: PLR0913 - a parameter per option
         mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
         fee_rate=read_rate(fee_rate),
     )
-    _show(answer, json=json)
+    _show(answer, rules, json=json)
 
 
 @app.command(epilog="Example: ringfence size average binance-usdm BTCUSDT --fill 0.1@100000 --fill 0.2@91000")
@@ -197,7 +198,8 @@ def average(
     for given in fill:
         quantity, _, price = given.partition("@")
         fills.append((read_number(quantity, f"--fill {given}"), read_number(price, f"--fill {given}")))
-    _show(size.average(_rules(rulebook, as_of).contract(symbol), fills), json=json)
+    rules = _rules(rulebook, as_of)
+    _show(size.average(rules.contract(symbol), fills), rules, json=json)
 
 
 _ChangeList = list[str] | None
@@ -323,7 +325,7 @@ def read_rate(given: str | None) -> Rate | None:
     return None if given is None else read_number(given, "--fee-rate", signed=True)
 
 
-def _show(answer: Sizing, *, json: bool) -> None:
+def _show(answer: Sizing, rules: Rulebook, *, json: bool) -> None:
     from ringfence.cli import show
     from ringfence.study import size
 
@@ -337,8 +339,12 @@ def _show(answer: Sizing, *, json: bool) -> None:
         for figure in answer.figures
     ]  # fmt: skip
     screen.print(show.simple_table(answer.symbol, ("figure", "value", "how"), rows, right=(1,)))
-    for note in answer.notes:
+    for note in (*answer.notes, _by(rules)):
         screen.print(f"· {note}", style="dim", markup=False)
+
+
+def _by(rules: Rulebook) -> str:
+    return f"by the rules and tables of {rules.name}" + (f" as of {rules.as_of}" if rules.as_of else ", the latest")
 
 
 def _shown(value: Decimal | None, unit: str) -> str:
@@ -385,7 +391,7 @@ def _show_edited(edited: Edited, rules: Rulebook) -> None:
     ]
     if free:
         screen.print(show.simple_table("Wallet", ("", "before", "after"), free, right=(1, 2)))
-    for note in edited.notes:
+    for note in (*edited.notes, _by(rules)):
         screen.print(f"· {note}", style="dim", markup=False)
 
 

@@ -11,7 +11,7 @@ import typer
 from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -78,13 +78,13 @@ def stress(  # noqa: PLR0913 - a parameter per option
         show.say(f"written: {report}")
 
 
-def read_betas(given: Sequence[str], known: object) -> dict[str, Decimal]:
+def read_betas(given: Sequence[str], known: Iterable[str]) -> dict[str, Decimal]:
     """Return the betas that ``--beta`` states, by symbol. Raises BadConfiguration for a symbol that is not held."""
     from ringfence.cli.size import read_number
     from ringfence.errors import BadConfiguration, nearest
 
     betas = {}
-    names = list(known) if hasattr(known, "__iter__") else []
+    names = list(known)
     for text in given:
         symbol, equals, number = text.partition("=")
         if not equals or symbol not in names:

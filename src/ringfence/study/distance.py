@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 SCHEMA = "ringfence.distance/1"
 
 _ROUNDS = 60
+_STARTS = 6
 _SETTLED = 1e-10
 _NUDGE = Decimal("1e-7")  # relative: slopes are differences over it, exact inside a tier
 _FURTHEST = 0.999  # a fall beyond this is no price
@@ -275,14 +276,7 @@ def _nearest(surface: Surface, found: Estimate) -> Nearest | None:
         return Nearest(name, here, {s: surface.marks[s] for s in symbols}, 0.0, 0.0, settled=True, on_edge=True)
     index = [found.symbols.index(symbol) for symbol in symbols]
     covariance = _Covariance([[found.covariance[i][j] for j in index] for i in index])
-    starts = [[0.0] * len(symbols)]
-    for position, symbol in enumerate(symbols):
-        prices = liquidation_prices(surface.assessment, symbol)
-        for price in (prices.below, prices.above):
-            if price is not None and price < surface.marks[symbol] * 2:
-                start = [0.0] * len(symbols)
-                start[position] = float(price) / float(surface.marks[symbol]) - 1
-                starts.append(start)
+    starts = _starts(surface, found)
     ends = [end for start in starts if (end := _descend(surface, covariance, start)) is not None]
     if not ends:
         return None
@@ -295,6 +289,20 @@ def _nearest(surface: Surface, found: Estimate) -> Nearest | None:
         sigmas *= float(scale)
     at = {symbol: surface.marks[symbol] * (ONE + move) for symbol, move in exactly.items()}
     return Nearest(name, exactly, at, sigmas, sigmas**2, settled, on_edge)
+
+
+def _starts(surface: Surface, found: Estimate) -> list[list[float]]:
+    """Return where to begin: here, and where single symbols kill the pool, the likeliest of them first."""
+    symbols = surface.symbols
+    alone: list[tuple[float, list[float]]] = []
+    for position, symbol in enumerate(symbols):
+        prices = liquidation_prices(surface.assessment, symbol)
+        for price in (prices.below, prices.above):
+            if price is not None and price < surface.marks[symbol] * 2:
+                start = [0.0] * len(symbols)
+                start[position] = float(price) / float(surface.marks[symbol]) - 1
+                alone.append((abs(start[position]) / found.volatility(symbol), start))
+    return [[0.0] * len(symbols), *(start for _, start in sorted(alone)[:_STARTS])]
 
 
 def _descend(surface: Surface, covariance: _Covariance, start: list[float]) -> tuple[float, list[float], bool] | None:

@@ -44,6 +44,9 @@ STAND_IN_STEP = Decimal("0.00000001")
 """What quantities are counted in where a contract's step is not known. Ours."""
 
 
+_MOST_STEPS = 10**24
+
+
 class Figure(NamedTuple):
     """One result. ``unit``: an asset, ``price``, ``fraction``, ``contracts``, ``×``. None: no such number."""
 
@@ -264,6 +267,8 @@ def largest(
 
     value = contract.contract_value(price)
     fits, fails = 0, int(divide(balance * leverage, value * step, places=0, rounding=ROUND_CEILING)) + 1
+    while fails < _MOST_STEPS and outcome(fails) is None:  # margin that does not follow from the leverage
+        fits, fails = fails, 2 * fails
     while fails - fits > 1:
         middle = (fits + fails) // 2
         fits, fails = (fits, middle) if outcome(middle) is not None else (middle, fails)

@@ -124,6 +124,16 @@ def test_the_largest_position_ends_where_its_tier_no_longer_allows_the_leverage(
     assert "201 leverage_above_tier" in found.notes[-1]
 
 
+def test_a_margin_that_does_not_follow_from_the_leverage_still_ends_the_size() -> None:
+    rulebook = rulebooks.load("binance-usdm", DAY).with_policies(
+        {"initial_rate_base": "0.02", "rate_per_unit_of_base": "0"}
+    )
+    found = size.largest(
+        rulebook, "BTCUSDT", side="long", balance=D(1_000), leverage=D(1), price=D(100_000), fee_rate=D(0)
+    )
+    assert found.value("quantity") == D(1_000) / (D(100_000) * D("0.02"))  # fifty times the balance
+
+
 def test_fills_average_by_value() -> None:
     linear = size.average(LINEAR, [(D("0.1"), D(100_000)), (D("0.2"), D(91_000))])
     assert linear.value("entry_price") == (D("0.1") * 100_000 + D("0.2") * 91_000) / D("0.3")
