@@ -330,7 +330,8 @@ def test_some_venues_set_the_margin_of_orders_aside() -> None:
     rulebook = _rulebook(order_margin_deducted=True)
     order = _order("2", "100", leverage=Decimal(10))
     pool = _assess(_held("5"), rulebook=rulebook, orders=(order,))
-    assert (pool.margin_balance, pool.order_margin) == (1000, Decimal(200) / 10)
+    assert pool.margin_balance == 1000
+    assert pool.order_margin == Decimal(200) / 10
     assert pool.balance_held_against == 1000 - Decimal(200) / 10
     unknown = _assess(rulebook=rulebook, orders=(_order("2", "100"),))
     assert (unknown.order_margin, unknown.balance_held_against, unknown.status) == (None, None, None)
