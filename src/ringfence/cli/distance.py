@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
-from ringfence.cli.stress import BetaOption
+from ringfence.cli.stress import BetaOption, ReportOption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,7 @@ def distance(  # noqa: PLR0913 - a parameter per option
         float, typer.Option("--tail", metavar="N", help="Degrees of freedom of Student's t; 4 is fat.")
     ] = 4,
     seed: Annotated[int, typer.Option("--seed", help="Which paths.")] = 1,
+    report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show how far an account is from liquidation: each symbol alone, all together, along past crashes.
@@ -64,6 +65,10 @@ def distance(  # noqa: PLR0913 - a parameter per option
         )
     except (BadAccount, BadConfiguration) as error:
         raise error.located(file.where) from None
+    if report is not None:
+        from ringfence.study import distance_page, page
+
+        page.write(distance_page.html_page(found, title=f"How far {file.where} is from liquidation"), report)
     if json:
         show.print_json(study.as_json(found))
         return

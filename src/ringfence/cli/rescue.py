@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
+from ringfence.cli.stress import ReportOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +26,7 @@ def rescue(
     fee_rate: Annotated[
         str | None, typer.Option("--fee-rate", metavar="RATE", help="Fee as a fraction; the taker rate if not given.")
     ] = None,
+    report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show the ways back to a wanted health, solved exactly and ranked by cost, and why others are none."""
@@ -42,6 +44,10 @@ def rescue(
         )
     except BadInput as error:
         raise error.located(file.where) from None
+    if report is not None:
+        from ringfence.study import page, rescue_page
+
+        page.write(rescue_page.html_page(found, title=f"The ways out for {file.where}"), report)
     if json:
         show.print_json(study.as_json(found))
         return

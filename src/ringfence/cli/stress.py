@@ -22,6 +22,10 @@ BetaOption = Annotated[
     typer.Option("--beta", metavar="SYMBOL=N", help="Share of a common move a symbol makes; 1 if not given."),
 ]
 
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
+]
+
 
 def stress(  # noqa: PLR0913 - a parameter per option
     account: AccountArgument,
@@ -38,9 +42,7 @@ def stress(  # noqa: PLR0913 - a parameter per option
     funding_rate: Annotated[
         str, typer.Option("--funding-rate", metavar="RATE", help="What longs pay shorts per 8 hours.")
     ] = "0.0001",
-    report: Annotated[
-        Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
-    ] = None,
+    report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show an account's health over moves of one or two symbols, of all marks, in past crashes, and after funding.
@@ -69,7 +71,9 @@ def stress(  # noqa: PLR0913 - a parameter per option
     except BadInput as error:
         raise error.located(file.where) from None
     if report is not None:
-        _write(found, report, file.where)
+        from ringfence.study import page, stress_page
+
+        page.write(stress_page.html_page(found, title=f"{file.where} under stress"), report)
     if json:
         show.print_json(study.as_json(found))
         return
@@ -92,19 +96,6 @@ def read_betas(given: Sequence[str], known: Iterable[str]) -> dict[str, Decimal]
                                    found=text, hint=nearest(symbol, names) or "such as --beta ETHUSDT=1.2")  # fmt: skip
         betas[symbol] = read_number(number, f"--beta {symbol}", signed=True)
     return betas
-
-
-def _write(found: Stress, path: Path, where: str) -> None:
-    from ringfence.errors import BadConfiguration
-    from ringfence.study.stress_page import write_page
-
-    try:
-        write_page(found, path, title=f"{where} under stress")
-    except OSError as error:
-        raise BadConfiguration(
-            "the report cannot be written", where=f"--report {path}", expected="a file that can be made",
-            found=error.strerror or str(error), hint="name a file in a folder you may write to",
-        ) from None  # fmt: skip
 
 
 def _print(screen: Console, found: Stress) -> None:
@@ -219,4 +210,4 @@ def _rows(shocks: Sequence[Shocked], *, moves: bool = False) -> tuple[list[str],
     return headers, rows
 
 
-__all__ = ["BetaOption", "read_betas", "stress"]
+__all__ = ["BetaOption", "ReportOption", "read_betas", "stress"]

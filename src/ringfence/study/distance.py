@@ -133,7 +133,7 @@ def distance(
         if tape is None:
             raise BadConfiguration("a likelihood needs volatilities", where="distance", expected="--tape",
                                    found="none", hint="name a packaged window or a file of prices")  # fmt: skip
-    surfaces, left_out = _surfaces(account, marks, rulebook)
+    surfaces, notes = _surfaces(account, marks, rulebook)
     held = tuple(dict.fromkeys(symbol for surface in surfaces for symbol in surface.symbols))
     found = None if tape is None else estimate(tape, held)
     past, stood_in = crashes(surfaces)
@@ -157,12 +157,12 @@ def distance(
         () if found is None else tuple(n for s in surfaces if (n := _nearest(s, found)) is not None),
         horizon,
         likelihood,
-        _assumptions(found, held, horizon, [*stood_in, *left_out], surfaces),
+        _assumptions(found, held, horizon, [*stood_in, *notes], surfaces),
     )
 
 
 def _surfaces(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[tuple[Surface, ...], list[str]]:
-    """Return the pools that hold positions and whose health is known, and a sentence on each other one."""
+    """Return the pools that hold positions and whose health is known, and sentences on the rest."""
     held = [Surface(a, marks, rulebook) for a in assess_account(account, marks, rulebook) if a.lines]
     known = tuple(surface for surface in held if surface.known)
     unknown = [surface.assessment.pool.name for surface in held if not surface.known]
@@ -172,7 +172,10 @@ def _surfaces(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[tuple
             where="account", expected="a position in a pool whose balance and maintenance rates are known",
             found=", ".join(unknown) or "no position", hint="give what is missing in the account file",
         )  # fmt: skip
-    return known, [f"the health of {name} is not known: it is left out" for name in unknown]
+    dead = [surface.assessment.pool.name for surface in known if surface.assessment.liquidatable]
+    notes = [f"the health of {name} is not known: it is left out" for name in unknown]
+    notes += [f"{name} is liquidatable now: its prices are those at which it would stop being so" for name in dead]
+    return known, notes
 
 
 def _reference(held: Sequence[str]) -> str:

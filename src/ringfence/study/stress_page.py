@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import ONE
+from ringfence.study.page import framed
 from ringfence.study.wording import fixed, percent, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
-    from pathlib import Path
 
     from ringfence.study.stress import Cell, Edge, Grid, Shocked, Stress
 
@@ -30,34 +29,20 @@ _SAFE, _UNKNOWN = "#4e9a73", "#8b939c"
 _WIDTH, _LEFT, _TOP, _BOTTOM = 1000, 66, 12, 34
 
 
-def write_page(found: Stress, path: Path, *, title: str) -> None:
-    """Write the page to ``path``; folders that are missing are made. Raises OSError when it cannot be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html_page(found, title=title), encoding="utf-8")
-
-
 def html_page(found: Stress, *, title: str) -> str:
     """Return the stress as one HTML document. The same stress gives the same text."""
-    style = (files("ringfence.study") / "report.css").read_text(encoding="utf-8") + _STYLE
-    over = " × ".join(found.grid.symbols)
     sections = [
-        f"<h2>Health over moves of {escape(over)}</h2>{_under(found.grid)}<div class='panel'>{_heat(found.grid)}</div>",
-        f"<h2>All marks together</h2>{_table(found.ladder)}",
-        f"<h2>Past crashes</h2>{_table(found.crashes, dated=True)}",
+        (
+            f"Health over moves of {' × '.join(found.grid.symbols)}",
+            f"{_under(found.grid)}<div class='panel'>{_heat(found.grid)}</div>",
+        ),
+        ("All marks together", _table(found.ladder)),
+        ("Past crashes", _table(found.crashes, dated=True)),
     ]
     if found.haircuts:
-        sections.append(f"<h2>Collateral that counts for less</h2>{_table(found.haircuts)}")
-    sections.append(f"<h2>Days of funding</h2>{_table(found.after_funding)}")
-    notes = "".join(f"<li>{escape(note)}</li>" for note in found.assumptions)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        f"<p class='over'>Stress</p><h1>{escape(title)}</h1>{''.join(sections)}"
-        f"<h2>What was assumed</h2><ul class='notes'>{notes}</ul>"
-        "<footer>Written by ringfence. Every cell and line is an exact assessment.</footer>\n"
-        "</main>\n</body>\n</html>\n"
-    )
+        sections.append(("Collateral that counts for less", _table(found.haircuts)))
+    sections.append(("Days of funding", _table(found.after_funding)))
+    return framed(title, over="Stress", sections=sections, notes=found.assumptions, style=_STYLE)
 
 
 def _under(grid: Grid) -> str:
@@ -179,4 +164,4 @@ def _table(shocks: Sequence[Shocked], *, dated: bool = False) -> str:
     return f"<div class='panel scroll'><table><tbody>{''.join(rows)}</tbody></table></div>"
 
 
-__all__ = ["html_page", "write_page"]
+__all__ = ["html_page"]

@@ -104,6 +104,19 @@ def test_stress_draws_a_map_and_writes_a_page(ringfence: Command, account: Path,
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+@pytest.mark.parametrize("study", ["stress", "distance", "rescue"])
+def test_every_study_writes_one_file_that_needs_nothing_else(
+    ringfence: Command, called: Path, tmp_path: Path, study: str
+) -> None:
+    page = tmp_path / f"{study}.html"
+    assert ringfence(study, called, "--report", page).code == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "http" not in text
+    assert "<script" not in text
+    assert ringfence(study, called, "--report", tmp_path).code == 3
+
+
 def test_stress_refuses_a_symbol_that_is_not_held(ringfence: Command, account: Path) -> None:
     refused = ringfence("stress", account, "--symbol", "BTCUSD")
     assert refused.code == 3

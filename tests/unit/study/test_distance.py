@@ -159,6 +159,7 @@ def test_no_point_of_death_is_nearer_than_the_nearest() -> None:
 def test_a_pool_that_is_liquidatable_already_is_no_distance_away() -> None:
     found = measured(account(AVAX, wallet="900"), tape=load_tape("2025-10-10"))
     assert found.nearest[0].sigmas == 0
+    assert any("liquidatable now" in note for note in found.assumptions)
     assert found.common[0].down == 0
 
 

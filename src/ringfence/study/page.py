@@ -1,0 +1,53 @@
+"""The frame of a study's HTML page: one file in the look of the replay's report, no network, no script."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from ringfence.errors import BadConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+def framed(title: str, *, over: str, sections: Iterable[tuple[str, str]], notes: Sequence[str], style: str = "") -> str:
+    """Return a page. ``sections``: heading and body, the body as HTML; title, heading and notes are escaped here."""
+    css = (files("ringfence.study") / "report.css").read_text(encoding="utf-8") + style
+    body = "".join(f"<h2>{escape(heading)}</h2>{content}" for heading, content in sections)
+    assumed = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n"
+        f"<p class='over'>{escape(over)}</p><h1>{escape(title)}</h1>{body}"
+        f"<h2>What was assumed</h2><ul class='notes'>{assumed}</ul>"
+        "<footer>Written by ringfence.</footer>\n</main>\n</body>\n</html>\n"
+    )
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in a panel; the first cell of a row names it. Every cell is escaped."""
+    head = f"<thead><tr>{''.join(f'<th>{escape(header)}</th>' for header in headers)}</tr></thead>" if headers else ""
+    lines = []
+    for first, *rest in rows:
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+        lines.append(f"<tr><th scope='row'>{escape(first)}</th>{cells}</tr>")
+    return f"<div class='panel scroll'><table>{head}<tbody>{''.join(lines)}</tbody></table></div>"
+
+
+def write(text: str, path: Path) -> None:
+    """Write a page to ``path``; folders that are missing are made. Raises BadConfiguration where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadConfiguration(
+            "the report cannot be written", where=f"--report {path}", expected="a file that can be made",
+            found=error.strerror or str(error), hint="name a file in a folder you may write to",
+        ) from None  # fmt: skip
+
+
+__all__ = ["framed", "table", "write"]
