@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal as D  # noqa: N817 - expected values are spelled as arithmetic
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from ringfence.margin.assess import assess_account
 from ringfence.margin.refusal import Refusal
 from ringfence.study.rescue import STEP, Rescue, Way, as_json, rescue
 
-FEE = D("0.0005")
+FEE = Decimal("0.0005")
 
 
 def leg(symbol: str, side: str, quantity: str, entry: str, mark: str, **rest: str) -> dict[str, Any]:
@@ -49,21 +49,23 @@ def test_an_account_above_the_level_needs_no_rescue() -> None:
 
 def test_the_target_is_the_margin_call_level_unless_another_is_asked_for() -> None:
     file = account(AVAX, wallet="1230")
-    assert found(file, health=D(1)).pools == ()
+    assert found(file, health=Decimal(1)).pools == ()
     assert found(file).target == file.rulebook().levels.margin_call
-    assert [pool.pool for pool in found(file, health=D(3)).pools] == ["cross USDT"]
+    assert [pool.pool for pool in found(file, health=Decimal(3)).pools] == ["cross USDT"]
 
 
 def test_a_deposit_makes_up_what_is_missing_and_a_step_more() -> None:
     file = account(AVAX, wallet="1200")  # 1,200 − 1,164 = 36 for 34.23: health 1.05
     paid = way(found(file), "deposit")
-    assert paid.amount == D("1.25") * D("34.23") - 36 + (STEP - (D("1.25") * D("34.23") - 36) % STEP)
+    assert paid.amount == Decimal("1.25") * Decimal("34.23") - 36 + (
+        STEP - (Decimal("1.25") * Decimal("34.23") - 36) % STEP
+    )
     assert paid.outside == paid.amount
     assert paid.cost == 0
 
 
-@pytest.mark.parametrize("target", [D("1.25"), D(2), D("7.3")])
-def test_every_way_reaches_the_target_by_assessment_of_the_account_it_leads_to(target: D) -> None:
+@pytest.mark.parametrize("target", [Decimal("1.25"), Decimal(2), Decimal("7.3")])
+def test_every_way_reaches_the_target_by_assessment_of_the_account_it_leads_to(target: Decimal) -> None:
     file = account(AVAX, BTC, LINK, wallet="1400")
     result = found(file, health=target)
     assert result.pools
@@ -91,25 +93,25 @@ def test_closing_one_step_less_does_not_reach_the_target() -> None:
         fill = change.Fill(symbol, sign * (closed.amount - step), file.marks[symbol], fee_rate=FEE)
         less = change.trade(file.account, fill, marks=file.marks, rulebook=rulebook)
         assert not isinstance(less, Refusal)
-        assert less.after[0].reached(D("1.25"))
-        assert not assess_account(closed.account, file.marks, rulebook)[0].reached(D("1.25"))
+        assert less.after[0].reached(Decimal("1.25"))
+        assert not assess_account(closed.account, file.marks, rulebook)[0].reached(Decimal("1.25"))
         assert closed.cost == FEE * closed.amount * file.marks[symbol]
 
 
 def test_margin_comes_from_what_is_free_in_the_wallet() -> None:
     file = account(LINK, wallet="500")
     added = way(found(file), "add_margin")
-    assert added.amount == D("1.25") * D("9.5") - 10 + STEP  # 1.875, and a step to be above the level
+    assert added.amount == Decimal("1.25") * Decimal("9.5") - 10 + STEP  # 1.875, and a step to be above the level
     assert added.account is not None
     assert added.account.wallet["USDT"] == 500 - added.amount
-    assert (added.cost, added.outside) == (D(0), D(0))
+    assert (added.cost, added.outside) == (Decimal(0), Decimal(0))
 
 
 def test_an_empty_wallet_adds_no_margin_but_what_is_paid_in() -> None:
     result = found(account(LINK, wallet="0"))
     assert way(result, "add_margin").refusal is not None
     paid = way(result, "deposit")
-    assert paid.outside == D("1.875") + STEP
+    assert paid.outside == Decimal("1.875") + STEP
     assert paid.account is not None
     assert paid.account.wallet["USDT"] == 0
 
@@ -118,7 +120,7 @@ def test_margin_that_another_isolated_position_does_not_need_can_move() -> None:
     # ETH holds 900 against 1 · 4,000 ÷ 10 = 400: 500 may leave
     rich = leg("ETHUSDT", "long", "1", "4000", "4000", margin_mode="isolated", isolated_margin="900")
     moved = way(found(account(LINK, rich, wallet="0")), "move_margin")
-    assert moved.amount == D("1.875") + STEP
+    assert moved.amount == Decimal("1.875") + STEP
     assert moved.account is not None
     assert moved.account.positions[1].isolated_margin == 900 - moved.amount
     poor = leg("ETHUSDT", "long", "1", "4000", "4000", margin_mode="isolated", isolated_margin="400")
@@ -131,9 +133,9 @@ def test_an_isolated_position_is_reduced_and_keeps_what_that_releases() -> None:
     assert reduced.account is not None
     # balance 10 − fee must be above 1.25 · (100 − q) · 19 · 0.005
     q = reduced.amount
-    assert 10 - FEE * q * 19 > D("1.25") * (100 - q) * 19 * D("0.005")
+    assert 10 - FEE * q * 19 > Decimal("1.25") * (100 - q) * 19 * Decimal("0.005")
     q -= STEP
-    assert 10 - FEE * q * 19 <= D("1.25") * (100 - q) * 19 * D("0.005")
+    assert 10 - FEE * q * 19 <= Decimal("1.25") * (100 - q) * 19 * Decimal("0.005")
     assert reduced.account.wallet["USDT"] == 100
 
 
@@ -158,7 +160,12 @@ def test_where_orders_carry_a_requirement_cancelling_one_can_be_enough_and_is_fr
     )  # fmt: skip
     # 15 against 10 for the position and 5 for the order is 1; without the order it is 1.5
     first = found(file).pools[0].ways[0]
-    assert (first.kind, first.cost, first.outside, first.health) == ("cancel_orders", D(0), D(0), D("1.5"))
+    assert (first.kind, first.cost, first.outside, first.health) == (
+        "cancel_orders",
+        Decimal(0),
+        Decimal(0),
+        Decimal("1.5"),
+    )
     assert first.account is not None
     assert first.account.orders == ()
 
@@ -186,20 +193,20 @@ def test_a_pool_that_owes_more_than_it_holds_is_not_saved_by_closing() -> None:
     closed = way(result, "reduce")
     assert "not enough" in (closed.refusal or "")
     paid = way(result, "deposit")
-    assert paid.amount == 164 + D("1.25") * D("34.23") + STEP - (D("1.25") * D("34.23")) % STEP
+    assert paid.amount == 164 + Decimal("1.25") * Decimal("34.23") + STEP - (Decimal("1.25") * Decimal("34.23")) % STEP
 
 
 def test_a_share_of_every_position_is_a_way_where_no_single_position_is_enough() -> None:
     file = account(AVAX, BTC, wallet="1400")  # 65.5 stand for 34.23 + 24.2
-    result = found(file, health=D(3), fee_rate=D(0))
+    result = found(file, health=Decimal(3), fee_rate=Decimal(0))
     assert all(w.refusal is not None for pool in result.pools for w in pool.ways if w.kind == "reduce")
     shared = way(result, "reduce_all")
     # 65.5 > 3 · (1 − share) · 58.43
     share = shared.amount
     assert share is not None
-    assert D("65.5") > 3 * (1 - share) * D("58.43")
-    share -= D("0.0001")
-    assert D("65.5") <= 3 * (1 - share) * D("58.43")
+    assert Decimal("65.5") > 3 * (1 - share) * Decimal("58.43")
+    share -= Decimal("0.0001")
+    assert Decimal("65.5") <= 3 * (1 - share) * Decimal("58.43")
 
 
 def test_ways_are_ranked_by_fees_then_by_cash_from_outside_and_those_that_are_none_come_last() -> None:
@@ -214,18 +221,18 @@ def test_a_basket_is_lifted_by_any_asset_that_counts_after_its_haircut() -> None
         AVAX, wallet="1200", collateral_mode="multi_asset",
         collateral={"USDT": {"index": "1"}, "BTC": {"index": "120000", "ratio": "0.95"}},
     )  # fmt: skip
-    account_with_coin = replace(file.account, wallet={**file.account.wallet, "BTC": D(0)})
+    account_with_coin = replace(file.account, wallet={**file.account.wallet, "BTC": Decimal(0)})
     result = rescue(account_with_coin, marks=file.marks, rulebook=file.rulebook(), fee_rate=FEE)
     need = way(result, "deposit", of="USDT").amount
     coin = way(result, "deposit", of="BTC").amount
     assert need is not None
     assert coin is not None
-    assert abs(coin * 120_000 * D("0.95") - need) < STEP * 120_000
+    assert abs(coin * 120_000 * Decimal("0.95") - need) < STEP * 120_000
 
 
 def test_a_target_that_is_no_health_is_refused() -> None:
     with pytest.raises(BadConfiguration, match="--health"):
-        found(account(AVAX, wallet="1200"), health=D(0))
+        found(account(AVAX, wallet="1200"), health=Decimal(0))
 
 
 def test_an_unknown_balance_is_said_and_not_guessed() -> None:
