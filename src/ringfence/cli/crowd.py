@@ -153,10 +153,9 @@ def _checked(crowd: Crowd) -> str:
     every = [*crowd.outcomes.values(), *crowd.moved.values()]
     off = [total for one in every for total in one.trial_balance.values() if total]
     balance = "zero in every run" if not off else f"NOT ZERO: {off}"
-    ticks, seconds = sum(one.updates for one in every), sum(one.seconds for one in every)
     return (
-        f"Trial balance: {balance}. {len(every)} runs, {ticks:,} price updates, {sum(one.events for one in every):,} "
-        f"events, {seconds:.1f} s of processor time."
+        f"Trial balance: {balance}. {len(every)} runs, {sum(one.updates for one in every):,} price updates, "
+        f"{sum(one.events for one in every):,} events."
     )
 
 

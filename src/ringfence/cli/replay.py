@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 
 _TAPE = "2025-10-10"
 
+SequenceOption = Annotated[
+    str,
+    typer.Option("--sequence", metavar="takeover|venue", help="How a pool is liquidated: whole, or as its venue does."),
+]
+PopulationOption = Annotated[
+    int | None, typer.Option("--population", metavar="N", help="Replay a crowd of N accounts instead of one.")
+]
+RulebookOption = Annotated[
+    str | None, typer.Option("--rulebook", metavar="NAME", help="A crowd's venue; binance-usdm if not given.")
+]
+ImpactOption = Annotated[
+    bool, typer.Option("--impact", help="Let a crowd's forced orders move the price; compare with and without.")
+]
+ProcessesOption = Annotated[
+    int | None, typer.Option("--processes", metavar="N", help="A crowd's processes; as many as there are cores.")
+]
+
 
 def replay(  # noqa: PLR0913 - a parameter per option
     account: Annotated[
@@ -39,24 +56,11 @@ def replay(  # noqa: PLR0913 - a parameter per option
     report: Annotated[
         Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
     ] = None,
-    sequence: Annotated[
-        str,
-        typer.Option(
-            "--sequence", metavar="takeover|venue", help="How a pool is liquidated: whole, or as its venue does."
-        ),
-    ] = "takeover",
-    population: Annotated[
-        int | None, typer.Option("--population", metavar="N", help="Replay a crowd of N accounts instead of one.")
-    ] = None,
-    rulebook: Annotated[
-        str | None, typer.Option("--rulebook", metavar="NAME", help="A crowd's venue; binance-usdm if not given.")
-    ] = None,
-    impact: Annotated[
-        bool, typer.Option("--impact", help="Let a crowd's forced orders move the price; compare with and without.")
-    ] = False,
-    processes: Annotated[
-        int | None, typer.Option("--processes", metavar="N", help="A crowd's processes; as many as there are cores.")
-    ] = None,
+    sequence: SequenceOption = "venue",
+    population: PopulationOption = None,
+    rulebook: RulebookOption = None,
+    impact: ImpactOption = False,
+    processes: ProcessesOption = None,
     json: JsonOption = False,
 ) -> None:
     """Replay an account, or a crowd, through real prices under isolated and cross margin, with the same capital.

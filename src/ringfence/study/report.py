@@ -8,6 +8,7 @@ the charts do.
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ringfence.study.replay_result import Architecture, Outcome, Replay
     from ringfence.tape import Tape
 
+_CENT = Decimal("0.005")  # less is shown as nothing
 _TITLES = {"isolated": "Isolated margin", "cross": "Cross margin"}
 
 
@@ -86,7 +88,7 @@ def _headline(replay: Replay) -> str:
     parts = []
     for asset in replay.assets:
         kept = [replay.outcomes[name].end[asset] for name in ARCHITECTURES]
-        isolated, cross = (amount(value) if value > 0 else "nothing" for value in kept)
+        isolated, cross = (amount(value) if value >= _CENT else "nothing" for value in kept)
         capital = _round_amount(replay.funding.capital[asset], asset)
         parts.append(f"isolated margin keeps {isolated} of {capital}, cross margin {cross}")
     return f"{tape_title(replay.tape)}: {'; '.join(parts)}"

@@ -40,8 +40,8 @@ def _of_asset(replay: Replay, asset: str) -> list[str]:
         return [*said, _nothing_happened(replay, asset)]
     said += [_isolated(isolated, dead, held, asset)]
     said += [_cross_died(replay, fallen, dead) if fallen is not None else _cross_lived(replay, cross, dead, asset)]
-    hedge = _hedge(replay, held, fallen, dead, asset)
-    return [*said, hedge] if hedge else said
+    about = hedge(replay, held, fallen, dead, asset)
+    return [*said, about] if about else said
 
 
 def who_has_more(isolated: Outcome, cross: Outcome, asset: str) -> str:
@@ -51,7 +51,7 @@ def who_has_more(isolated: Outcome, cross: Outcome, asset: str) -> str:
         return f"Both architectures turn {amount(start, asset)} into {amount(one, asset)}."
     more, less = ("Isolated", "cross") if one > other else ("Cross", "isolated")
     high, low = max(one, other), min(one, other)
-    rest = f"{less} margin with {amount(low, asset)}" if low > 0 else f"{less} margin with nothing"
+    rest = f"{less} margin with {amount(low, asset)}" if low >= _LIKE else f"{less} margin with nothing"
     return f"{more} margin ends with more: of {amount(start, asset)} it keeps {amount(high, asset)}, {rest}."
 
 
@@ -78,20 +78,25 @@ def _isolated(outcome: Outcome, dead: list[Event], held: list[Leg], asset: str) 
     return f"Isolated: {names}{more} {_were(len(dead))} taken over and cost {cost}, {lost}; {survived}, and {kept}."
 
 
-def _cross_died(replay: Replay, event: Event, dead: list[Event]) -> str:
-    others = len(event.legs)
+def how_cross_fell(event: Event, dead: list[Event], *, how: str, others: int) -> str:
+    """Say when the shared pool of ``others`` positions fell, how long after the first died alone, and what led it."""
     if dead and event.ts > dead[0].ts:
         said = (
             f"Cross: one pool carried {counted(others, 'position')} on after the first of them had died alone, for "
             f"{length(event.ts - dead[0].ts)}, until {clock(event.ts)}"
         )
     else:
-        said = f"Cross: the pool of {counted(others, 'position')} was taken over at {clock(event.ts)}"
+        said = f"Cross: the pool of {counted(others, 'position')} was {how} at {clock(event.ts)}"
     losers = sorted((leg for leg in event.legs if leg.unrealised_pnl < 0), key=lambda leg: leg.unrealised_pnl)[:2]
     if losers:
         said += ", its losses led by " + listed(
             [f"{_name(leg)} ({amount(leg.unrealised_pnl, event.asset, signed=True)})" for leg in losers]
         )
+    return said
+
+
+def _cross_died(replay: Replay, event: Event, dead: list[Event]) -> str:
+    said = how_cross_fell(event, dead, how="taken over", others=len(event.legs))
     said += f"; {_last_call(replay, event)}. "
     if event.fund >= 0:
         end = f"the last {amount(event.fund, event.asset)} in it went to the insurance fund"
@@ -132,8 +137,11 @@ def _cross_lived(replay: Replay, outcome: Outcome, dead: list[Event], asset: str
     return f"{said}; the {which} that isolated lost for {was} {'ends' if len(dead) == 1 else 'end'} at {end}."
 
 
-def _hedge(replay: Replay, held: list[Leg], fallen: Event | None, dead: list[Event], asset: str) -> str:
-    """Say what the smaller side of the book did for the larger one; nothing where there is only one side."""
+def hedge(replay: Replay, held: list[Leg], fallen: Event | None, dead: list[Event], asset: str) -> str:
+    """Say what the smaller side of the book did for the larger one; nothing where there is only one side.
+
+    ``fallen``: the event in which the shared pool ended, ``dead``: the isolated positions that did.
+    """
     sides = {side: sum((replay.notional(leg) for leg in held if leg.side == side), ZERO) for side in ("long", "short")}
     if not all(sides.values()):
         return ""
@@ -174,4 +182,4 @@ def _were(number: int) -> str:
     return "was" if number == 1 else "were"
 
 
-__all__ = ["verdict", "who_has_more"]
+__all__ = ["hedge", "how_cross_fell", "verdict", "who_has_more"]

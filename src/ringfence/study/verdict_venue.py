@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import ZERO, exact
-from ringfence.study.verdict import who_has_more
+from ringfence.study.verdict import hedge, how_cross_fell, who_has_more
 from ringfence.study.wording import amount, clock, counted, fixed, length, listed, price
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ringfence.study.replay_result import Event, ForcedTrade, Outcome, Replay
 
 _MOST_NAMES = 6
-_HOW = {"liquidation": "at market", "take_over": "taken over by the insurance fund", "netting": "netted"}
+_HOW = {"liquidation": "on the market", "netting": "against its other leg"}
+_LIKE = Decimal("0.005")  # less is called nothing
 
 
 @exact
@@ -29,7 +31,13 @@ def venue_verdict(replay: Replay) -> str:
             said.append("Nothing was liquidated under either, and without a liquidation the same positions earn alike.")
             continue
         said.append(_isolated(isolated, forced["isolated"], asset))
-        said.append(_cross(replay, cross, forced["cross"], asset))
+        said.append(_cross(replay, cross, forced, asset))
+        held = [leg for leg in replay.opening_legs() if replay.settled_in(leg.symbol) == asset]
+        ended = [event for event in forced["cross"] if event.kind == "liquidation" and len(event.legs) == len(held)]
+        if ended or not forced["cross"]:
+            dead = [event for event in forced["isolated"] if event.kind == "liquidation"]
+            about = hedge(replay, held, ended[0] if ended else None, dead, asset)
+            said += [about.replace("and taken over with them", "and gone with them")] if about else []
     return " ".join(said)
 
 
@@ -56,29 +64,38 @@ def _isolated(outcome: Outcome, forced: Sequence[Event], asset: str) -> str:
     )
 
 
-def _cross(replay: Replay, outcome: Outcome, forced: Sequence[Event], asset: str) -> str:
+def _cross(replay: Replay, outcome: Outcome, every: Mapping[str, list[Event]], asset: str) -> str:
+    forced = every["cross"]
     if not forced:
         when, low = outcome.lowest[asset]
         return f"Cross: the pool lived, down to {amount(low, asset)} at {clock(when)}."
     first, last = forced[0], forced[-1]
-    said = f"Cross: the pool was liquidated at {clock(first.ts)}"
+    others = sum(replay.settled_in(leg.symbol) == asset for leg in replay.opening_legs())
+    dead = [event for event in every["isolated"] if event.kind == "liquidation"]
+    said = how_cross_fell(first, dead, how="liquidated", others=others)
     if len(forced) > 1:
         said += f", {counted(len(forced), 'time')} until {clock(last.ts)}"
-    said += f"; {_last_call(replay, first)}. The venue closed {listed(_closed(forced))}"
-    left = f"{amount(last.left, asset)} were left" if last.left > 0 else "nothing was left"
+    said += f"; {_last_call(replay, first)}. {_closed(forced)}"
+    left = f"{amount(last.left, asset)} were left" if last.left >= _LIKE else "nothing was left"
     return f"{said}. It cost {amount(outcome.lost[asset], asset)}, {_fund(outcome, asset)}, and {left}."
 
 
-def _closed(forced: Sequence[Event]) -> list[str]:
-    """Return what was closed, by how: at market with price, handed over in one phrase."""
+def _closed(forced: Sequence[Event]) -> str:
+    """Say what was closed, by how: at market with price, handed over in one phrase."""
     trades = [trade for event in forced for trade in event.trades]
-    at_market = [f"{_part(trade)} {_HOW[trade.cause]}, {price(trade.price)} on average"
+    at_market = [f"{_part(trade)} {_HOW[trade.cause]} at {price(trade.price)}"
                  for trade in trades if trade.cause != "take_over"]  # fmt: skip
     handed = [_name(trade) for trade in trades if trade.cause == "take_over"]
-    shown = at_market[:_MOST_NAMES]
+    said = []
+    if at_market:
+        more = [f"{len(at_market) - _MOST_NAMES} more"] if len(at_market) > _MOST_NAMES else []
+        said.append(f"the venue closed {listed([*at_market[:_MOST_NAMES], *more])}")
     if handed:
-        shown.append(f"handed {listed(list(dict.fromkeys(handed)))} to the insurance fund at their bankruptcy prices")
-    return shown
+        names = list(dict.fromkeys(handed))
+        at = "its bankruptcy price" if len(names) == 1 else "their bankruptcy prices"
+        said.append(f"the insurance fund took over {listed(names)} at {at}")
+    text = ", and ".join(said)
+    return text[:1].upper() + text[1:]
 
 
 def _part(trade: ForcedTrade) -> str:
@@ -92,9 +109,9 @@ def _name(trade: ForcedTrade) -> str:
 def _fund(outcome: Outcome, asset: str) -> str:
     gained, paid = outcome.fund_gained[asset], outcome.fund_paid[asset]
     if paid > ZERO:
-        gain = f"gained {amount(gained)} and " if gained > ZERO else ""
+        gain = f"gained {amount(gained)} and " if gained >= _LIKE else ""
         return f"from which the insurance fund {gain}paid {amount(paid)} for what was missing"
-    return f"of which {amount(gained) if gained > ZERO else 'nothing'} went to the insurance fund"
+    return f"of which {amount(gained) if gained >= _LIKE else 'nothing'} went to the insurance fund"
 
 
 def _last_call(replay: Replay, event: Event) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,7 +39,7 @@ def refusal(*arguments: object) -> BaseException | None:
 def test_the_timeline_stands_side_by_side_and_the_verdict_comes_last() -> None:
     result = run("--example", "crash-book")
     assert result.exit_code == 0
-    order = ["Timeline", "isolated", "cross", "taken over", "How it ended", "Assumed", "Verdict"]
+    order = ["Timeline", "isolated", "cross", "liquidated", "How it ended", "Assumed", "Verdict"]
     places = [result.stdout.index(word) for word in order]
     assert places == sorted(places)
     assert "6,010.55 USDT" in result.stdout
@@ -55,11 +56,52 @@ def test_json_has_a_schema_decimals_as_strings_and_both_architectures() -> None:
     assert document["schema"] == "ringfence.replay/1"
     assert document["capital"] == {"USDT": "10000"}
     assert set(document["outcomes"]) == {"isolated", "cross"}
-    assert document["outcomes"]["cross"]["end"] == {"USDT": "0"}
+    assert 0 <= Decimal(document["outcomes"]["cross"]["end"]["USDT"]) < Decimal("1e-15")  # prices have 24 places
     assert document["outcomes"]["cross"]["liquidated"] == ["cross USDT"]
     assert len(document["series"]["isolated"]) == 8 * 60 + 1
     assert {event["kind"] for event in document["events"]} <= {"warning", "margin_call", "liquidation"}
     assert document["report"] is None
+    assert document["sequence"] == "venue"
+
+
+def test_a_full_takeover_is_played_when_asked_for_and_another_sequence_refused() -> None:
+    taken = run("--example", "crash-book", "--sequence", "takeover")
+    assert "taken over whole" in " ".join(taken.stdout.split())
+    document = json.loads(run("--example", "crash-book", "--sequence", "takeover", "--json").stdout)
+    assert document["outcomes"]["cross"]["end"] == {"USDT": "0"}
+    assert document["takeover"] == "full takeover at the bankruptcy price"
+    error = refusal("--example", "crash-book", "--sequence", "mine")
+    assert isinstance(error, BadConfiguration)
+    assert "takeover or venue" in str(error)
+
+
+def test_a_crowd_stands_side_by_side_in_three_columns_and_its_books_balance(tmp_path: Path) -> None:
+    page = tmp_path / "crowd.html"
+    result = run("--population", 12, "--tape", "2024-08-05", "--processes", 1, "--report", page)
+    assert result.exit_code == 0
+    words = [
+        "isolated",
+        "cross",
+        "mixed",
+        "Insurance fund",
+        "Auto-deleveraged",
+        "How the three differ",
+        "Trial balance",
+    ]
+    places = [result.stdout.index(word) for word in words]
+    assert places == sorted(places)
+    assert "Trial balance: zero in every run" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_crowd_takes_no_account_and_an_account_takes_nothing_of_a_crowd() -> None:
+    with_account = refusal("book.json", "--population", 5)
+    assert isinstance(with_account, BadConfiguration)
+    assert "leave out ACCOUNT" in str(with_account)
+    without_crowd = refusal("--example", "crash-book", "--impact")
+    assert isinstance(without_crowd, BadConfiguration)
+    assert "--population" in str(without_crowd)
 
 
 def test_the_report_is_written_and_its_place_told(tmp_path: Path) -> None:
