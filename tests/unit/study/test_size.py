@@ -148,9 +148,14 @@ def test_the_largest_position_ends_where_its_tier_no_longer_allows_the_leverage(
     rulebook = rulebooks.load("binance-usdm", DAY)
     tiers = (rulebook.tiers("LINKUSDT") or pytest.fail("no tiers")).tiers
     found = size.largest(
-        rulebook, "LINKUSDT", side="long", balance=Decimal(10**6), leverage=tiers[0].max_leverage or Decimal(1), price=Decimal(20),
+        rulebook,
+        "LINKUSDT",
+        side="long",
+        balance=Decimal(10**6),
+        leverage=tiers[0].max_leverage or Decimal(1),
+        price=Decimal(20),
         fee_rate=Decimal(0),
-    )  # fmt: skip
+    )
     value = found.value("value")
     assert value is not None
     assert tiers[1].floor - 20 <= value < tiers[1].floor
@@ -201,9 +206,12 @@ def test_adding_margin_moves_the_liquidation_price_by_margin_over_size() -> None
 def test_closing_a_third_realises_a_third_and_pays_the_fee() -> None:
     file = account({**LINK, "mark_price": "19"})
     done = edit(
-        file.account, [Edit("close", "LINKUSDT", Decimal(1) / 3, share=True)], marks=file.marks, rulebook=file.rulebook(),
+        file.account,
+        [Edit("close", "LINKUSDT", Decimal(1) / 3, share=True)],
+        marks=file.marks,
+        rulebook=file.rulebook(),
         fee_rate=Decimal("0.001"),
-    )  # fmt: skip
+    )
     assert done.account is not None
     closed = 300 - done.after[0].quantity
     assert abs(closed - 100) < Decimal("1e-9")
@@ -232,9 +240,11 @@ def test_a_hedge_in_one_way_mode_is_refused_with_what_to_do() -> None:
 def test_a_refused_edit_leaves_nothing_half_done() -> None:
     file = account(RING_FENCED, wallet="100")
     done = edit(
-        file.account, [Edit("deposit", "USDT", Decimal(50)), Edit("add-margin", "LINKUSDT", Decimal(200))], marks=file.marks,
+        file.account,
+        [Edit("deposit", "USDT", Decimal(50)), Edit("add-margin", "LINKUSDT", Decimal(200))],
+        marks=file.marks,
         rulebook=file.rulebook(),
-    )  # fmt: skip
+    )
     assert done.account is None
     assert done.refusal is not None
     assert done.refusal.reason == "insufficient_balance"
