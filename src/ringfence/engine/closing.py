@@ -13,7 +13,6 @@ from ringfence.engine.orderbook import Incoming
 from ringfence.engine.settle import Side, Trade, fund_account, traded
 from ringfence.engine.state import FUND
 from ringfence.ledger import move
-from ringfence.margin.assess import assess
 from ringfence.margin.price import bankruptcy_price
 from ringfence.margin.restore import smallest_reduction
 from ringfence.numbers import PRICE_PLACES, ROUND_CEILING, ROUND_FLOOR, VALUE_PLACES, ZERO, divide
@@ -49,7 +48,7 @@ class Case(NamedTuple):
         pool = next((pool for pool in self.state.pools(self.name) if pool.name == self.pool), None)
         if pool is None or not (pool.positions or pool.orders):
             return None
-        return assess(pool, self.state.marks, self.state.rulebook)
+        return self.state.assessment(self.name, self.pool)
 
     def line(self, key: tuple[str, str]) -> tuple[Assessment, PositionLine] | None:
         """Return the pool as it is now with the line of a symbol and side, or None where that is closed."""

@@ -21,7 +21,6 @@ from ringfence.engine.orderbook import Incoming
 from ringfence.engine.settle import Side, Trade, fund_account, traded
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.ledger import move
-from ringfence.margin.assess import assess
 from ringfence.numbers import PRICE_PLACES, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, ZERO, divide, exact
 
 if TYPE_CHECKING:
@@ -122,7 +121,8 @@ def rank_for_deleveraging(
             for position in pool.positions:
                 if position.symbol != symbol or position.quantity * opposite_of > 0:
                     continue
-                assessment = assess(pool, state.marks, state.rulebook)
+                assessment = state.assessment(name, pool.name)
+                assert assessment is not None  # noqa: S101 - one of the trader's pools
                 line = next(line for line in assessment.lines if line.position is position)
                 if price is not None and not _bears(assessment, line, price):
                     continue

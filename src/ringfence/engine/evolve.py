@@ -190,6 +190,7 @@ def _setting_items(state: State, trader: Trader) -> None:
 
 
 def _prices_changed(state: State, event: happened.PricesChanged) -> None:
+    state.priced = state.sequence
     for kind, prices, table in (
         ("mark", event.marks, state.marks),
         ("last", event.last, state.last),
@@ -245,6 +246,7 @@ def _rulebook_adopted(state: State, event: happened.RulebookAdopted) -> None:
 
 
 def _adopt(state: State, name: str, as_of: str | None) -> None:
+    state.priced = state.sequence
     state.rulebook = state.setup.rulebook(name, as_of)
     state.adopted = (name, as_of)
     state.item(("rulebook",), f"{name} {as_of}")

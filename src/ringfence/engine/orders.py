@@ -24,8 +24,7 @@ from ringfence.engine.review import review
 from ringfence.engine.settle import Side, leg_of
 from ringfence.engine.triggers import Trigger, stop_direction, take_profit_direction, triggered
 from ringfence.errors import BadInput
-from ringfence.margin.assess import assess
-from ringfence.margin.order import against_contract, check_order
+from ringfence.margin.order import against_contract, check_on, check_order
 from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide
 
 if TYPE_CHECKING:
@@ -220,8 +219,7 @@ def _incoming(state: State, command: PlaceOrder, quantity: Quantity) -> Incoming
 def _shared_pool(state: State, command: PlaceOrder) -> Assessment | None:
     """Return the shared pool that an order draws on, at the present marks."""
     asset = state.rulebook.contract(command.symbol).settle_asset
-    pool = next((p for p in state.pools(command.account) if p.name == f"cross {asset}"), None)
-    return None if pool is None else assess(pool, state.marks, state.rulebook)
+    return state.assessment(command.account, f"cross {asset}")
 
 
 def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: Plan) -> Assessment | Refused:
@@ -229,9 +227,10 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
     name, symbol = command.account, command.symbol
     trader = state.trader(name)
     contract = state.rulebook.contract(symbol)
-    pool = next((p for p in state.pools(name) if p.name == f"cross {contract.settle_asset}"), None)
-    if pool is None:
+    before = _shared_pool(state, command)
+    if before is None:
         return refused(command, "insufficient_balance", f"no {contract.settle_asset} in the wallet")
+    pool = before.pool
     if trader.liquidating and {pool.name, f"isolated {symbol} long", f"isolated {symbol} short"} & set(
         trader.liquidating
     ):
@@ -244,19 +243,19 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
         symbol, quantity if command.side == "buy" else -quantity, price, leverage, state.marks.get(symbol),
         position_side=command.position_side,
     )  # fmt: skip
-    checked = check_order(pool, order, state.marks, state.rulebook)
-    if checked.refusal is not None and checked.refusal.reason != "price_step":  # an average of fills has no step
-        return as_event(command, checked.refusal)
+    no, needed = check_on(before, order, state.marks, state.rulebook)
+    if no is not None and no.reason != "price_step":  # an average of fills has no step
+        return as_event(command, no)
     fee = taker_rate(state, contract) * sum(
         (fill.quantity * contract.contract_value(fill.price) for fill in planned.fills), ZERO
     )
-    available = checked.before.available_balance
-    if available is not None and checked.needed is not None and checked.needed and checked.needed + fee > available:
+    available = before.available_balance
+    if available is not None and needed and needed + fee > available:
         return refused(
             command, "insufficient_balance",
-            f"needs {checked.needed + fee} {contract.settle_asset} with fees, {available} is available",
+            f"needs {needed + fee} {contract.settle_asset} with fees, {available} is available",
         )  # fmt: skip
-    return checked.before
+    return before
 
 
 def _order_price(state: State, command: PlaceOrder, planned: Plan) -> Price:

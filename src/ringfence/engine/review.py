@@ -14,7 +14,6 @@ from ringfence.engine.events import LiquidationEnded, MarginCalled, Traded
 from ringfence.engine.liquidation import liquidate, safe, triggered
 from ringfence.engine.replenishment import replenish
 from ringfence.engine.state import FUND, HOUSE
-from ringfence.margin.assess import assess
 from ringfence.margin.restore import smallest_deposit
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, ZERO, divide
 
@@ -94,7 +93,7 @@ def current(state: State, name: str, pool_name: str, at: int) -> Assessment | No
     pool = next((pool for pool in state.pools(name) if pool.name == pool_name), None)
     if pool is None or not (pool.positions or pool.orders) or not fresh(state, pool, at):
         return None
-    return assess(pool, state.marks, state.rulebook)
+    return state.assessment(name, pool_name)
 
 
 def fresh(state: State, pool: Pool, at: int) -> bool:

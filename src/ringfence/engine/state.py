@@ -19,6 +19,7 @@ from ringfence.account import Account, MarginMode, OpenOrder, Pool, Position, Po
 from ringfence.engine.orderbook import Book
 from ringfence.engine.triggers import Triggers
 from ringfence.ledger import Ledger
+from ringfence.margin.assess import assess
 from ringfence.numbers import PRICE_PLACES, ROUND_HALF_EVEN, ZERO, exact
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ringfence.engine.liquidity import Consumed
     from ringfence.engine.setup import Setup
     from ringfence.ledger import Posting
+    from ringfence.margin.assess import Assessment
     from ringfence.numbers import Price, Quantity, Value
     from ringfence.rulebook import Rulebook
 
@@ -89,6 +91,7 @@ class Trader:
     liquidating: dict[str, int] = field(default_factory=dict)  # pool → time before which it is left alone (0: none)
     view: Account | None = None
     pooled: tuple[Pool, ...] | None = None
+    assessed: dict[str, tuple[int, Assessment]] = field(default_factory=dict)  # by pool, with the prices it was made at
     changed_at: int = 0  # sequence of the last event that changed anything of the trader, money included
 
     def touched(self, sequence: int) -> None:
@@ -96,6 +99,8 @@ class Trader:
         self.changed_at = sequence
         self.view = None
         self.pooled = None
+        if self.assessed:
+            self.assessed = {}
 
 
 class State:
@@ -103,8 +108,8 @@ class State:
 
     __slots__ = (
         "_items", "_total", "adopted", "books", "consumed", "handled", "handled_chain", "holders", "index", "last",
-        "ledger", "marked_at", "marks", "outcomes", "outcomes_kept", "rulebook", "sequence", "set_up", "setup",
-        "traders", "triggers",
+        "ledger", "marked_at", "marks", "outcomes", "outcomes_kept", "priced", "rulebook", "sequence", "set_up",
+        "setup", "traders", "triggers",
     )  # fmt: skip
 
     def __init__(self, setup: Setup) -> None:
@@ -127,6 +132,7 @@ class State:
         self.adopted: tuple[str, str | None] | None = None  # the rulebook gone over to since the set-up
         self.set_up: str | None = None  # the set-up's text, once the journal's first command has told it
         self.sequence = 0
+        self.priced = 0  # changes with the marks and the rulebook: an assessment made before is out of date
         self._items: dict[tuple[str, ...], int] = {}
         self._total = 0
 
@@ -158,6 +164,22 @@ class State:
         if trader.pooled is None:
             trader.pooled = pools(self.account(name), self.rulebook.contract)
         return trader.pooled
+
+    def assessment(self, name: str, pool_name: str) -> Assessment | None:
+        """Return a trader's pool assessed at the present marks, or None where there is no pool of that name.
+
+        Kept until the trader or a price changes.
+        """
+        trader = self.trader(name)
+        kept = trader.assessed.get(pool_name)
+        if kept is not None and kept[0] == self.priced:
+            return kept[1]
+        for pool in self.pools(name):
+            if pool.name == pool_name:
+                found = assess(pool, self.marks, self.rulebook)
+                trader.assessed[pool_name] = (self.priced, found)
+                return found
+        return None
 
     def _account(self, trader: Trader) -> Account:
         positions = []

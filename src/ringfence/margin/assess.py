@@ -554,6 +554,17 @@ def _leverage_of_leg(order: OpenOrder, pool: Pool) -> Decimal | None:
     return next((p.leverage for p in sorted(held, key=lambda p: p.side != side)), None)
 
 
+@exact
+def order_margin_with(assessment: Assessment, order: OpenOrder, marks: Marks, rulebook: Rulebook) -> Value | None:
+    """Return what the orders of an assessed pool would lock with one more of them; None when that is not known.
+
+    The order margin of an assessment with that order, without assessing anew. For a pool that a single asset backs.
+    """
+    entries = {order.symbol: rulebook.entry(order.symbol)}
+    line = _order_line(order, assessment.pool, marks, entries, assessment.policies)
+    return _order_margin(assessment.pool, assessment.lines, (*assessment.orders, line))
+
+
 def _order_margin(pool: Pool, lines: tuple[PositionLine, ...], orders: tuple[OrderLine, ...]) -> Value | None:
     """Return what open orders lock beyond the positions' own initial margin, symbol by symbol, by the worse side.
 
@@ -796,4 +807,5 @@ __all__ = [
     "assess",
     "assess_account",
     "closing_rate",
+    "order_margin_with",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringfence.margin.assess import Assessment, assess
+from ringfence.margin.assess import Assessment, assess, order_margin_with
 from ringfence.margin.refusal import Refusal, refuse
 from ringfence.numbers import ZERO, exact, plain
 
@@ -43,19 +43,37 @@ def check_order(pool: Pool, order: OpenOrder, marks: Marks, rulebook: Rulebook) 
     Margin is the worse side's (:func:`ringfence.margin.assess.assess`), so an order that offsets a position or another
     order may need none. A step or limit that is not known is not checked.
     """
-    contract, table = rulebook.entry(order.symbol)
     before = assess(pool, marks, rulebook)
     after = assess(replace(pool, orders=(*pool.orders, order)), marks, rulebook)
+    return OrderCheck(*_checked(before, order, rulebook, after.order_margin, after))
+
+
+@exact
+def check_on(
+    before: Assessment, order: OpenOrder, marks: Marks, rulebook: Rulebook
+) -> tuple[Refusal | None, Value | None]:
+    """Return why the pool that was assessed may not place ``order``, or None, and the margin needed, as check_order.
+
+    Without the pool as it would be after: for a venue that has assessed the pool already. Single-asset pools only.
+    """
+    refusal, _, _, needed = _checked(before, order, rulebook, order_margin_with(before, order, marks, rulebook), before)
+    return refusal, needed
+
+
+def _checked(
+    before: Assessment, order: OpenOrder, rulebook: Rulebook, locked: Value | None, after: Assessment
+) -> tuple[Refusal | None, Assessment, Assessment, Value | None]:
+    contract, table = rulebook.entry(order.symbol)
     needed = None
-    if before.order_margin is not None and after.order_margin is not None:
-        needed = after.order_margin - before.order_margin
+    if before.order_margin is not None and locked is not None:
+        needed = locked - before.order_margin
     refusal = (
         against_contract(order.symbol, abs(order.quantity), order.price, contract, reduce_only=order.reduce_only)
-        or _against_position(order, pool)
-        or _against_tiers(order, pool, contract, table)
+        or _against_position(order, before.pool)
+        or _against_tiers(order, before.pool, contract, table)
         or _against_balance(before, needed)
     )
-    return OrderCheck(refusal, before, after, needed)
+    return refusal, before, after, needed
 
 
 def against_contract(
@@ -119,4 +137,4 @@ def _against_balance(before: Assessment, needed: Value | None) -> Refusal | None
     return None
 
 
-__all__ = ["OrderCheck", "against_contract", "check_order"]
+__all__ = ["OrderCheck", "against_contract", "check_on", "check_order"]
