@@ -92,7 +92,7 @@ def as_json(report: SimReport) -> dict[str, Any]:
         "liquidations": report.liquidations,
         "liquidation_steps": report.liquidation_steps,
         "liquidation_ends": report.liquidation_ends,
-        "insurance_paid": {asset: show.text(paid) for asset, paid in report.insurance.items()},
+        "paid": {who: {asset: show.text(paid) for asset, paid in sums.items()} for who, sums in report.paid.items()},
         "laws": report.laws,
         "failure": None
         if failure is None
@@ -123,7 +123,11 @@ def _print(report: SimReport) -> None:
         )
         for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]  # fmt: skip
-    counted += [("the fund paid", asset, show.amount(paid, asset)) for asset, paid in sorted(report.insurance.items())]
+    counted += [
+        (f"paid by the {who}", asset, show.amount(paid, asset))
+        for who, sums in sorted(report.paid.items())
+        for asset, paid in sorted(sums.items())
+    ]
     rows = [(title if index == 0 or counted[index - 1][0] != title else "", name, count)
             for index, (title, name, count) in enumerate(counted)]  # fmt: skip
     screen.print(show.simple_table("What happened", ("", "", "times"), rows, right=(2,)))

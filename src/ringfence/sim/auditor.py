@@ -73,7 +73,7 @@ class Auditor:
 
     def __init__(self, setup: Setup, state: State, *, compare_every: int = 64) -> None:
         self.setup, self.state = setup, state
-        self.shadow = Shadow(lambda name, as_of: setup.rulebook(name, as_of), setup.rulebook())
+        self.shadow = Shadow(setup.rulebook, setup.rulebook())
         self.folded = State(setup)
         self.checked = dict.fromkeys(LAWS, 0)
         self.steps = 0
@@ -89,7 +89,7 @@ class Auditor:
 
     def repeated(self, before: bytes, first: tuple[Event, ...], again: tuple[Event, ...]) -> None:
         """Check a command that was sent before."""
-        self._hold("repeated", first == again and self.state.digest() == before, lambda: "another outcome or state")
+        self.hold("repeated", first == again and self.state.digest() == before, lambda: "another outcome or state")
 
     def step(self, command: Command, events: tuple[Event, ...]) -> None:
         """Check one command and what it led to."""
@@ -105,12 +105,13 @@ class Auditor:
             self._after(event)
             evolve(self.folded, event)
         self.folded.remember(command.id, events)
-        self._hold("fold", self.folded.digest() == self.state.digest(), lambda: "another digest")
+        self.hold("fold", self.folded.digest() == self.state.digest(), lambda: "another digest")
         self._end_of_step(command, events)
         if self.steps % self._every == 0:
             self.compare()
 
-    def _hold(self, law: str, holds: bool, figures: Callable[[], str]) -> None:
+    def hold(self, law: str, holds: object, figures: Callable[[], str]) -> None:
+        """Count a law as checked; raise LawBroken with ``figures()`` when ``holds`` is not true."""
         self.checked[law] += 1
         if not holds:
             raise LawBroken(law, figures())
@@ -119,7 +120,7 @@ class Auditor:
         data = encode(message)
         again = read(data)
         same = encode(again) == data and (again == message or b"NaN" in data)
-        self._hold("round_trip", same, lambda: repr(message))
+        self.hold("round_trip", same, lambda: repr(message))
 
     # ── Before and after each event ──────────────────────────────────────────────────────────────────────────────
 
@@ -168,24 +169,24 @@ class Auditor:
                 self._touched[rest.split(":", 1)[0]] = None
             if kind == "bonus":
                 left = self.shadow.balance(account, asset)
-                self._hold("bonus", left >= 0, lambda account=account, left=left: f"{account} {_short(left)}")  # type: ignore[misc]
+                self.hold("bonus", left >= 0, lambda account=account, left=left: f"{account} {_short(left)}")  # type: ignore[misc]
                 to_wallet = any(p.account.startswith("wallet:") and p.amount > 0 for p in postings)
                 outside = isinstance(event, happened.MoneyMoved) and amount < 0 and to_wallet
-                self._hold("bonus", not outside or event.cause == "bonus_used", lambda: repr(event))  # type: ignore[attr-defined]
+                self.hold("bonus", not outside or event.cause == "bonus_used", lambda: repr(event))  # type: ignore[attr-defined]
             if kind == "insurance":
                 left = self.shadow.balance(account, asset)
-                self._hold("fund", left >= 0, lambda left=left: f"{_short(left)} after {event!r}")  # type: ignore[misc]
+                self.hold("fund", left >= 0, lambda left=left: f"{_short(left)} after {event!r}")  # type: ignore[misc]
             if active is not None:
                 active.posted(event, account, asset, Fraction(amount))
-        self._hold("balanced", not any(sums.values()), lambda: repr(event))
+        self.hold("balanced", not any(sums.values()), lambda: repr(event))
 
     def _average(self, event: happened.Traded, name: str, leg: str, quantity: Fraction, entry: Fraction) -> None:
         held = self.shadow.legs[name].get((event.symbol, leg))
         if held is None:
-            self._hold("average", quantity == 0 and entry == 0, lambda: f"{name} {leg}: {event!r}")
+            self.hold("average", quantity == 0 and entry == 0, lambda: f"{name} {leg}: {event!r}")
             return
         close = abs(held.entry - entry) <= Fraction(1, 10**20) * (1 + abs(entry))
-        self._hold(
+        self.hold(
             "average", held.quantity == quantity and close,
             lambda: f"{name} {leg}: {_short(held.quantity)} at {_short(held.entry)}, not {event!r}",
         )  # fmt: skip
@@ -203,37 +204,27 @@ class Auditor:
                 reference = index.get(symbol, self.shadow.index.get(symbol))
                 if reference is not None and away is not None:
                     good = good and abs(now - reference) <= Fraction(away) * reference
-            self._hold("believed", good, lambda symbol=symbol, price=price: f"{symbol} {price}")  # type: ignore[misc]
+            self.hold("believed", good, lambda symbol=symbol, price=price: f"{symbol} {price}")  # type: ignore[misc]
         for symbol, price in (*event.last, *event.index):
             good = price.is_finite() and price > 0
-            self._hold("believed", good, lambda symbol=symbol, price=price: f"last or index {symbol} {price}")  # type: ignore[misc]
+            self.hold("believed", good, lambda symbol=symbol, price=price: f"last or index {symbol} {price}")  # type: ignore[misc]
 
     def _reduce_only(self, event: happened.Traded) -> None:
-        for order, name, leg, delta in (
-            (event.maker_order, event.maker, None, None),
-            (event.taker_order, None, None, None),
-        ):
-            if order is None:
-                continue
-            del leg, delta
-            if name is None:  # the taker is whoever is not the maker
-                name = event.seller if event.buyer == event.maker and event.maker is not None else event.buyer
-                if event.maker is None:
-                    name = event.seller if event.buyer == MARKET else event.buyer
-                asked = self._orders.get((name, order))
-                reduces = asked is not None and (asked.reduce_only or asked.close_position)
-            else:
-                reduces = self.shadow.orders[name][order].reduces
-            if not reduces:
-                continue
-            buys = event.buyer == name and not (
-                event.seller == name and order == event.maker_order and event.maker == name
-            )
-            which = event.buyer_leg if buys else event.seller_leg
-            held = self.shadow.legs.get(name, {}).get((event.symbol, which))
-            size = Fraction(event.quantity)
-            good = held is not None and (held.quantity < 0) == buys and size <= abs(held.quantity)
-            self._hold("reduce_only", good, lambda held=held: f"{held} before {event!r}")  # type: ignore[misc]
+        resting = event.maker is not None and event.maker_order is not None
+        if resting and self.shadow.orders[event.maker or ""][event.maker_order or ""].reduces:
+            self._only_reduces(event, event.maker or "")
+        if event.taker_order is not None:
+            other = MARKET if event.maker is None else event.maker
+            taker = event.seller if event.buyer == other else event.buyer
+            asked = self._orders.get((taker, event.taker_order))
+            if asked is not None and (asked.reduce_only or asked.close_position):
+                self._only_reduces(event, taker)
+
+    def _only_reduces(self, event: happened.Traded, name: str) -> None:
+        buys = event.buyer == name
+        held = self.shadow.legs.get(name, {}).get((event.symbol, event.buyer_leg if buys else event.seller_leg))
+        good = held is not None and (held.quantity < 0) == buys and Fraction(event.quantity) <= abs(held.quantity)
+        self.hold("reduce_only", good, lambda: f"{held} before {event!r}")
 
     # ── Liquidation ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -241,7 +232,7 @@ class Auditor:
         self._fresh(event.account, event.pool, event.at)
         found = self.shadow.reckoned(event.account, event.pool)
         if found is not None:
-            self._hold(
+            self.hold(
                 "healthy", not found.certainly_healthy,
                 lambda: f"{event.account} {event.pool}: {_short(found.balance)} for {_short(found.required)}",
             )  # fmt: skip
@@ -249,7 +240,7 @@ class Auditor:
 
     def _fresh(self, name: str, pool: str, at: int) -> None:
         fresh = self.shadow.fresh(name, pool, at, self.setup.guard.stale_after)
-        self._hold("fresh", fresh, lambda: f"{name} {pool} at {at}: {self.shadow.marked_at}")
+        self.hold("fresh", fresh, lambda: f"{name} {pool} at {at}: {self.shadow.marked_at}")
 
     def _liquidation_step(self, event: happened.LiquidationStep) -> None:
         self._fresh(event.account, event.pool, event.at)
@@ -264,16 +255,19 @@ class Auditor:
         if found is None:
             return
         if active.required is not None:
-            self._hold(
+            self.hold(
                 "step_down", found.required <= active.required + TOLERANCE * (1 + active.required),
-                lambda: f"{active.name} {active.pool} {active.step}: {_short(active.required or NOTHING)} → {_short(found.required)}",
+                lambda: (
+                    f"{active.name} {active.pool} {active.step}: "
+                    f"{_short(active.required or NOTHING)} → {_short(found.required)}"
+                ),
             )  # fmt: skip
         active.required, active.step = found.required, step
 
     def _liquidation_end(self, event: happened.LiquidationEnded) -> None:
         active = self._active
         if active is None or (active.name, active.pool) != (event.account, event.pool):
-            self._hold("stands", event.outcome == "safe", lambda: f"an end without a liquidation: {event!r}")
+            self.hold("stands", event.outcome == "safe", lambda: f"an end without a liquidation: {event!r}")
             return  # a pool that recovered by itself
         self._required("end")
         active.finished()
@@ -281,15 +275,15 @@ class Auditor:
             self._calls.pop((event.account, event.pool), None)
             if event.pool.startswith("cross "):
                 owed = self.shadow.balance(f"wallet:{event.account}", event.pool.removeprefix("cross "))
-                self._hold("cleared", owed >= 0, lambda: f"{event.account} {_short(owed)}")
-            self._hold(
+                self.hold("cleared", owed >= 0, lambda: f"{event.account} {_short(owed)}")
+            self.hold(
                 "cleared", not self.shadow.members(event.account, event.pool), lambda: f"{event!r} with positions"
             )
         self._active = None
 
     def _called(self, event: happened.MarginCalled) -> None:
         key = (event.account, event.pool)
-        self._hold("hysteresis", self._calls.get(key, "none") != event.level, lambda: repr(event))
+        self.hold("hysteresis", self._calls.get(key, "none") != event.level, lambda: repr(event))
         self._calls[key] = event.level
 
     def _deleveraging(self, event: happened.Traded) -> None:
@@ -301,36 +295,36 @@ class Auditor:
         held = self.shadow.legs.get(FUND, {}).get((event.symbol, "net"))
         other = self.shadow.legs.get(name, {}).get((event.symbol, leg))
         good = FUND in {event.buyer, event.seller} and held is not None and (held.quantity < 0) == fund_buys
-        self._hold("opposite", good, lambda: f"the fund holds {held}: {event!r}")
+        self.hold("opposite", good, lambda: f"the fund holds {held}: {event!r}")
         assert held is not None  # noqa: S101 - held to it above
         price = Fraction(event.price)
         entered = abs(held.entry / held.quantity)
         at = worth(self.shadow.term(event.symbol), price)
-        self._hold("opposite", abs(at - entered) <= TOLERANCE * entered, lambda: f"{_short(at)}, not {_short(entered)}")
+        self.hold("opposite", abs(at - entered) <= TOLERANCE * entered, lambda: f"{_short(at)}, not {_short(entered)}")
         opposite = other is not None and (other.quantity > 0) != (held.quantity > 0)
-        self._hold("opposite", opposite, lambda: f"{name} {leg} holds {other}: {event!r}")
+        self.hold("opposite", opposite, lambda: f"{name} {leg} holds {other}: {event!r}")
         queue = self._queues.get(event.symbol)
         if queue is None:
             queue = self._queues[event.symbol] = _Queue(self.shadow, event.symbol, held, price)
         problem = queue.taken(name, leg, Fraction(event.quantity))
-        self._hold("opposite", problem is None, lambda: f"{problem}: {event!r}")
+        self.hold("opposite", problem is None, lambda: f"{problem}: {event!r}")
 
     # ── The end of a step ────────────────────────────────────────────────────────────────────────────────────────
 
     def _end_of_step(self, command: Command, events: tuple[Event, ...]) -> None:
         shadow = self.shadow
-        self._hold("balanced", not any(shadow.totals.values()), lambda: repr(shadow.totals))
+        self.hold("balanced", not any(shadow.totals.values()), lambda: repr(shadow.totals))
         trial = self.state.ledger.trial_balance()
-        self._hold("balanced", not any(trial.values()), lambda: repr(trial))
+        self.hold("balanced", not any(trial.values()), lambda: repr(trial))
         for symbol in self._symbols:
             self._of_symbol(symbol)
         if any(isinstance(event, happened.FundingPaid) for event in events):
             left = {key: total for key, total in shadow.books.items() if key[0].startswith("funding:") and total}
-            self._hold("funding", not left, lambda: repr(left))
+            self.hold("funding", not left, lambda: repr(left))
         for account in shadow.ring_fenced:
             _, name, symbol, leg = account.split(":")
             good = (symbol, leg) in shadow.legs.get(name, {}) and shadow.is_isolated(name, symbol)
-            self._hold("ring_fence", good, lambda account=account: f"{account} {_short(shadow.ring_fenced[account])}")  # type: ignore[misc]
+            self.hold("ring_fence", good, lambda account=account: f"{account} {_short(shadow.ring_fenced[account])}")  # type: ignore[misc]
         for name in self._touched:
             self._of_trader(name)
         self._forget_calls()
@@ -345,11 +339,11 @@ class Auditor:
     def _of_symbol(self, symbol: str) -> None:
         held = [leg for legs in self.shadow.legs.values() for (of, _), leg in legs.items() if of == symbol]
         quantity = sum((leg.quantity for leg in held), NOTHING)
-        self._hold("zero_sum", quantity == 0, lambda: f"{symbol} {_short(quantity)}")
+        self.hold("zero_sum", quantity == 0, lambda: f"{symbol} {_short(quantity)}")
         entered = sum((leg.entry for leg in held), NOTHING)
         asset = self.shadow.term(symbol).asset
         cleared = self.shadow.balance(f"clearing:{symbol}", asset)
-        self._hold("clearing", cleared == -entered, lambda: f"{symbol} {_short(cleared)} for {_short(entered)}")
+        self.hold("clearing", cleared == -entered, lambda: f"{symbol} {_short(cleared)} for {_short(entered)}")
 
     def _of_trader(self, name: str) -> None:
         if name in {MARKET, FUND}:
@@ -359,14 +353,14 @@ class Auditor:
         ]
         for asset, total in wallets:
             good = total >= 0 or bool(self.shadow.members(name, f"cross {asset}"))
-            self._hold("no_debt", good, lambda asset=asset, total=total: f"{name} {_short(total)} {asset}")  # type: ignore[misc]
+            self.hold("no_debt", good, lambda asset=asset, total=total: f"{name} {_short(total)} {asset}")  # type: ignore[misc]
         state = self.state.traders[name]
         mine = self.shadow.legs.get(name, {})
         same = state.held.keys() == mine.keys() and all(
             Fraction(held.quantity) == mine[key].quantity and Fraction(held.entry_value) == mine[key].entry
             for key, held in state.held.items()
         )
-        self._hold("books", same, lambda: f"{name}: {state.held} for {mine}")
+        self.hold("books", same, lambda: f"{name}: {state.held} for {mine}")
 
     def _survivors(self, command: Command, events: tuple[Event, ...]) -> None:
         moved = {symbol for event in events if isinstance(event, happened.PricesChanged) for symbol, _ in event.marks}
@@ -379,9 +373,11 @@ class Auditor:
             for pool in self.shadow.pools(name):
                 found = self._at_fresh_marks(name, pool, command.at)
                 if found is not None:
-                    self._hold(
+                    self.hold(
                         "survivors", not found.certainly_liquidatable,
-                        lambda name=name, pool=pool, found=found: f"{name} {pool}: {_short(found.balance)} for {_short(found.required)}",  # type: ignore[misc]
+                        lambda name=name, pool=pool, found=found: (  # type: ignore[misc]
+                            f"{name} {pool}: {_short(found.balance)} for {_short(found.required)}"
+                        ),
                     )  # fmt: skip
 
     def _at_fresh_marks(self, name: str, pool: str, at: int) -> Reckoned | None:
@@ -400,14 +396,14 @@ class Auditor:
         theirs = {(account, asset): Fraction(total) for account, asset, total in self.state.ledger.entries()}
         mine = {key: total for key, total in self.shadow.books.items() if total}
         different = [key for key in {**theirs, **mine} if theirs.get(key) != mine.get(key)]
-        self._hold("books", not different, lambda: f"{different[:3]}")
+        self.hold("books", not different, lambda: f"{different[:3]}")
         for name, trader in self.state.traders.items():
             held = {key: Fraction(one.quantity) for key, one in trader.held.items()}
             known = {key: leg.quantity for key, leg in self.shadow.legs.get(name, {}).items()}
-            self._hold("books", held == known, lambda held=held, known=known: f"{held} for {known}")  # type: ignore[misc]
+            self.hold("books", held == known, lambda held=held, known=known: f"{held} for {known}")  # type: ignore[misc]
             orders = {key: Fraction(one.quantity) for key, one in trader.orders.items()}
             seen = {key: order.size for key, order in self.shadow.orders.get(name, {}).items()}
-            self._hold("books", orders == seen, lambda orders=orders, seen=seen: f"{orders} for {seen}")  # type: ignore[misc]
+            self.hold("books", orders == seen, lambda orders=orders, seen=seen: f"{orders} for {seen}")  # type: ignore[misc]
         for symbol in {symbol: None for legs in self.shadow.legs.values() for symbol, _ in legs}:
             self._of_symbol(symbol)
 
@@ -437,9 +433,9 @@ class _Liquidation:
 
     def finished(self) -> None:
         """Hold the trader's other accounts to what they were: nothing taken; only what is left over comes back."""
-        for (account, asset), change in self.outside.items():
+        for (account, _), change in self.outside.items():
             good = change >= 0 if account.startswith("wallet:") else change == 0
-            self.auditor._hold("contained", good, lambda account=account, change=change: f"{account} {_short(change)}")  # type: ignore[misc]
+            self.auditor.hold("contained", good, lambda account=account, change=change: f"{account} {_short(change)}")  # type: ignore[misc]
         if self.pool.startswith("isolated "):
             self.auditor.checked["contained"] += 1
 
@@ -462,10 +458,9 @@ class _Queue:
                 cost = sign * leg.quantity * (worth(term, price) - value)
                 if balance + cost < 0:
                     continue  # could not bear the price
-                members = shadow.members(name, pool)
-                exposure = sum(
-                    (abs(one.quantity) * worth(shadow.term(one.symbol), shadow.marks[one.symbol]) for _, one in members), NOTHING
-                )  # fmt: skip
+                exposure = NOTHING
+                for _, one in shadow.members(name, pool):
+                    exposure += abs(one.quantity) * worth(shadow.term(one.symbol), shadow.marks[one.symbol])
                 score = gained / abs(leg.entry)
                 if shadow.rulebook.deleveraging_rank == "margin_ratio":
                     found = shadow.reckoned(name, pool)

@@ -41,7 +41,7 @@ class Chance:
         return _mixed(self._state)
 
     def below(self, bound: int) -> int:
-        """Return an integer from 0 up to but without ``bound`` (> 0). The tiny bias of the modulus does not matter here."""
+        """Return an integer from 0 up to but without ``bound`` (> 0). The modulus has a bias too small to matter."""
         return self.number() % bound
 
     def between(self, lowest: int, highest: int) -> int:

@@ -15,7 +15,7 @@ _TAME = ((60, "calm"), (60, "trend"), (2, "crash"), (1, "gap"), (1, "spike"))
 
 
 class Path:
-    """One symbol's true price. ``advance`` moves it by one tick; it stays between a twentieth and twenty times its start."""
+    """One symbol's true price. ``advance`` moves it by one tick, between a twentieth and twenty times its start."""
 
     __slots__ = ("_chance", "_drift", "_left", "_regime", "_regimes", "_return", "price", "start", "step")
 

@@ -1,13 +1,12 @@
 """Running worlds under the auditor's eyes, step by step, and telling what came of it.
 
-A run of so many steps is a row of worlds of up to :data:`LENGTH` steps each; world ``w`` depends on the seed and ``w`` alone,
-so a failure is found again by running only its world.
+A run of so many steps is a row of worlds of up to :data:`LENGTH` steps each; world ``w`` depends on the seed and ``w``
+alone, so a failure is found again by running only its world.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,14 @@ from ringfence.engine import events as happened
 from ringfence.engine.decide import handle
 from ringfence.engine.state import State
 from ringfence.engine.wire import encode
+from ringfence.ledger import INSURANCE, VENUE
+from ringfence.numbers import EXACT, ZERO
 from ringfence.sim.auditor import LAWS, Auditor, LawBroken
 from ringfence.sim.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
 
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event
@@ -44,7 +46,7 @@ class Failure:
 
 @dataclass(slots=True)
 class SimReport:
-    """What a run did. Counts by name; ``insurance``: paid by the fund, by asset; ``digest``: of the whole run."""
+    """What a run did. Counts by name; ``paid``: by the fund and by the venue, by asset; ``digest``: of the run."""
 
     seed: int
     steps: int = 0
@@ -60,7 +62,7 @@ class SimReport:
     liquidation_steps: dict[str, int] = field(default_factory=dict)
     liquidation_ends: dict[str, int] = field(default_factory=dict)
     venues: dict[str, int] = field(default_factory=dict)
-    insurance: dict[str, Decimal] = field(default_factory=dict)
+    paid: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     laws: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LAWS, 0))
     digest: str = ""
     failure: Failure | None = None
@@ -75,6 +77,10 @@ class SimReport:
         _more(self.commands, command.kind)  # type: ignore[attr-defined]
         self.events += len(events)
         for event in events:
+            for account, asset, amount in getattr(event, "postings", ()):
+                if amount < 0 and (account == VENUE or account.startswith(INSURANCE)):
+                    paid = self.paid.setdefault("venue" if account == VENUE else "fund", {})
+                    paid[asset] = EXACT.subtract(paid.get(asset, ZERO), amount)
             if isinstance(event, happened.Refused):
                 _more(self.refusals, event.reason)
             elif isinstance(event, happened.Traded):
@@ -89,8 +95,6 @@ class SimReport:
                 _more(self.liquidation_steps, event.step)
             elif isinstance(event, happened.LiquidationEnded):
                 _more(self.liquidation_ends, event.outcome.split(" ", 1)[0])
-            elif isinstance(event, happened.InsuranceUsed) and event.amount < 0:
-                self.insurance[event.asset] = self.insurance.get(event.asset, Decimal(0)) - event.amount
 
 
 def _more(counts: dict[str, int], name: str) -> None:
@@ -108,8 +112,8 @@ def run(
 ) -> SimReport:
     """Run worlds of ``seed`` for ``steps`` steps, checking every law after each.
 
-    Ends at the first broken law (:attr:`SimReport.failure`), or when ``until`` says so between two worlds. ``progress`` is
-    told how many steps are done. ``first_world`` leaves out the worlds before it (and their steps).
+    Ends at the first broken law (:attr:`SimReport.failure`), or when ``until`` says so between two worlds. ``progress``
+    is told how many steps are done. ``first_world`` leaves out the worlds before it (and their steps).
     """
     report = SimReport(seed)
     whole = blake2b(digest_size=16)
@@ -198,7 +202,7 @@ def check_replay(setup: Setup, state: State, sent: list[Command], auditor: Audit
     again = State(setup)
     for command in sent:
         handle(again, command)
-    auditor._hold("replay", again.digest() == state.digest(), lambda: "another digest")
+    auditor.hold("replay", again.digest() == state.digest(), lambda: "another digest")
 
 
 def _failure(

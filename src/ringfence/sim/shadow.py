@@ -86,15 +86,8 @@ class Shadow:
         """Return a balance."""
         return self.books.get((account, asset), NOTHING)
 
-    def _trade(self, event: happened.Traded) -> None:
-        size, price = Fraction(event.quantity), Fraction(event.price)
-        self._fill(event.buyer, event.symbol, event.buyer_leg, size, price)
-        self._fill(event.seller, event.symbol, event.seller_leg, -size, price)
-        self.post(event.postings)
-        if event.maker is not None and event.maker_order is not None:
-            self.orders[event.maker][event.maker_order].size -= size
-
-    def _fill(self, name: str, symbol: str, leg: str, delta: Fraction, price: Fraction) -> None:
+    def fill(self, name: str, symbol: str, leg: str, delta: Fraction, price: Fraction) -> None:
+        """Add ``delta`` contracts at ``price`` to a leg: what closes takes its share of the entry value."""
         held = self.legs.setdefault(name, {})
         term = self.term(symbol)
         value = worth(term, price) * (-1 if term.inverse else 1)
@@ -115,54 +108,6 @@ class Shadow:
         """Take over the engine's entry value once it was found equal but for its last rounded digit."""
         held = self.legs[name]
         held[symbol, leg] = held[symbol, leg]._replace(entry=entry)
-
-    def _rest(self, event: happened.OrderRested) -> None:
-        self.orders.setdefault(event.account, {})[event.order] = Known(
-            event.symbol, event.side, Fraction(event.quantity), None if event.price is None else Fraction(event.price),
-            event.reduce_only or event.close_position, event.position_side, event.trigger_price is not None,
-        )  # fmt: skip
-
-    def _amend(self, event: happened.OrderAmended) -> None:
-        order = self.orders[event.account][event.order]
-        order.size, order.price = Fraction(event.quantity), Fraction(event.price)
-
-    def _close(self, event: happened.OrderClosed) -> None:
-        del self.orders[event.account][event.order]
-
-    def _set(self, event: happened.SettingChanged) -> None:
-        symbol = event.symbol or ""
-        if event.setting == "leverage":
-            self.leverage[event.account, symbol] = Fraction(event.value)
-        elif event.setting == "margin_mode":
-            self.isolated[event.account, symbol] = event.value == "isolated"
-        elif event.setting == "position_mode":
-            self.hedged[event.account] = event.value == "hedge"
-
-    def _price(self, event: happened.PricesChanged) -> None:
-        for symbol, price in event.marks:
-            self.marks[symbol] = Fraction(price)
-            self.marked_at[symbol] = event.at
-        for symbol, price in event.last:
-            self.last[symbol] = Fraction(price)
-        for symbol, price in event.index:
-            self.index[symbol] = Fraction(price)
-
-    def _resume(self, event: happened.Resumed) -> None:
-        del event
-        self.marked_at.clear()
-
-    def _end(self, event: happened.LiquidationEnded) -> None:
-        what, _, until = event.outcome.partition(" ")
-        if what == "cooldown":
-            self.waiting_until[event.account, event.pool] = int(until)
-        elif what == "waiting":  # for the next price
-            self.waiting_until[event.account, event.pool] = event.at + 1
-        else:
-            self.waiting_until.pop((event.account, event.pool), None)
-
-    def _adopt(self, event: happened.RulebookAdopted) -> None:
-        self.rulebook = self.rules(event.rulebook, event.as_of)
-        self.known.clear()
 
     # ── Pools ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -237,19 +182,84 @@ def _posted(shadow: Shadow, event: happened.MoneyMoved | happened.FundingPaid | 
     shadow.post(event.postings)
 
 
+def _trade(shadow: Shadow, event: happened.Traded) -> None:
+    size, price = Fraction(event.quantity), Fraction(event.price)
+    shadow.fill(event.buyer, event.symbol, event.buyer_leg, size, price)
+    shadow.fill(event.seller, event.symbol, event.seller_leg, -size, price)
+    shadow.post(event.postings)
+    if event.maker is not None and event.maker_order is not None:
+        shadow.orders[event.maker][event.maker_order].size -= size
+
+
+def _rest(shadow: Shadow, event: happened.OrderRested) -> None:
+    shadow.orders.setdefault(event.account, {})[event.order] = Known(
+        event.symbol, event.side, Fraction(event.quantity), None if event.price is None else Fraction(event.price),
+        event.reduce_only or event.close_position, event.position_side, event.trigger_price is not None,
+    )  # fmt: skip
+
+
+def _amend(shadow: Shadow, event: happened.OrderAmended) -> None:
+    order = shadow.orders[event.account][event.order]
+    order.size, order.price = Fraction(event.quantity), Fraction(event.price)
+
+
+def _close(shadow: Shadow, event: happened.OrderClosed) -> None:
+    del shadow.orders[event.account][event.order]
+
+
+def _set(shadow: Shadow, event: happened.SettingChanged) -> None:
+    symbol = event.symbol or ""
+    if event.setting == "leverage":
+        shadow.leverage[event.account, symbol] = Fraction(event.value)
+    elif event.setting == "margin_mode":
+        shadow.isolated[event.account, symbol] = event.value == "isolated"
+    elif event.setting == "position_mode":
+        shadow.hedged[event.account] = event.value == "hedge"
+
+
+def _price(shadow: Shadow, event: happened.PricesChanged) -> None:
+    for symbol, price in event.marks:
+        shadow.marks[symbol] = Fraction(price)
+        shadow.marked_at[symbol] = event.at
+    for symbol, price in event.last:
+        shadow.last[symbol] = Fraction(price)
+    for symbol, price in event.index:
+        shadow.index[symbol] = Fraction(price)
+
+
+def _resume(shadow: Shadow, event: happened.Resumed) -> None:
+    del event
+    shadow.marked_at.clear()
+
+
+def _end(shadow: Shadow, event: happened.LiquidationEnded) -> None:
+    what, _, until = event.outcome.partition(" ")
+    if what == "cooldown":
+        shadow.waiting_until[event.account, event.pool] = int(until)
+    elif what == "waiting":  # for the next price
+        shadow.waiting_until[event.account, event.pool] = event.at + 1
+    else:
+        shadow.waiting_until.pop((event.account, event.pool), None)
+
+
+def _adopt(shadow: Shadow, event: happened.RulebookAdopted) -> None:
+    shadow.rulebook = shadow.rules(event.rulebook, event.as_of)
+    shadow.known.clear()
+
+
 _ADD: dict[type[Event], Callable[[Shadow, Any], None]] = {
     happened.MoneyMoved: _posted,
     happened.FundingPaid: _posted,
     happened.InsuranceUsed: _posted,
-    happened.Traded: Shadow._trade,
-    happened.OrderRested: Shadow._rest,
-    happened.OrderAmended: Shadow._amend,
-    happened.OrderClosed: Shadow._close,
-    happened.SettingChanged: Shadow._set,
-    happened.PricesChanged: Shadow._price,
-    happened.LiquidationEnded: Shadow._end,
-    happened.RulebookAdopted: Shadow._adopt,
-    happened.Resumed: Shadow._resume,
+    happened.Traded: _trade,
+    happened.OrderRested: _rest,
+    happened.OrderAmended: _amend,
+    happened.OrderClosed: _close,
+    happened.SettingChanged: _set,
+    happened.PricesChanged: _price,
+    happened.LiquidationEnded: _end,
+    happened.RulebookAdopted: _adopt,
+    happened.Resumed: _resume,
 }
 
 __all__ = ["FUND", "MARKET", "NOTHING", "Known", "Shadow"]

@@ -14,7 +14,7 @@ _TRIES = 250  # how often a smaller run is tried
 
 
 def smallest(setup: Setup, commands: list[Command], law: str) -> list[Command]:
-    """Return a short list of commands that still breaks ``law``: without whole traders first, then without stretches."""
+    """Return a short list of commands that still breaks ``law``: whole traders are left out first, then stretches."""
     best = _still_broken(setup, commands, law)
     if best is None:
         return commands

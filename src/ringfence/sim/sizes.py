@@ -1,8 +1,9 @@
 """How big accounts are and how hard they lean, from a crowd that was really there.
 
 The quantiles are those of 19,337 accounts that were auto-deleveraged on Hyperliquid on 10 October 2025 (aggregate
-statistics of the repository ConejoCapital/HyperMultiAssetedADL, file ``adl_by_user_REALTIME.csv``, commit 79bad0fa). Bias:
-they are winning accounts, mostly short; nothing better is public. Account values in USD, leverage as notional ÷ value.
+statistics of the repository ConejoCapital/HyperMultiAssetedADL, file ``adl_by_user_REALTIME.csv``, commit 79bad0fa).
+Bias: they are winning accounts, mostly short; nothing better is public. Account values in USD, leverage as notional ÷
+value.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The venues a simulated world can be: packaged rulebooks, with the terms they lack brought along.
 
-What is brought along (steps, fees, tiers of BingX) is marked ``brought``; it is for the simulator and no statement about
-the venue. A start price is a plain round number near the market of late 2025.
+What is brought along (steps, fees, tiers of BingX) is marked ``brought``; it is for the simulator and no statement
+about the venue. A start price is a plain round number near the market of late 2025.
 """
 
 from __future__ import annotations
@@ -42,29 +42,49 @@ class Venue:
     other: tuple[tuple[str, str | None], ...] = ()
 
 
+_BTC, _ETH, _SOL = ("110000", "0.1"), ("4000", "0.01"), ("190", "0.01")
+
 VENUES = (
-    Venue("binance-usdm", "USDT", (Symbol("BTCUSDT", "110000", "0.1", "0.001"), Symbol("ETHUSDT", "4000", "0.01", "0.001"),
-                                   Symbol("DOGEUSDT", "0.2", "0.00001", "1"), Symbol("SOLUSDT", "190", "0.01", "0.01")),
-          (("binance-usdm", "2025-10-10"), ("binance-usdm", "2024-08-05"), ("bybit-linear", None))),
-    Venue("bybit-linear", "USDT", (Symbol("BTCUSDT", "110000", "0.1", "0.001"), Symbol("XRPUSDT", "2.5", "0.0001", "0.1"),
-                                   Symbol("SOLUSDT", "190", "0.01", "0.1")),
-          (("bybit-uta", None), ("binance-usdm", None))),
-    Venue("bybit-uta", "USDT", (Symbol("BTCUSDT", "110000", "0.1", "0.001"), Symbol("ETHUSDT", "4000", "0.01", "0.01"),
-                                Symbol("SOLUSDT", "190", "0.01", "0.1")),
-          (("bybit-linear", None),)),
-    Venue("mexc-usdtm", "USDT", (Symbol("BTC_USDT", "110000", "0.1", "1"), Symbol("ETH_USDT", "4000", "0.01", "1"),
-                                 Symbol("DOGE_USDT", "0.2", "0.00001", "1"))),
-    Venue("bingx-usdtm", "USDT", (Symbol("BTC-USDT", "110000", "0.1", "0.0001", "1"),
-                                  Symbol("ETH-USDT", "4000", "0.01", "0.01", "1"),
-                                  Symbol("ALT-USDT", "0.05", "0.00001", "1", "1")),
-          (("bingx-usdtm", "2025-12-01"),)),
-    Venue("okx-swap", "USDT", (Symbol("BTC-USDT-SWAP", "110000", "0.1", "0.01"),
-                               Symbol("ETH-USDT-SWAP", "4000", "0.01", "0.01"),
-                               Symbol("ALT-USDT-SWAP", "0.05", "0.00001", "1", "100"))),
-    Venue("hyperliquid", "USDC", (Symbol("BTC", "110000", "1", "0.00001"), Symbol("ETH", "4000", "0.1", "0.0001"),
-                                  Symbol("SOL", "190", "0.01", "0.01"))),
-    Venue("binance-coinm", "BTC", (Symbol("BTCUSD_PERP", "110000", "0.1", "1"),
-                                   Symbol("BTCUSD_ALT", "110000", "0.1", "1", "100", inverse=True))),
+    Venue(
+        "binance-usdm", "USDT",
+        (Symbol("BTCUSDT", *_BTC, "0.001"), Symbol("ETHUSDT", *_ETH, "0.001"),
+         Symbol("DOGEUSDT", "0.2", "0.00001", "1"), Symbol("SOLUSDT", *_SOL, "0.01")),
+        (("binance-usdm", "2025-10-10"), ("binance-usdm", "2024-08-05"), ("bybit-linear", None)),
+    ),
+    Venue(
+        "bybit-linear", "USDT",
+        (Symbol("BTCUSDT", *_BTC, "0.001"), Symbol("XRPUSDT", "2.5", "0.0001", "0.1"), Symbol("SOLUSDT", *_SOL, "0.1")),
+        (("bybit-uta", None), ("binance-usdm", None)),
+    ),
+    Venue(
+        "bybit-uta", "USDT",
+        (Symbol("BTCUSDT", *_BTC, "0.001"), Symbol("ETHUSDT", *_ETH, "0.01"), Symbol("SOLUSDT", *_SOL, "0.1")),
+        (("bybit-linear", None),),
+    ),
+    Venue(
+        "mexc-usdtm", "USDT",
+        (Symbol("BTC_USDT", *_BTC, "1"), Symbol("ETH_USDT", *_ETH, "1"), Symbol("DOGE_USDT", "0.2", "0.00001", "1")),
+    ),
+    Venue(
+        "bingx-usdtm", "USDT",
+        (Symbol("BTC-USDT", *_BTC, "0.0001", "1"), Symbol("ETH-USDT", *_ETH, "0.01", "1"),
+         Symbol("ALT-USDT", "0.05", "0.00001", "1", "1")),
+        (("bingx-usdtm", "2025-12-01"),),
+    ),
+    Venue(
+        "okx-swap", "USDT",
+        (Symbol("BTC-USDT-SWAP", *_BTC, "0.01"), Symbol("ETH-USDT-SWAP", *_ETH, "0.01"),
+         Symbol("ALT-USDT-SWAP", "0.05", "0.00001", "1", "100")),
+    ),
+    Venue(
+        "hyperliquid", "USDC",
+        (Symbol("BTC", "110000", "1", "0.00001"), Symbol("ETH", "4000", "0.1", "0.0001"),
+         Symbol("SOL", *_SOL, "0.01")),
+    ),
+    Venue(
+        "binance-coinm", "BTC",
+        (Symbol("BTCUSD_PERP", *_BTC, "1"), Symbol("BTCUSD_ALT", *_BTC, "1", "100", inverse=True)),
+    ),
 )  # fmt: skip
 
 

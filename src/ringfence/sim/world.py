@@ -1,7 +1,8 @@
-"""A seeded world: a venue, its traders and their temper, prices, and everything that can go wrong, one command at a time.
+"""A seeded world: a venue, its traders and their temper, prices, and all that can go wrong, one command at a time.
 
-:meth:`World.next` looks at the state as a trader would (what do I hold, which orders are open) and asks for something: most
-of it sensible, some of it not. The same seed and number give the same commands as long as the engine answers alike.
+:meth:`World.next` looks at the state as a trader would (what do I hold, which orders are open) and asks for something:
+most of it sensible, some of it not. The same seed and number give the same commands as long as the engine answers
+alike.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from ringfence.numbers import Price, Quantity
     from ringfence.rulebook import Rulebook
 
+_TYPES = ((45, "limit"), (35, "market"), (6, "stop_limit"), (6, "stop_market"), (4, "take_profit_limit"),
+          (4, "take_profit_market"))  # fmt: skip
 _START = 1_760_000_000_000_000  # microseconds: 9 October 2025
 
 
@@ -67,10 +70,10 @@ class World:
         self.count = 0
         self.crowd = self.chance.happens(250)
         self.setup = self._setup()
-        self.paths = {
-            symbol.name: Path(Chance(seed, number, index), Decimal(symbol.start), self._contract(symbol.name).price_step or Decimal(1))
-            for index, symbol in enumerate(self.venue.symbols[: self.chance.between(1, len(self.venue.symbols))])
-        }  # fmt: skip
+        self.paths: dict[str, Path] = {}
+        for index, symbol in enumerate(self.venue.symbols[: self.chance.between(1, len(self.venue.symbols))]):
+            step = self._contract(symbol.name).price_step or Decimal(1)
+            self.paths[symbol.name] = Path(Chance(seed, number, index), Decimal(symbol.start), step)
         self.symbols = tuple(self.paths)
         self.whales = self.chance.happens(200)
         self.feed = self.chance.pick(("mark", "mark_last", "all", "all"))
@@ -89,7 +92,7 @@ class World:
                 half_spread=chance.pick((Decimal(0), Decimal("0.0001"), Decimal("0.002"))),
                 level_gap=chance.pick((Decimal("0.0001"), Decimal("0.0005"), Decimal("0.003"))),
                 depth_value=chance.pick((Decimal(500), Decimal(20_000), Decimal(500_000), Decimal(10_000_000))),
-                levels=chance.pick((500, 40, 40, 3, 1)),
+                levels=chance.pick((40, 40, 12, 3, 1, 40, 40, 500)),
             ),
             guard=PriceGuard(
                 jump=chance.pick((Decimal("0.5"), Decimal("0.2"), Decimal("0.5"))),
@@ -232,9 +235,7 @@ class World:
         if one.hedged and chance.happens(600):
             leg = "long" if side == "buy" else "short"
         quantity = self._quantity(one, symbol)
-        kind = chance.weighted(
-            ((45, "limit"), (35, "market"), (6, "stop_limit"), (6, "stop_market"), (4, "take_profit_limit"), (4, "take_profit_market"))
-        )  # fmt: skip
+        kind = chance.weighted(_TYPES)
         return self._order(one, symbol, side, quantity, kind, leg)
 
     def _reduce(self, one: Character, symbol: str, leg: str, position: object) -> Command:
@@ -323,7 +324,7 @@ class World:
             return asked.Withdraw(*self._stamp(), one.name, asset, amount)
         return asked.Transfer(*self._stamp(), one.name, self._someone().name, asset, amount)
 
-    def _bonus(self, state: State) -> Command:
+    def _bonus(self, _: State) -> Command:
         chance, one = self.chance, self._someone()
         if chance.happens(300):
             return asked.ExpireBonus(*self._stamp(), one.name, self.venue.asset)
@@ -364,20 +365,20 @@ class World:
         )
         return asked.RemoveIsolatedMargin(*self._stamp(), one.name, symbol, side, amount)
 
-    def _funding(self, state: State) -> Command:
+    def _funding(self, _: State) -> Command:
         rate = self.chance.pick((self.chance.fraction(-30, 30, places=5), self.chance.fraction(-20, 20, places=3)))
         return asked.SettleFunding(*self._stamp(), self.chance.pick(self.symbols), rate)
 
-    def _adopt(self, state: State) -> Command:
+    def _adopt(self, _: State) -> Command:
         if not self.venue.other:
             return asked.Review(*self._stamp())
         name, as_of = self.chance.pick((*self.venue.other, (self.venue.rulebook, None)))
         return asked.AdoptRulebook(*self._stamp(), name, as_of)
 
-    def _resume(self, state: State) -> Command:
+    def _resume(self, _: State) -> Command:
         return asked.Resume(*self._stamp())
 
-    def _review(self, state: State) -> Command:
+    def _review(self, _: State) -> Command:
         return asked.Review(*self._stamp())
 
     _KINDS: tuple[tuple[int, Callable[..., Command]], ...] = (
