@@ -49,6 +49,7 @@ LAWS = {
     "round_trip": "commands and events are the same after being written and read",
     "repeated": "a command sent again returns its first outcome and changes nothing",
     "fold": "the state is the fold of its events",
+    "restored": "a state read from its snapshot is the same, to the byte",
     "replay": "the same commands give the same state",
     "books": "the ledger and the positions are what the auditor's own books say",
     "stands": "the engine does not fail",

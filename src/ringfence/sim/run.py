@@ -11,7 +11,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from ringfence.engine import events as happened
-from ringfence.engine.decide import handle
+from ringfence.engine.decide import HandledBefore, handle
+from ringfence.engine.snapshot import dump, load
 from ringfence.engine.state import State
 from ringfence.engine.wire import encode
 from ringfence.ledger import INSURANCE, VENUE
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from ringfence.engine.setup import Setup
 
 LENGTH = 2000  #: steps of one world
-_REPLAYED = 8  # every so many worlds are decided a second time from their commands
+_REPLAYED = 3  # every so many worlds are decided a second time from their commands
+_RESTORED = 700  # every so many steps a world goes on from a snapshot of itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ def _run_world(
     step = 0
     try:
         for step in range(1, length + 1):
+            if step % _RESTORED == 0:
+                state = auditor.state = restored(world.setup, state, auditor)
             command = world.next(state)
             events = _one(state, auditor, command, report, sent)
             report.count(command, events)
@@ -161,17 +165,15 @@ def _run_world(
 def _one(
     state: State, auditor: Auditor, command: Command, report: SimReport | None, sent: list[Command]
 ) -> tuple[Event, ...]:
-    first = state.outcomes.get(command.id)
     before = state.digest()
-    if first is None:
-        sent.append(command)
-    events = _handled(state, command)
-    auditor.checked["stands"] += 1
-    if first is not None:
-        auditor.repeated(before, first, events)
+    if command.id in state.handled:
+        auditor.repeated(before, *_handled_again(state, command))
         if report is not None:
             report.repeated += 1
         return ()
+    sent.append(command)
+    events = _handled(state, command)
+    auditor.checked["stands"] += 1
     try:
         auditor.step(command, events)
     except LawBroken:
@@ -186,6 +188,27 @@ def _handled(state: State, command: Command) -> tuple[Event, ...]:
         return handle(state, command)
     except Exception as error:
         raise LawBroken("stands", describe(error)) from error
+
+
+def _handled_again(state: State, command: Command) -> tuple[tuple[Event, ...], tuple[Event, ...]]:
+    """Return the remembered first outcome of a command and what sending it again gives; alike where neither is known."""
+    first = state.outcomes.get(command.id)
+    try:
+        again = _handled(state, command)
+    except LawBroken as broken:
+        if first is None and isinstance(broken.__cause__, HandledBefore):
+            return (), ()  # the outcome is in the journal, which a restored state leaves to whoever has it
+        raise
+    return (again if first is None else first), again
+
+
+def restored(setup: Setup, state: State, auditor: Auditor) -> State:
+    """Return the state read from its own snapshot, held to be the same."""
+    data = dump(state)
+    again = load(data, setup)
+    same = again.digest() == state.digest() and dump(again) == data
+    auditor.hold("restored", same, lambda: "another digest or other bytes")
+    return again
 
 
 def describe(error: BaseException) -> str:
