@@ -27,7 +27,7 @@ def refreshed(body: str, folder: Path) -> str:
     parts = []
     for command, expected in sessions(body):
         printed = expected if "\n...\n" in f"\n{expected}" else run(command, folder)
-        lines = [line.rstrip() for line in printed.rstrip("\n").split("\n")]
+        lines = "\n".join(line.rstrip() for line in printed.split("\n")).rstrip("\n").split("\n")
         parts.append(f"$ {command}\n" + "".join(f"{line}\n" for line in lines if printed.strip() or line))
     return "\n".join(parts) if len(parts) > 1 else parts[0]
 

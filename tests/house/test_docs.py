@@ -77,5 +77,5 @@ def matches(expected: str, printed: str) -> bool:
     """Whether the output is the page's, where a line of three dots on the page stands for any lines."""
     lines = [re.escape(line.rstrip()) for line in expected.rstrip("\n").split("\n")]
     pattern = "\n".join("(?:[^\n]*\n)*?[^\n]*" if line == re.escape("...") else line for line in lines)
-    text = "\n".join(line.rstrip() for line in printed.rstrip("\n").split("\n"))
+    text = "\n".join(line.rstrip() for line in printed.split("\n")).rstrip("\n")
     return expected.strip() == "" or re.fullmatch(pattern, text) is not None

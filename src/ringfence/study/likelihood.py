@@ -75,7 +75,7 @@ def numpy() -> Any:
     except ImportError:
         raise BadConfiguration(
             "the simulation needs numpy", where="distance", expected="numpy in this environment", found="none",
-            hint="install it (pip install numpy), or leave the likelihood out with --paths 0",
+            hint="pip install 'ringfence[studies]', or leave the likelihood out with --paths 0",
         ) from None  # fmt: skip
 
 
