@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.study.crowd_result import HOLDINGS, QUANTILES
 from ringfence.study.crowd_table import comparison
-from ringfence.study.wording import clock, fixed
+from ringfence.study.wording import clock, counted, fixed
 from ringfence.tape.bars import moment_of, utc_text
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def print_crowd(screen: Console, crowd: Crowd, report: Path | None) -> None:
         Text.assemble(
             (f"{crowd.number:,} accounts through {crowd.tape_name}", "bold"),
             f", {crowd.start:%H:%M} to {crowd.end:%H:%M} UTC, {crowd.rulebook}, seed {crowd.seed}\n"
-            f"{some.positions:,} positions in {len(crowd.symbols)} symbols worth {fixed(crowd.open_value, 0)} "
+            f"{some.positions:,} positions in {counted(len(crowd.symbols), 'symbol')} worth {fixed(crowd.open_value, 0)} "
             f"{crowd.asset} behind {fixed(some.capital, 0)} of capital, held three ways"
             f"{', forced orders moving the price' if crowd.moved else ''}",
         )

@@ -87,9 +87,9 @@ def _median_loss(outcome: CrowdOutcome) -> Decimal:
 def _money(crowd: Crowd, shown: Mapping[Holding, CrowdOutcome]) -> str:
     ranked = sorted(HOLDINGS, key=lambda name: -shown[name].equity)
     capital = shown[ranked[0]].capital
-    kept = [f"{name} with {short_amount(shown[name].equity)}" for name in ranked]
+    kept = [f"{short_amount(shown[name].equity)} under {name}" for name in ranked]
     return (
-        f"Of {short_amount(capital)} {crowd.asset} the crowd ends {listed(kept)}; it would have "
+        f"Of {short_amount(capital)} {crowd.asset} the crowd keeps {listed(kept)}; it would have "
         f"{short_amount(crowd.held)} if every position had been held to the end."
     )
 
