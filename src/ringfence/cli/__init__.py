@@ -67,7 +67,7 @@ app.command(epilog="Example: ringfence stress account.json --symbol ETHUSDT --sy
 app.command(epilog="Example: ringfence rescue account.json --health 2 --fee-rate 0.0005")(rescue)
 app.command(epilog="Example: ringfence replay --example crash-book --tape 2025-10-10 --report crash.html")(replay)
 app.command(epilog="Example: ringfence conform answers/ --json")(conform.conform)
-app.command()(sim)
+app.command(epilog="Example: ringfence sim --seed 7 --steps 100000")(sim)
 app.add_typer(size.app)
 app.add_typer(rulebooks.app)
 app.add_typer(account.app)
