@@ -120,8 +120,8 @@ def print_crowd(screen: Console, crowd: Crowd, report: Path | None) -> None:
         Text.assemble(
             (f"{crowd.number:,} accounts through {crowd.tape_name}", "bold"),
             f", {crowd.start:%H:%M} to {crowd.end:%H:%M} UTC, {crowd.rulebook}, seed {crowd.seed}\n"
-            f"{some.positions:,} positions in {counted(len(crowd.symbols), 'symbol')} worth {fixed(crowd.open_value, 0)} "
-            f"{crowd.asset} behind {fixed(some.capital, 0)} of capital, held three ways"
+            f"{some.positions:,} positions in {counted(len(crowd.symbols), 'symbol')} worth "
+            f"{fixed(crowd.open_value, 0)} {crowd.asset} behind {fixed(some.capital, 0)} of capital, held three ways"
             f"{', forced orders moving the price' if crowd.moved else ''}",
         )
     )
