@@ -318,6 +318,22 @@ def _size_looked_up(account: Account, position: Position, tier_key: str) -> Quan
 _UNITS = {"notional": "notional value", "contracts": "contracts"}
 
 
+def check_modes(file: AccountFile, rulebook: Rulebook) -> None:
+    """Raise BadAccount for an isolated position in a basket account of a venue that holds only cross positions there."""
+    said = rulebook.refusals.get("isolated_margin_in_basket")
+    if said is None or file.account.collateral_mode is CollateralMode.SINGLE_ASSET:
+        return
+    for index, position in enumerate(file.account.positions):
+        if position.margin_mode is MarginMode.ISOLATED:
+            raise BadAccount(
+                f"{position.symbol} {position.side} is isolated in a basket account",
+                where=f"{file.where}: account.positions[{index}].margin_mode",
+                expected=f"cross: {said}",
+                found="isolated",
+                hint='set margin_mode to cross, or "collateral_mode": "single_asset"',
+            )
+
+
 @exact
 def check_leverage(file: AccountFile, rulebook: Rulebook) -> None:
     """Raise BadAccount when a position's leverage is above what the tier of its entry value allows."""
@@ -691,6 +707,7 @@ __all__ = [
     "SCHEMA",
     "AccountFile",
     "check_leverage",
+    "check_modes",
     "check_sizes",
     "check_symbols",
     "load_text",

@@ -65,7 +65,15 @@ def sessions(body: str) -> list[tuple[str, str]]:
 
 
 def run(command: str, folder: Path) -> str:
-    settings = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONIOENCODING": "utf-8", "TERM": "dumb"}
+    here = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    settings = {
+        **os.environ,
+        "PYTHONPATH": here,
+        "NO_COLOR": "1",
+        "COLUMNS": "100",
+        "PYTHONIOENCODING": "utf-8",
+        "TERM": "dumb",
+    }
     program = f"ringfence() {{ '{sys.executable}' -m ringfence \"$@\"; }}; {command}"
     done = subprocess.run(
         ["/bin/bash", "-c", program], cwd=folder, env=settings, capture_output=True, text=True, timeout=120, check=False

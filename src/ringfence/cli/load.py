@@ -33,6 +33,7 @@ def load_account(account: str, *, marks: Iterable[str], as_of: str | None) -> tu
         file = account_file.with_marks(file, overrides)
     rulebook = file.rulebook(day(as_of) if as_of else None)
     account_file.check_symbols(file, rulebook)
+    account_file.check_modes(file, rulebook)
     account_file.check_sizes(file, rulebook)
     account_file.check_leverage(file, rulebook)
     return file, rulebook

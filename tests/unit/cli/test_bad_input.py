@@ -175,6 +175,22 @@ FAULTS = {
         "at most 1800000000 (notional value)",
         "check the quantity",
     ),
+    "an isolated position in a basket": Bad(
+        {
+            **ACCOUNT,
+            "account": {
+                **ACCOUNT["account"],
+                "collateral_mode": "multi_asset",
+                "positions": [
+                    {**ACCOUNT["account"]["positions"][0], "margin_mode": "isolated", "isolated_margin": "1000"}
+                ],
+            },
+        },
+        f"{FIRST}.margin_mode",
+        "isolated in a basket account",
+        "cross: Multi-Assets mode holds cross margin only",
+        "set margin_mode to cross",
+    ),
     "leverage above the tier's": Bad(
         changed("account.positions.0.leverage", "151"),
         f"{FIRST}.leverage",
