@@ -319,7 +319,7 @@ _UNITS = {"notional": "notional value", "contracts": "contracts"}
 
 
 def check_modes(file: AccountFile, rulebook: Rulebook) -> None:
-    """Raise BadAccount for an isolated position in a basket account of a venue that holds only cross positions there."""
+    """Raise BadAccount for an isolated position in a basket account of a venue that holds cross only there."""
     said = rulebook.refusals.get("isolated_margin_in_basket")
     if said is None or file.account.collateral_mode is CollateralMode.SINGLE_ASSET:
         return
