@@ -25,12 +25,15 @@ def _mixed(number: int) -> int:
 
 
 class Chance:
-    """A stream of chance. Two of one seed and one path give the same numbers for ever."""
+    """A stream of chance: SplitMix64 begun at ``seed``, or at what a ``path`` from there leads to.
+
+    Two of one seed and one path give the same numbers for ever.
+    """
 
     __slots__ = ("_state",)
 
     def __init__(self, seed: int, *path: int) -> None:
-        state = _mixed(seed & _MASK)
+        state = seed & _MASK
         for step in path:
             state = _mixed((state + _GOLDEN + (step & _MASK)) & _MASK)
         self._state = state

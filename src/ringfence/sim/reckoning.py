@@ -130,54 +130,76 @@ def reckon(
     marks: dict[str, Fraction], *, isolated: bool,
 ) -> Reckoned | None:  # fmt: skip
     """Return a pool's balance and requirement; None where its venue's tiers are not known."""
+    cash = balance
     required = Fraction(0)
     for leg in legs:
         term = term_of(leg.symbol)
         if term.tiers is None:
             return None
         balance += profit(term, leg, marks[leg.symbol])
-        required += _maintenance(policies, leg, legs, term, marks[leg.symbol], isolated=isolated)
-        required += _closing_fee(policies, leg, term, marks[leg.symbol])
-    if policies.orders_in_requirement:
-        for order in orders:
-            term = term_of(order.symbol)
-            if term.tiers is not None:
-                value = order.size * worth(term, order.price)
-                required += _sliced(term.tiers, value) + value * _rate(policies, term)
+        required += _leg_requirement(policies, balance_of=cash, leg=leg, legs=legs, term=term, mark=marks[leg.symbol],
+                                     isolated=isolated)  # fmt: skip
+    for order in orders:
+        term = term_of(order.symbol)
+        value = order.size * worth(term, order.price)
+        if policies.orders_in_requirement and term.tiers is not None:
+            own = _sliced if policies.tier_type == "progressive" else _by_value
+            required += own(term.tiers, value) + value * _rate(policies, term)
+        if policies.opening_fees_deducted:
+            balance -= term.taker * value
     return Reckoned(balance, required, policies.trigger == "at_or_below")
 
 
-def _maintenance(
-    policies: Policies, leg: Leg, legs: list[Leg], term: Terms, mark: Fraction, *, isolated: bool
+def _by_value(tiers: tuple[Step, ...], value: Fraction) -> Fraction:
+    return _whole(tiers, value, value)
+
+
+def _leg_requirement(
+    policies: Policies, *, balance_of: Fraction, leg: Leg, legs: list[Leg], term: Terms, mark: Fraction, isolated: bool
 ) -> Fraction:
     tiers = term.tiers or ()
-    size = abs(leg.quantity)
-    value = abs(leg.entry) if policies.maintenance_at == "entry" else size * worth(term, mark)
+    size = amount = abs(leg.quantity)
+    both = [one for one in legs if one.symbol == leg.symbol]
+    if policies.hedge_charge == "larger_side" and leg is not max(
+        both, key=lambda one: (abs(one.quantity), one.quantity)
+    ):
+        return Fraction(0)  # the smaller leg of a hedge costs nothing; of equal ones the short
+    at_entry = policies.maintenance_at == "entry"
+    value = abs(leg.entry) if at_entry else size * worth(term, mark)
+    fee = _closing_fee(policies, leg, term, mark, balance_of if isolated else None)
     if policies.tier_type == "progressive":
-        return _sliced(tiers, value)
+        return _sliced(tiers, value) + fee
     if policies.tier_type != "step":
         raise AssertionError(f"the auditor does not know tiers of the type {policies.tier_type}")
-    amount = size if term.in_contracts else value
-    if policies.tier_key == "underlying_total" and not isolated and term.in_contracts:
+    if policies.tier_key == "larger_side":
+        amount = max(abs(one.quantity) for one in both)
+    elif policies.tier_key == "underlying_total" and not isolated and term.in_contracts:
         stem = leg.symbol.rsplit("-", 1)[0]
         amount = max(size, abs(sum((o.quantity for o in legs if o.symbol.rsplit("-", 1)[0] == stem), Fraction(0))))
-    return _whole(tiers, amount, value)
+    if not term.in_contracts:
+        amount = amount * value / size
+    return _whole(tiers, amount, value) + fee
 
 
 def _rate(policies: Policies, term: Terms) -> Fraction:
     return term.closing if policies.closing_fee_rate == "liquidation" else term.taker
 
 
-def _closing_fee(policies: Policies, leg: Leg, term: Terms, mark: Fraction) -> Fraction:
+def _closing_fee(policies: Policies, leg: Leg, term: Terms, mark: Fraction, margin: Fraction | None) -> Fraction:
     if policies.closing_fee == "none":
         return Fraction(0)
-    if policies.closing_fee == "mark":
+    if policies.closing_fee in {"mark", "frozen_mark"}:
         return _rate(policies, term) * abs(leg.quantity) * worth(term, mark)
     if policies.closing_fee == "leverage_bankruptcy_price":
         entered = abs(leg.entry)
         gains_with_value = (leg.quantity > 0) != term.inverse
         lost = Fraction(0) if leg.leverage is None else entered / leg.leverage
         return _rate(policies, term) * (entered - lost if gains_with_value else entered + lost)
+    if policies.closing_fee == "entry_and_margin":
+        rate, entered = _rate(policies, term), abs(leg.entry)
+        if margin is not None:
+            return rate * (entered + (margin - rate * entered) / (1 + rate))
+        return rate * (entered + (Fraction(0) if leg.leverage is None else entered / leg.leverage))
     raise AssertionError(f"the auditor does not know a closing fee at {policies.closing_fee}")
 
 

@@ -191,7 +191,7 @@ def _handled(state: State, command: Command) -> tuple[Event, ...]:
 
 
 def _handled_again(state: State, command: Command) -> tuple[tuple[Event, ...], tuple[Event, ...]]:
-    """Return the remembered first outcome of a command and what sending it again gives; alike where neither is known."""
+    """Return the remembered first outcome of a command, and what sending it again gives; alike if none is known."""
     first = state.outcomes.get(command.id)
     try:
         again = _handled(state, command)

@@ -1,7 +1,7 @@
 """The venues a simulated world can be: packaged rulebooks, with the terms they lack brought along.
 
-What is brought along (steps, fees, tiers of BingX) is marked ``brought``; it is for the simulator and no statement
-about the venue. A start price is a plain round number near the market of late 2025.
+What is brought along (steps, fees, tiers of BingX, WEEX and small coins) is marked ``brought``; it is for the simulator
+and no statement about the venue. A start price is a plain round number near the market of late 2025.
 """
 
 from __future__ import annotations
@@ -80,6 +80,18 @@ VENUES = (
         "hyperliquid", "USDC",
         (Symbol("BTC", "110000", "1", "0.00001"), Symbol("ETH", "4000", "0.1", "0.0001"),
          Symbol("SOL", *_SOL, "0.01")),
+    ),
+    Venue(
+        "weex-usdtm", "USDT",
+        (Symbol("BTCUSDT", *_BTC, "1", "0.0001"), Symbol("ALTUSDT", "0.05", "0.00001", "1", "10")),
+    ),
+    Venue(
+        "bitget-usdtm", "USDT",
+        (Symbol("BTCUSDT", *_BTC, "0.0001"), Symbol("ETHUSDT", *_ETH, "0.01"), Symbol("SOLUSDT", *_SOL, "0.1")),
+    ),
+    Venue(
+        "kucoin-futures", "USDT",
+        (Symbol("XBTUSDTM", *_BTC, "1"), Symbol("ALTUSDTM", "0.05", "0.00001", "1", "10")),
     ),
     Venue(
         "binance-coinm", "BTC",
