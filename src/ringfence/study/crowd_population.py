@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from hashlib import shake_256
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ringfence.errors import BadConfiguration, BadInput
 from ringfence.numbers import EXACT, ONE, ROUND_FLOOR, VALUE_PLACES, ZERO, divide, exact, round_to
-from ringfence.sim.chance import Chance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +44,7 @@ VALUES_SOURCE = (
     "they stand in for the crowd, they are not it"
 )
 
+_CROWD_VERSION = 1  # part of every draw: a crowd that is drawn differently gets another number
 _DRAWN = Context(prec=40, rounding=ROUND_HALF_EVEN)  # ln and exp are correctly rounded, so the same everywhere
 _BILLION = 10**9
 _TENTH = Decimal("0.1")
@@ -134,6 +135,26 @@ def _terms(rulebook: Rulebook, symbol: str) -> tuple[Contract, TierTable]:
     return contract, table
 
 
+class _Draws:
+    """Draws of one account, from SHAKE-256 of (version, seed, account, draw): the same on every machine and Python."""
+
+    def __init__(self, seed: int, index: int) -> None:
+        self._prefix, self._count = f"ringfence crowd {_CROWD_VERSION}|{seed}|{index}|", 0
+
+    def below(self, bound: int) -> int:
+        """Return an integer from 0 up to but without ``bound``. 128 bits: the bias of the remainder is nothing."""
+        self._count += 1
+        return int.from_bytes(shake_256(f"{self._prefix}{self._count}".encode()).digest(16), "big") % bound
+
+    def between(self, least: int, most: int) -> int:
+        """Return an integer from ``least`` to ``most``, both included."""
+        return least + self.below(most - least + 1)
+
+    def happens(self, per_mille: int) -> bool:
+        """Return True ``per_mille`` times in a thousand."""
+        return self.below(1000) < per_mille
+
+
 def _member(
     index: int,
     seed: int,
@@ -141,7 +162,7 @@ def _member(
     prices: Mapping[str, Price],
     habits: Habits,
 ) -> Member:
-    chance = Chance(seed, index)
+    chance = _Draws(seed, index)
     for _ in range(_MOST_TRIES):
         capital = _capital(chance)
         stakes = _stakes(chance, capital, terms, prices, habits)
@@ -153,7 +174,7 @@ def _member(
     )  # fmt: skip
 
 
-def _capital(chance: Chance) -> Value:
+def _capital(chance: _Draws) -> Value:
     """Return an account value between the quantiles, in whole cents."""
     lowest, most = VALUES[0][0], VALUES[-1][0]
     at = Decimal(chance.between(lowest * _BILLION, most * _BILLION)) / _BILLION
@@ -170,12 +191,12 @@ def _between_on_log_scale(low: Decimal, high: Decimal, share: Decimal) -> Decima
     return _DRAWN.exp(_DRAWN.add(_DRAWN.ln(low), _DRAWN.multiply(share, width)))
 
 
-def _share(chance: Chance) -> Decimal:
+def _share(chance: _Draws) -> Decimal:
     return EXACT.scaleb(Decimal(chance.below(_BILLION)), -9)
 
 
 def _stakes(
-    chance: Chance,
+    chance: _Draws,
     capital: Value,
     terms: Mapping[str, tuple[Contract, TierTable]],
     prices: Mapping[str, Price],
