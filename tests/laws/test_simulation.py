@@ -15,7 +15,7 @@ from ringfence.sim import LAWS, SimReport, run
 from ringfence.sim.run import LENGTH
 from ringfence.sim.world import World
 
-STEPS = 2_500  # one world and a quarter of the next: two venues a seed
+STEPS = 5_000  # two worlds and a half: three venues a seed
 SEEDS = range(101, 109)
 SCRIPT = "from ringfence.sim import run; print(run(11, 1500).digest)"
 
@@ -25,7 +25,7 @@ def test_every_law_holds_after_every_step(seed: int) -> None:
     report = run(seed, STEPS)
     assert report.failure is None, f"ringfence sim --seed {seed} --steps {report.failure.step}: {report.failure}"
     assert report.steps == STEPS
-    assert report.worlds == 2
+    assert report.worlds == 3
     assert_looked_at(report)
 
 

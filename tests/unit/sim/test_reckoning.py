@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction as F
+from fractions import Fraction
 
 import pytest
 
 from ringfence.rulebook import Policies
 from ringfence.sim.reckoning import Leg, Reckoned, Step, Terms, Working, profit, reckon, worth
+
+F = Fraction
 
 TIERS = (Step(F(0), F(1, 100)), Step(F(10_000), F(2, 100)), Step(F(50_000), F(5, 100)))
 LINEAR = Terms(
@@ -68,9 +70,8 @@ def test_orders_count_where_the_venue_counts_them() -> None:
     assert _reckon(Policies(), _leg(10), orders=(order,)).required == 10
 
 
-@pytest.mark.parametrize(
-    ("balance", "liquidatable", "healthy"), [(9, True, False), (10, False, False), (11, False, True)]
-)
-def test_at_the_line_itself_nothing_is_certain(balance: int, liquidatable: bool, healthy: bool) -> None:
+@pytest.mark.parametrize(("balance", "certain"), [(9, "liquidatable"), (10, "nothing"), (11, "healthy")])
+def test_at_the_line_itself_nothing_is_certain(balance: int, certain: str) -> None:
     found = Reckoned(F(balance), F(10), at_equal=True)
-    assert (found.certainly_liquidatable, found.certainly_healthy) == (liquidatable, healthy)
+    assert found.certainly_liquidatable is (certain == "liquidatable")
+    assert found.certainly_healthy is (certain == "healthy")
