@@ -134,7 +134,8 @@ class BandScreen:
     def looked_at(self, state: State, command: UpdatePrices, suspects: Iterable[str] | None, /) -> None:
         """Take note of the state after ``command``, which was handled with these ``suspects``."""
         self._catch_up(state)
-        again = dict.fromkeys(suspects or ())
+        # Everybody was looked at: a mark may stand outside of bands that nobody was taken out of.
+        again = dict.fromkeys(self._placed if suspects is None else suspects)
         if any(state.marks.get(symbol) != price for symbol, price in command.marks):
             again.update(dict.fromkeys(self._hoped))  # not believed: their bands are around a price that never was
         self._hoped.clear()

@@ -136,6 +136,18 @@ def test_a_symbol_named_twice_is_everybodys_affair() -> None:
     assert screen.suspects(state, prices("60000", "59000")) is None
 
 
+def test_after_everybody_was_looked_at_everybody_has_bands_around_the_new_prices() -> None:
+    state, screen = venue(("ann", "0.1", "2000")), BandScreen()
+    walked(state, screen, ["60000"])
+    command = prices("59000", "45000")  # the latter holds: beyond the band that ann had at 60,000
+    suspects = screen.suspects(state, command)
+    assert suspects is None
+    handle(state, command, suspects)
+    screen.looked_at(state, command, suspects)
+    assert state.marks["BTCUSDT"] == 45_000
+    assert walked(state, screen, ["45001", "40200"]) == [(), ("ann",)]
+
+
 def test_a_price_that_is_not_believed_leaves_nobody_with_bands_around_it() -> None:
     state, screen = venue(("ann", "0.1", "2000")), BandScreen()
     walked(state, screen, ["60000"])
