@@ -14,6 +14,8 @@ from ringfence.engine.commands import UpdatePrices
 from ringfence.engine.decide import handle
 from ringfence.engine.setup import PriceGuard, Setup
 from ringfence.engine.state import State
+from ringfence.host import Host
+from ringfence.journal import MemoryJournal
 from ringfence.screen import BandScreen
 from ringfence.sim.world import World
 from tests.random_commands import SETUP, Commands
@@ -157,3 +159,14 @@ def test_a_price_that_is_not_believed_leaves_nobody_with_bands_around_it() -> No
     assert kinds == ["price_rejected"]
     screen.looked_at(state, command, suspects)
     assert walked(state, screen, ["40200"])[-1] == ("ann",)
+
+
+def test_a_host_with_a_screen_writes_the_same_journal() -> None:
+    journals = []
+    for screen in (None, BandScreen()):
+        journal = MemoryJournal()
+        with Host.open(journal, SETUP, group=1, screen=screen) as host:
+            for command in Commands(11).first(400):
+                host.ask(command)
+            journals.append(list(journal.read()))
+    assert journals[0] == journals[1]
