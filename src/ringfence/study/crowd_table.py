@@ -36,9 +36,9 @@ def comparison(crowd: Crowd) -> list[tuple[str, list[tuple[str, list[str]]]]]:
             "Accounts",
             [
                 row("margin called", lambda one: accounts(one.called)),
-                row("liquidated, in part or whole", lambda one: accounts(one.liquidated)),
-                row("bankrupt: a pool below zero at takeover", lambda one: accounts(one.bankrupt)),
-                row("wiped out: less than 1 % left", lambda one: accounts(one.wiped_out)),
+                row("liquidated", lambda one: accounts(one.liquidated)),
+                row("bankrupt at takeover", lambda one: accounts(one.bankrupt)),
+                row("wiped out", lambda one: accounts(one.wiped_out)),
                 row("positions hit by force", lambda one: f"{one.positions_forced:,} of {one.positions:,}"),
             ],
         ),
@@ -48,7 +48,7 @@ def comparison(crowd: Crowd) -> list[tuple[str, list[tuple[str, list[str]]]]]:
                 row("at the start", lambda one: money(one.capital)),
                 row("lost in liquidations", lambda one: money(one.lost)),
                 row("left at the end", lambda one: money(one.equity)),
-                row("left if nobody had been liquidated", lambda _: money(crowd.held)),
+                row("left if all were held on", lambda _: money(crowd.held)),
             ],
         ),
         (
@@ -58,16 +58,16 @@ def comparison(crowd: Crowd) -> list[tuple[str, list[tuple[str, list[str]]]]]:
                 row("received", lambda one: money(one.fund.received)),
                 row("paid", lambda one: money(one.fund.paid)),
                 row("left at the end", lambda one: money(one.fund.end)),
-                row("beyond it, paid by the venue", lambda one: money(one.fund.venue)),
+                row("paid by the venue", lambda one: money(one.fund.venue)),
             ],
         ),
         (
             "Auto-deleveraged",
             [
-                row("winning accounts, in so many trades",
-                    lambda one: f"{one.deleveraging.accounts:,} in {one.deleveraging.trades:,}"),
-                row(f"closed against them, {crowd.asset}", lambda one: money(one.deleveraging.value)),
-                row(f"closed against the market, {crowd.asset}", lambda one: money(one.deleveraging.market_value)),
+                row("accounts, trades",
+                    lambda one: f"{one.deleveraging.accounts:,}, {one.deleveraging.trades:,}"),
+                row(f"value, {crowd.asset}", lambda one: money(one.deleveraging.value)),
+                row("value, the market's part", lambda one: money(one.deleveraging.market_value)),
             ],
         ),
         (
@@ -82,7 +82,7 @@ def comparison(crowd: Crowd) -> list[tuple[str, list[tuple[str, list[str]]]]]:
 
 
 def _ordinal(share: int) -> str:
-    return "median" if share == 50 else f"{share} % of accounts at or below"
+    return "median" if share == 50 else f"{share} % keep at most"
 
 
 def _cascade_rows(crowd: Crowd) -> list[tuple[str, list[str]]]:

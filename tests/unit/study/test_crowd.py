@@ -161,7 +161,7 @@ def test_the_paragraph_the_table_and_the_report_say_what_the_outcomes_say(crowd:
     isolated = crowd.moved["isolated"]
     assert f"liquidates {isolated.liquidated} of 80 accounts" in said
     rows = {label: cells for _, part in comparison(crowd) for label, cells in part}
-    assert rows["liquidated, in part or whole"][0].startswith(f"{isolated.liquidated} (")
+    assert rows["liquidated"][0].startswith(f"{isolated.liquidated} (")
     assert rows["at the start"][0] == f"{isolated.fund.start:,.0f}"
     assert said.split(";")[0][:60] in page
     assert "http://" not in page.replace("http://www.w3.org", "")
