@@ -82,6 +82,7 @@ def _order_closed(state: State, event: happened.OrderClosed) -> None:
         state.book(order.symbol).cancel(order.key)
     trader.touched(state.sequence)
     state.item(("order", event.account, event.order), None)
+    _forget_pools(state, trader, order.symbol)
 
 
 def _order_item(state: State, order: Order) -> None:
@@ -146,6 +147,9 @@ def _forget_pools(state: State, trader: Trader, symbol: str) -> None:
     shared = any(
         trader.margin_mode.get(of) is not MarginMode.ISOLATED and state.rulebook.contract(of).settle_asset == asset
         for of, _ in trader.held
+    ) or any(
+        not order.waits and state.rulebook.contract(order.symbol).settle_asset == asset
+        for order in trader.orders.values()
     )
     if not shared:
         gone.append(f"cross {asset}")

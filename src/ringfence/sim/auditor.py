@@ -334,7 +334,7 @@ class Auditor:
 
     def _forget_calls(self) -> None:
         """Forget the calls of pools that hold nothing any more: a new one of the same name may be called anew."""
-        for key in [key for key in self._calls if not self.shadow.members(*key)]:
+        for key in [key for key in self._calls if not self.shadow.holds_anything(*key)]:
             del self._calls[key]
 
     def _of_symbol(self, symbol: str) -> None:

@@ -135,6 +135,15 @@ class Shadow:
             if self.pool_of(name, symbol, leg) == pool
         ]
 
+    def holds_anything(self, name: str, pool: str) -> bool:
+        """Whether a pool has a position, or a shared one an order that is active."""
+        if self.members(name, pool):
+            return True
+        asset = pool.removeprefix("cross ")
+        return asset != pool and any(
+            not order.waits and self.term(order.symbol).asset == asset for order in self.orders.get(name, {}).values()
+        )
+
     def cash(self, name: str, pool: str) -> Fraction:
         """Return what stands in a pool without the profit of its positions."""
         if pool.startswith("isolated "):
