@@ -8,29 +8,43 @@ Results go to standard output, progress and diagnostics to standard error. Exit 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from typer.main import get_command
 
-from ringfence.cli import account, assess, conform, journal, rulebooks, show, size, tape
-from ringfence.cli.compare import compare
-from ringfence.cli.distance import distance
-from ringfence.cli.replay import replay
-from ringfence.cli.rescue import rescue
-from ringfence.cli.sim import sim
-from ringfence.cli.stress import stress
+from ringfence.cli import show
 from ringfence.errors import RingfenceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-app = typer.Typer(
-    name="ringfence",
-    help="The margin of crypto-futures accounts, exact, by each exchange's own dated rules.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+
+class Verb(NamedTuple):
+    """A verb and where it is: its function, or (``example`` None) a group of commands with examples of their own."""
+
+    name: str
+    module: str
+    attribute: str
+    example: str | None = None
+
+
+VERBS = (
+    Verb("assess", "assess", "assess", "assess account.json --mark BTCUSDT=61000 --explain"),
+    Verb("check", "assess", "check", "check account.json || notify-send 'margin call'"),
+    Verb("compare", "compare", "compare", "compare account.json"),
+    Verb("distance", "distance", "distance", "distance account.json --tape 2025-10-10"),
+    Verb("stress", "stress", "stress", "stress account.json --symbol ETHUSDT --symbol BTCUSDT --report s.html"),
+    Verb("rescue", "rescue", "rescue", "rescue account.json --health 2 --fee-rate 0.0005"),
+    Verb("replay", "replay", "replay", "replay --example crash-book --tape 2025-10-10 --report crash.html"),
+    Verb("conform", "conform", "conform", "conform answers/ --json"),
+    Verb("sim", "sim", "sim", "sim --seed 7 --steps 100000"),
+    Verb("size", "size", "app"),
+    Verb("rulebooks", "rulebooks", "app"),
+    Verb("account", "account", "app"),
+    Verb("tape", "tape", "app"),
+    Verb("journal", "journal", "app"),
 )
 
 _ANYWHERE = {"--no-color", "--quiet", "-q", "--verbose", "-v"}
@@ -45,7 +59,6 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _choose(
     *,
     version: Annotated[
@@ -59,20 +72,26 @@ def _choose(
     show.settings.colour, show.settings.quiet, show.settings.verbose = not no_color, quiet, verbose
 
 
-app.command(epilog="Example: ringfence assess account.json --mark BTCUSDT=61000 --explain")(assess.assess)
-app.command(epilog="Example: ringfence check account.json || notify-send 'margin call'")(assess.check)
-app.command()(compare)
-app.command(epilog="Example: ringfence distance account.json --tape 2025-10-10")(distance)
-app.command(epilog="Example: ringfence stress account.json --symbol ETHUSDT --symbol BTCUSDT --report s.html")(stress)
-app.command(epilog="Example: ringfence rescue account.json --health 2 --fee-rate 0.0005")(rescue)
-app.command(epilog="Example: ringfence replay --example crash-book --tape 2025-10-10 --report crash.html")(replay)
-app.command(epilog="Example: ringfence conform answers/ --json")(conform.conform)
-app.command(epilog="Example: ringfence sim --seed 7 --steps 100000")(sim)
-app.add_typer(size.app)
-app.add_typer(rulebooks.app)
-app.add_typer(account.app)
-app.add_typer(tape.app)
-app.add_typer(journal.app)
+def command_line(verb: str | None = None) -> typer.Typer:
+    """Return the command line with all verbs, or with the one asked for alone: the others' modules are then not read.
+
+    A name that is no verb gives all of them, so that the error can name them.
+    """
+    line = typer.Typer(
+        name="ringfence",
+        help="The margin of crypto-futures accounts, exact, by each exchange's own dated rules.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    line.callback()(_choose)
+    for found in [known for known in VERBS if known.name == verb] or VERBS:
+        command = getattr(import_module(f"ringfence.cli.{found.module}"), found.attribute)
+        if found.example is None:
+            line.add_typer(command)
+        else:
+            line.command(found.name, epilog=f"Example: ringfence {found.example}")(command)
+    return line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,7 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        get_command(app)(args=_global_first(given), prog_name="ringfence")
+        ordered = _global_first(given)
+        verb = next((argument for argument in ordered if argument not in _ANYWHERE), None)
+        get_command(command_line(verb))(args=ordered, prog_name="ringfence")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except RingfenceError as error:

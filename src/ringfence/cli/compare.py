@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 def compare(
     account: AccountArgument, mark: MarkOption = None, as_of: AsOfOption = None, *, json: JsonOption = False
 ) -> None:
-    """Show one book under isolated and cross margin: what is used, free, at stake and protected.
-
-    Example: ringfence compare account.json
-    """
+    """Show one book under isolated and cross margin: what is used, free, at stake and protected."""
     from ringfence.cli import show
     from ringfence.cli.load import load_account
     from ringfence.study import compare as study

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import typer
 from typer.main import get_command
 
 from ringfence import __version__
-from ringfence.cli import app, main, show
+from ringfence.cli import command_line, main, show
 from ringfence.errors import RingfenceError, SourceUnavailable, VerificationFailed
 from tests.unit.cli.command import ACCOUNT, changed, written
 
@@ -34,7 +33,7 @@ def _commands(group: object, *names: str) -> Iterator[tuple[str, ...]]:
         yield from _commands(command, *names, name)
 
 
-VERBS = list(_commands(get_command(app)))
+VERBS = list(_commands(get_command(command_line())))
 
 
 def test_the_version_is_the_package_s(ringfence: Command) -> None:
@@ -180,5 +179,9 @@ def test_json_is_printed_without_importing_what_draws_or_asks_exchanges(verb: st
     assert done.stderr == "[]\n"
 
 
-def test_the_app_is_a_typer_app() -> None:
-    assert isinstance(app, typer.Typer)
+def test_a_verb_alone_reads_the_module_of_no_other() -> None:
+    code = "import sys; from ringfence.cli import main; main(['check', '--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "ringfence.cli.assess" in loaded
+    assert not loaded & {"ringfence.cli.replay", "ringfence.cli.sim", "ringfence.cli.journal", "ringfence.cli.size"}
