@@ -250,6 +250,7 @@ def _rulebook_adopted(state: State, event: happened.RulebookAdopted) -> None:
 
 
 def _adopt(state: State, name: str, as_of: str | None) -> None:
+    state.offered.clear()
     state.priced = state.sequence
     state.rulebook = state.setup.rulebook(name, as_of)
     state.adopted = (name, as_of)

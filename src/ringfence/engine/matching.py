@@ -59,7 +59,11 @@ def liquidity(state: State, symbol: str) -> Liquidity | None:
     price = state.last.get(symbol, state.marks.get(symbol))
     if price is None:
         return None
-    return state.setup.market.liquidity(state.rulebook.contract(symbol), price)
+    kept = state.offered.get(symbol)
+    if kept is not None and kept.mid is price:  # the very one: 100.0 and 100.00 are equal, and not the same bytes
+        return kept
+    found = state.offered[symbol] = state.setup.market.liquidity(state.rulebook.contract(symbol), price)
+    return found
 
 
 def consumed(state: State, symbol: str) -> Consumed:

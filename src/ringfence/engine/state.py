@@ -24,7 +24,7 @@ from ringfence.numbers import PRICE_PLACES, ROUND_HALF_EVEN, ZERO, exact
 
 if TYPE_CHECKING:
     from ringfence.engine.events import Event, OrderRested
-    from ringfence.engine.liquidity import Consumed
+    from ringfence.engine.liquidity import Consumed, Liquidity
     from ringfence.engine.setup import Setup
     from ringfence.ledger import Posting
     from ringfence.margin.assess import Assessment
@@ -108,8 +108,8 @@ class State:
 
     __slots__ = (
         "_items", "_total", "adopted", "books", "consumed", "handled", "handled_chain", "holders", "index", "last",
-        "ledger", "marked_at", "marks", "outcomes", "outcomes_kept", "priced", "rulebook", "sequence", "set_up",
-        "setup", "traders", "triggers",
+        "ledger", "marked_at", "marks", "offered", "outcomes", "outcomes_kept", "priced", "rulebook", "sequence",
+        "set_up", "setup", "traders", "triggers",
     )  # fmt: skip
 
     def __init__(self, setup: Setup) -> None:
@@ -124,6 +124,7 @@ class State:
         self.books: dict[str, Book] = {}
         self.holders: dict[str, dict[str, None]] = {}  # symbol → traders that hold it, in order of first holding
         self.triggers: dict[str, Triggers] = {}
+        self.offered: dict[str, Liquidity] = {}  # by the tape's market, as long as its price and the rules hold
         self.consumed: dict[str, Consumed] = {}  # of the tape's market since its price changed
         self.outcomes: OrderedDict[str, tuple[Event, ...]] = OrderedDict()  # of the latest commands, oldest first
         self.outcomes_kept: int | None = None  # how many of them; None: all
