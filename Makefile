@@ -24,13 +24,17 @@ say = @printf '▸ %s\n'
 
 # --require-hashes: nothing is installed but what the requirement files name, byte for byte.
 # --only-binary: a machine for which there is no built package says so, rather than looking for a compiler.
-# --no-compile: bytecode is written when a module is first used; most of an exchange library never is.
+# --no-compile: bytecode is written when a module is first used; most of an exchange library never is. What every
+# command starts with is compiled all the same, for machines on which Python may not write it (COMPILE).
 # -qq: errors only.
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-compile
 PIP_PINNED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 # The working tree itself: an editable install, made by the build backend that the requirement files have just
 # pinned (--no-build-isolation), and therefore without fetching anything.
 PIP_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --no-index --editable .
+
+COMPILE := $(BIN)/python -m compileall -q src/ringfence $(VENV)/lib/python3*/site-packages/rich \
+  $(VENV)/lib/python3*/site-packages/typer
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -56,6 +60,7 @@ $(BASE_STAMP): $(VENV_STAMP)
 	  "$$(grep -c '==' requirements/base.txt)"
 	@$(PIP_PINNED) -r requirements/base.txt
 	@$(PIP_PROJECT)
+	@$(COMPILE)
 	@rm -f $(VENV)/.base-* && touch $@
 
 $(DEV_STAMP): $(VENV_STAMP)
@@ -63,6 +68,7 @@ $(DEV_STAMP): $(VENV_STAMP)
 	  "$$(grep -c '==' requirements/dev.txt)"
 	@$(PIP_PINNED) -r requirements/dev.txt
 	@$(PIP_PROJECT)
+	@$(COMPILE)
 	@rm -f $(VENV)/.dev-* && touch $@
 
 # ── The main job ─────────────────────────────────────────────────────────────────────────────────────────────────
