@@ -129,7 +129,13 @@ def reckon(
     policies: Policies, balance: Fraction, legs: list[Leg], orders: Iterable[Working], term_of: Callable[[str], Terms],
     marks: dict[str, Fraction], *, isolated: bool,
 ) -> Reckoned | None:  # fmt: skip
-    """Return a pool's balance and requirement; None where its venue's tiers are not known."""
+    """Return a pool's balance and requirement; None where its venue's tiers are not known.
+
+    None also while orders lock margin that a venue takes off the balance: these books do not reckon order margin.
+    """
+    orders = list(orders)
+    if policies.order_margin_deducted and orders and not isolated:
+        return None
     cash = balance
     required = Fraction(0)
     for leg in legs:
