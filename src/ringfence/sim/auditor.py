@@ -41,7 +41,7 @@ LAWS = {
     "no_debt": "nobody owes anything without a position",
     "believed": "a price that is taken on is positive, near the one before it and near the index",
     "fresh": "nothing is liquidated on a stale price",
-    "hysteresis": "a pool is not called twice in a row at the same level",
+    "hysteresis": "a pool is called when it reaches a level, not twice in a row, and anew once it rose clear of it",
     "healthy": "a pool that is healthy is not liquidated",
     "survivors": "a pool that is liquidatable at fresh marks does not survive a review",
     "reduce_only": "an order that only reduces never opens, adds to or turns a position",
@@ -284,7 +284,18 @@ class Auditor:
 
     def _called(self, event: happened.MarginCalled) -> None:
         key = (event.account, event.pool)
-        self.hold("hysteresis", self._calls.get(key, "none") != event.level, lambda: repr(event))
+        was = self._calls.get(key, "none")
+        self.hold("hysteresis", was != event.level, lambda: repr(event))
+        found = self.shadow.reckoned(event.account, event.pool)
+        if found is not None:
+            levels = self.shadow.rulebook.levels
+            bounds = {"none": NOTHING, "warning": Fraction(levels.warning), "margin_call": Fraction(levels.margin_call)}
+            if bounds[event.level] and (was == "none" or event.level == "margin_call"):
+                good = found.balance <= bounds[event.level] * found.required * (1 + TOLERANCE)
+            else:  # rose clear of the level it was at
+                clear = bounds[was] * Fraction(self.setup.rearm)
+                good = found.balance >= clear * found.required * (1 - TOLERANCE)
+            self.hold("hysteresis", good, lambda: f"{_short(found.balance)} for {_short(found.required)}: {event!r}")
         self._calls[key] = event.level
 
     def _deleveraging(self, event: happened.Traded) -> None:

@@ -34,7 +34,10 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """A rulebook with the symbols that are traded on it. ``other``: rulebooks it may go over to while it runs."""
+    """A rulebook with the symbols that are traded on it. ``other``: rulebooks it may go over to while it runs.
+
+    ``asset``: what symbols brought along settle in.
+    """
 
     rulebook: str
     asset: str
@@ -47,7 +50,7 @@ _BTC, _ETH, _SOL = ("110000", "0.1"), ("4000", "0.01"), ("190", "0.01")
 VENUES = (
     Venue(
         "binance-usdm", "USDT",
-        (Symbol("BTCUSDT", *_BTC, "0.001"), Symbol("ETHUSDT", *_ETH, "0.001"),
+        (Symbol("BTCUSDT", *_BTC, "0.001"), Symbol("BTCUSDC", *_BTC, "0.001"), Symbol("ETHUSDT", *_ETH, "0.001"),
          Symbol("DOGEUSDT", "0.2", "0.00001", "1"), Symbol("SOLUSDT", *_SOL, "0.01")),
         (("binance-usdm", "2025-10-10"), ("binance-usdm", "2024-08-05"), ("bybit-linear", None)),
     ),
@@ -63,7 +66,8 @@ VENUES = (
     ),
     Venue(
         "mexc-usdtm", "USDT",
-        (Symbol("BTC_USDT", *_BTC, "1"), Symbol("ETH_USDT", *_ETH, "1"), Symbol("DOGE_USDT", "0.2", "0.00001", "1")),
+        (Symbol("BTC_USDT", *_BTC, "1"), Symbol("ETH_USDT", *_ETH, "1"), Symbol("ETH_USDC", *_ETH, "1"),
+         Symbol("DOGE_USDT", "0.2", "0.00001", "1")),
     ),
     Venue(
         "bingx-usdtm", "USDT",

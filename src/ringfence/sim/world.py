@@ -75,6 +75,7 @@ class World:
             step = self._contract(symbol.name).price_step or Decimal(1)
             self.paths[symbol.name] = Path(Chance(seed, number, index), Decimal(symbol.start), step)
         self.symbols = tuple(self.paths)
+        self.assets = tuple(dict.fromkeys(self._contract(symbol).settle_asset for symbol in self.symbols))
         self.whales = self.chance.happens(200)
         self.feed = self.chance.pick(("mark", "mark_last", "all", "all"))
         self.cast = tuple(self._character(index) for index in range(self.chance.between(3, 11)))
@@ -154,7 +155,8 @@ class World:
             if isolated:
                 self.queue.append(asked.SetMarginMode(*self._stamp(), one.name, symbol, "isolated"))
             self.queue.append(asked.SetLeverage(*self._stamp(), one.name, symbol, one.leverage[symbol]))
-        self.queue.append(asked.Deposit(*self._stamp(), one.name, self.venue.asset, one.value))
+        for asset in self.assets:
+            self.queue.append(asked.Deposit(*self._stamp(), one.name, asset, one.value))
 
     def _stamp(self) -> tuple[str, int]:
         self.count += 1
@@ -307,19 +309,19 @@ class World:
             return asked.CancelAllOrders(*self._stamp(), one.name, chance.pick((None, *self.symbols)))
         return asked.CancelOrder(*self._stamp(), one.name, chance.pick(orders))
 
-    def _share_of_wallet(self, state: State, one: Character) -> Decimal:
-        own = state.ledger.balance(f"wallet:{one.name}", self.venue.asset)
+    def _share_of_wallet(self, state: State, one: Character, asset: str) -> Decimal:
+        own = state.ledger.balance(f"wallet:{one.name}", asset)
         share = own * self.chance.fraction(5, 110, places=2)
         return round_to(max(share, Decimal("0.01")), Decimal("0.00000001"), rounding=ROUND_DOWN)
 
     def _fund(self, state: State) -> Command:
         chance, one = self.chance, self._someone()
-        asset = self.venue.asset if not chance.happens(40) else "XYZ"
+        asset = chance.pick(self.assets) if not chance.happens(40) else "XYZ"
         what = chance.weighted(((45, "deposit"), (30, "withdraw"), (25, "transfer")))
         if what == "deposit":
             amount = EXACT.multiply(one.value, chance.fraction(1, 150, places=2))
             return asked.Deposit(*self._stamp(), one.name, asset, amount)
-        amount = self._share_of_wallet(state, one)
+        amount = self._share_of_wallet(state, one, asset)
         if what == "withdraw":
             return asked.Withdraw(*self._stamp(), one.name, asset, amount)
         return asked.Transfer(*self._stamp(), one.name, self._someone().name, asset, amount)
@@ -327,9 +329,9 @@ class World:
     def _bonus(self, _: State) -> Command:
         chance, one = self.chance, self._someone()
         if chance.happens(300):
-            return asked.ExpireBonus(*self._stamp(), one.name, self.venue.asset)
+            return asked.ExpireBonus(*self._stamp(), one.name, chance.pick(self.assets))
         amount = EXACT.multiply(one.value, chance.fraction(1, 60, places=2))
-        return asked.CreditBonus(*self._stamp(), one.name, self.venue.asset, amount)
+        return asked.CreditBonus(*self._stamp(), one.name, chance.pick(self.assets), amount)
 
     def _setting(self, state: State) -> Command:
         chance, one = self.chance, self._someone()
@@ -355,14 +357,14 @@ class World:
             return self._fund(state)
         (symbol, _), held = chance.pick(legs)
         side = "long" if held.quantity > 0 else "short"
+        asset = self._contract(symbol).settle_asset
         if chance.happens(600):
-            return asked.AddIsolatedMargin(*self._stamp(), one.name, symbol, side, self._share_of_wallet(state, one))
-        own = sum((state.ledger.balance(f"isolated:{one.name}:{symbol}:{leg}", self.venue.asset)
-                   for leg in ("net", "long", "short")), Decimal(0))  # fmt: skip
-        amount = max(
-            Decimal("0.01"),
-            round_to(own * chance.fraction(1, 100, places=2), Decimal("0.00000001"), rounding=ROUND_DOWN),
-        )
+            amount = self._share_of_wallet(state, one, asset)
+            return asked.AddIsolatedMargin(*self._stamp(), one.name, symbol, side, amount)
+        accounts = [f"isolated:{one.name}:{symbol}:{leg}" for leg in ("net", "long", "short")]
+        own = sum((state.ledger.balance(account, asset) for account in accounts), Decimal(0))
+        share = round_to(own * chance.fraction(1, 100, places=2), Decimal("0.00000001"), rounding=ROUND_DOWN)
+        amount = max(Decimal("0.01"), share)
         return asked.RemoveIsolatedMargin(*self._stamp(), one.name, symbol, side, amount)
 
     def _funding(self, _: State) -> Command:
