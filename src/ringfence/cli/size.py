@@ -10,6 +10,8 @@ import typer
 from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ringfence.numbers import Rate
     from ringfence.rulebook import Rulebook
     from ringfence.study.edit import Edit, Edited, HeldLeg
@@ -233,6 +235,9 @@ def change(  # noqa: PLR0913 - a parameter per option
         _ChangeList, typer.Option("--remove-margin", metavar="SYMBOL=AMOUNT", help="Back to the wallet.")
     ] = None,
     isolated: Annotated[bool, typer.Option("--isolated", help="What is opened anew is isolated.")] = False,
+    rails: Annotated[
+        str | None, typer.Option("--rails", metavar="FILE", help="Guard rails that whatever opens is held to.")
+    ] = None,
     fee_rate: FeeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -240,6 +245,7 @@ def change(  # noqa: PLR0913 - a parameter per option
 
     Made in the order of the options above; each may be repeated. SYMBOL:long or SYMBOL:short names a leg.
     """
+    from ringfence import guard_rails
     from ringfence.account import MarginMode
     from ringfence.cli import show
     from ringfence.cli.load import load_account
@@ -253,11 +259,14 @@ def change(  # noqa: PLR0913 - a parameter per option
         raise BadConfiguration("no change is given", where="size change", expected="one of --" + ", --".join(given),
                                found="none", hint="say what to change, such as --close BTCUSDT=1/3")  # fmt: skip
     file, rules = load_account(account, marks=mark or [], as_of=as_of)
-    mode = MarginMode.ISOLATED if isolated else MarginMode.CROSS
+    limits = None if rails is None else guard_rails.read(rails)
+    usual = (limits.margin_mode if limits is not None else None) or MarginMode.CROSS
+    mode = MarginMode.ISOLATED if isolated else usual
     try:
         edited = study.edit(
-            file.account, edits, marks=file.marks, rulebook=rules, fee_rate=read_rate(fee_rate), mode=mode
-        )
+            file.account, edits, marks=file.marks, rulebook=rules, fee_rate=read_rate(fee_rate), mode=mode,
+            rails=limits,
+        )  # fmt: skip
     except BadInput as error:
         raise error.located(file.where) from None
     if json:
@@ -371,12 +380,16 @@ def _show_edited(edited: Edited, rules: Rulebook) -> None:
         screen.print(f"[yellow]{edited.refused.kind} {edited.refused.target}:[/] {edited.refusal}; nothing is changed")
         return
     keys = dict.fromkeys((held.symbol, held.side) for held in (*edited.before, *edited.after))
+    beside = []
     for symbol, side in keys:
         before, after = (
             next((held for held in legs if (held.symbol, held.side) == (symbol, side)), None)
             for legs in (edited.before, edited.after)
         )
         if before == after:
+            continue
+        if before is not None and after is not None and _held_alike(before, after):
+            beside.append((before, after))
             continue
         asset = rules.contract(symbol).settle_asset
         left, right = _cells(before, asset), _cells(after, asset)
@@ -385,6 +398,8 @@ def _show_edited(edited: Edited, rules: Rulebook) -> None:
         shown = after or before
         if shown is not None:
             screen.print(f"  liquidation: {shown.formula}\n", style="dim", markup=False)
+    if beside:
+        screen.print(_table_beside(beside, rules))
     free = [
         (f"available {asset}", show.amount(value, asset), show.amount(edited.free_after.get(asset), asset))
         for asset, value in edited.free_before.items()
@@ -393,6 +408,28 @@ def _show_edited(edited: Edited, rules: Rulebook) -> None:
         screen.print(show.simple_table("Wallet", ("", "before", "after"), free, right=(1, 2)))
     for note in (*edited.notes, _by(rules)):
         screen.print(f"· {note}", style="dim", markup=False)
+
+
+def _held_alike(before: HeldLeg, after: HeldLeg) -> bool:
+    """Whether a leg itself stayed as it was: only what its pool makes of it has moved."""
+    own = ("pool", "quantity", "entry_price", "leverage")
+    return all(getattr(before, name) == getattr(after, name) for name in own) and (
+        before.margin == after.margin or not before.pool.startswith("isolated")
+    )
+
+
+def _table_beside(legs: list[tuple[HeldLeg, HeldLeg]], rules: Rulebook) -> Table:
+    """Return a line for each leg that stayed as it was in a pool that changed."""
+    from ringfence.cli import show
+
+    columns = ("liquidation price", "distance", "health")
+    rows = []
+    for before, after in legs:
+        asset = rules.contract(before.symbol).settle_asset
+        left, right = _cells(before, asset), _cells(after, asset)
+        moved = [left[name] if left[name] == right[name] else f"{left[name]} → {right[name]}" for name in columns]
+        rows.append((f"{before.symbol} {before.side}", *moved))
+    return show.simple_table("Others in the same pools", ("position", *columns), rows, right=(1, 2, 3))
 
 
 def _cells(held: HeldLeg | None, asset: str) -> dict[str, str]:

@@ -189,6 +189,15 @@ class SetReplenishment(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class SetGuardRails(Command):
+    """Hold a trader's orders to guard rails, as :func:`ringfence.guard_rails.write` has them; None takes them away."""
+
+    kind: ClassVar[str] = "set_guard_rails"
+    account: str
+    rails: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UpdatePrices(Command):
     """New prices by symbol. ``last`` and ``index`` where the feed has them; each a tuple of (symbol, price)."""
 
@@ -244,5 +253,6 @@ class Resume(Command):
 COMMANDS: tuple[type[Command], ...] = (
     Deposit, Withdraw, Transfer, CreditBonus, ExpireBonus, PlaceOrder, AmendOrder, CancelOrder, CancelAllOrders,
     SetLeverage, SetMarginMode, SetPositionMode, AddIsolatedMargin, RemoveIsolatedMargin, SetReplenishment,
+    SetGuardRails,
     UpdatePrices, SettleFunding, AdoptRulebook, Review, SetUp, Resume,
 )  # fmt: skip

@@ -107,6 +107,7 @@ _DECIDERS: dict[type[Command], Callable[[State, Any], Iterator[Event]]] = {
     asked.SetMarginMode: settings.set_margin_mode,
     asked.SetPositionMode: settings.set_position_mode,
     asked.SetReplenishment: settings.set_replenishment,
+    asked.SetGuardRails: settings.set_guard_rails,
     asked.AdoptRulebook: settings.adopt_rulebook,
     asked.SetUp: _set_up,
     asked.Resume: _resume,

@@ -128,7 +128,7 @@ class Traded(Event):
 class SettingChanged(Event):
     """A setting of a trader's symbol, or of the account (``symbol`` None).
 
-    ``setting``: leverage, margin_mode, position_mode or replenishment.
+    ``setting``: leverage, margin_mode, position_mode, replenishment or guard_rails (empty: none).
     """
 
     kind: ClassVar[str] = "setting_changed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ringfence import guard_rails
 from ringfence.account import MarginMode, PositionMode
 from ringfence.engine import events as happened
 from ringfence.engine.liquidity import NOTHING_CONSUMED
@@ -177,8 +178,10 @@ def _setting_changed(state: State, event: happened.SettingChanged) -> None:
         trader.position_mode = PositionMode(event.value)
     elif event.setting == "replenishment":
         trader.replenishment[symbol] = event.value
+    elif event.setting == "guard_rails":
+        trader.rails = guard_rails.from_text(event.value) if event.value else None
     trader.touched(state.sequence)
-    is_default = event.setting == "position_mode" and event.value == "one_way"
+    is_default = (event.setting, event.value) in {("position_mode", "one_way"), ("guard_rails", "")}
     state.item(("setting", event.account, symbol, event.setting), None if is_default else event.value)
 
 
@@ -189,6 +192,8 @@ def _setting_items(state: State, trader: Trader) -> None:
         state.item(("setting", trader.name, symbol, "margin_mode"), mode.value)
     if trader.position_mode is PositionMode.HEDGE:
         state.item(("setting", trader.name, "", "position_mode"), "hedge")
+    if trader.rails is not None:
+        state.item(("setting", trader.name, "", "guard_rails"), guard_rails.write(trader.rails))
     for symbol, chosen in trader.replenishment.items():
         state.item(("setting", trader.name, symbol, "replenishment"), chosen)
 

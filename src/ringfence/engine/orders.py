@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ringfence.account import MarginMode, OpenOrder, PositionMode
 from ringfence.engine import commands as asked
-from ringfence.engine.events import OrderAmended, OrderClosed, OrderDone, OrderRested, Refused
+from ringfence.engine.events import OrderAmended, OrderClosed, OrderDone, OrderRested, Refused, SettingChanged
 from ringfence.engine.matching import (
     Execution,
     Outcome,
@@ -25,6 +25,7 @@ from ringfence.engine.settle import Side, leg_of
 from ringfence.engine.triggers import Trigger, stop_direction, take_profit_direction, triggered
 from ringfence.errors import BadInput
 from ringfence.margin.order import against_contract, check_on, check_order
+from ringfence.margin.rails import against_rails, as_fill
 from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide
 
 if TYPE_CHECKING:
@@ -166,7 +167,6 @@ def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Ev
         )
         yield refused(command, reason, f"{symbol}: {planned.rejected.replace('_', ' ')}")
         return
-    shared = state.trader(name).margin_mode.get(symbol) is not MarginMode.ISOLATED
     before = None
     if not closes:
         checked = _affordable(state, command, quantity, planned)
@@ -174,7 +174,9 @@ def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Ev
             yield checked
             return
         before = checked
-    elif shared and planned.fills:
+        yield from _mode_by_guard_rails(state, command)
+    shared = state.trader(name).margin_mode.get(symbol) is not MarginMode.ISOLATED
+    if closes and shared and planned.fills:
         before = _shared_pool(state, command)
     outcome = Outcome(before.margin_balance if before is not None and shared else None)
     execution = Execution(
@@ -255,7 +257,23 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
             command, "insufficient_balance",
             f"needs {needed + fee} {contract.settle_asset} with fees, {available} is available",
         )  # fmt: skip
+    rails = trader.rails
+    if rails is not None:
+        fill = as_fill(order, trader.margin_mode.get(symbol, rails.margin_mode))
+        no = against_rails(state.account(name), fill, rails, marks=state.marks, rulebook=state.rulebook)
+        if no is not None:
+            return as_event(command, no)
     return before
+
+
+def _mode_by_guard_rails(state: State, command: PlaceOrder) -> Iterator[Event]:
+    """Choose the margin mode that a trader's guard rails want for a symbol in which none was chosen yet."""
+    trader, symbol = state.trader(command.account), command.symbol
+    if trader.rails is None or trader.rails.margin_mode is None or symbol in trader.margin_mode:
+        return
+    if not any(held == symbol for held, _ in trader.held):
+        mode = trader.rails.margin_mode.value
+        yield SettingChanged(command.id, command.at, command.account, symbol, "margin_mode", mode)
 
 
 def _order_price(state: State, command: PlaceOrder, planned: Plan) -> Price:
@@ -362,7 +380,13 @@ def _cannot_move(
     old = rest.pop(index)
     moved = replace(old, price=price, quantity=quantity if order.side == "buy" else -quantity)
     checked = check_order(replace(pool, orders=tuple(rest)), moved, state.marks, state.rulebook)
-    return None if checked.refusal is None else as_event(command, checked.refusal)
+    no = checked.refusal
+    trader = state.trader(order.account)
+    if no is None and trader.rails is not None:
+        account = replace(state.account(order.account), orders=tuple(rest))
+        fill = as_fill(moved, trader.margin_mode.get(order.symbol))
+        no = against_rails(account, fill, trader.rails, marks=state.marks, rulebook=state.rulebook)
+    return None if no is None else as_event(command, no)
 
 
 def cancel(state: State, command: asked.CancelOrder) -> Iterator[Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ringfence import guard_rails
 from ringfence import ledger as books
 from ringfence.account import MarginMode, PositionMode
 from ringfence.engine.events import MoneyMoved, RulebookAdopted, SettingChanged
@@ -34,6 +35,12 @@ def set_leverage(state: State, command: asked.SetLeverage) -> Iterator[Event]:
         _, table = state.rulebook.entry(command.symbol)
     except BadInput as error:
         yield refused(command, "unknown_symbol", error.message)
+        return
+    rails = state.trader(command.account).rails
+    ceiling = rails.leverage_of(command.symbol) if rails is not None else None
+    if ceiling is not None and command.leverage > ceiling:
+        asked_for = f"{command.symbol}: leverage {plain(command.leverage)}, at most {plain(ceiling)}"
+        yield refused(command, "guard_rail_leverage", asked_for)
         return
     highest = (
         max((tier.max_leverage for tier in table.tiers if tier.max_leverage is not None), default=None)
@@ -123,6 +130,19 @@ def set_replenishment(state: State, command: asked.SetReplenishment) -> Iterator
     yield SettingChanged(command.id, command.at, command.account, command.symbol, "replenishment", value)
 
 
+def set_guard_rails(state: State, command: asked.SetGuardRails) -> Iterator[Event]:
+    """Hold a trader's orders to guard rails from now on; what is open stays as it is."""
+    del state
+    text = ""
+    if command.rails is not None:
+        try:
+            text = guard_rails.write(guard_rails.from_text(command.rails))
+        except BadInput as error:
+            yield refused(command, "unknown_choice", f"guard rails: {error.message}")
+            return
+    yield SettingChanged(command.id, command.at, command.account, None, "guard_rails", text)
+
+
 def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event]:
     """Go over to another rulebook or day; every symbol that is held or has open orders must have a table there."""
     try:
@@ -138,4 +158,11 @@ def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event
     yield from review(state, sorted(name for name in state.traders if name != HOUSE), command)
 
 
-__all__ = ["adopt_rulebook", "set_leverage", "set_margin_mode", "set_position_mode", "set_replenishment"]
+__all__ = [
+    "adopt_rulebook",
+    "set_guard_rails",
+    "set_leverage",
+    "set_margin_mode",
+    "set_position_mode",
+    "set_replenishment",
+]

@@ -16,6 +16,7 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ringfence import guard_rails
 from ringfence.account import MarginMode, PositionMode
 from ringfence.engine import setup_text
 from ringfence.engine.evolve import enter_order, restore_items
@@ -102,6 +103,7 @@ def _trader(trader: Trader) -> dict[str, Any]:
         "leverage": [[symbol, str(leverage)] for symbol, leverage in trader.leverage.items()],
         "margin_mode": [[symbol, mode.value] for symbol, mode in trader.margin_mode.items()],
         "replenishment": list(trader.replenishment.items()),
+        "rails": None if trader.rails is None else guard_rails.write(trader.rails),
         "held": [
             [symbol, leg, str(held.quantity), str(held.entry_value), str(held.entry_price)]
             for (symbol, leg), held in trader.held.items()
@@ -145,6 +147,8 @@ def _load_trader(state: State, kept: dict[str, Any]) -> None:
     trader.leverage = {symbol: Decimal(leverage) for symbol, leverage in kept["leverage"]}
     trader.margin_mode = {symbol: MarginMode(mode) for symbol, mode in kept["margin_mode"]}
     trader.replenishment = dict(kept["replenishment"])
+    rails = kept.get("rails")  # snapshots from before guard rails have none
+    trader.rails = None if rails is None else guard_rails.from_text(rails)
     for symbol, leg, quantity, entry_value, entry_price in kept["held"]:
         trader.held[symbol, leg] = Held(Decimal(quantity), Decimal(entry_value), Decimal(entry_price))
     for row in kept["orders"]:

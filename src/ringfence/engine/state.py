@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ringfence.engine.events import Event, OrderRested
     from ringfence.engine.liquidity import Consumed, Liquidity
     from ringfence.engine.setup import Setup
+    from ringfence.guard_rails import GuardRails
     from ringfence.ledger import Posting
     from ringfence.margin.assess import Assessment
     from ringfence.numbers import Price, Quantity, Value
@@ -85,6 +86,7 @@ class Trader:
     leverage: dict[str, Value] = field(default_factory=dict)
     margin_mode: dict[str, MarginMode] = field(default_factory=dict)
     replenishment: dict[str, str] = field(default_factory=dict)
+    rails: GuardRails | None = None
     held: dict[tuple[str, str], Held] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     levels: dict[str, str] = field(default_factory=dict)

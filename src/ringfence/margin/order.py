@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.margin.assess import Assessment, assess, order_margin_with
+from ringfence.margin.rails import against_rails_in_pool
 from ringfence.margin.refusal import Refusal, refuse
 from ringfence.numbers import ZERO, exact, plain
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Marks, OpenOrder, Pool
     from ringfence.contract import Contract
+    from ringfence.guard_rails import GuardRails
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook, TierTable
 
@@ -37,15 +39,21 @@ class OrderCheck(NamedTuple):
 
 
 @exact
-def check_order(pool: Pool, order: OpenOrder, marks: Marks, rulebook: Rulebook) -> OrderCheck:
+def check_order(
+    pool: Pool, order: OpenOrder, marks: Marks, rulebook: Rulebook, *, rails: GuardRails | None = None
+) -> OrderCheck:
     """Return whether ``pool`` may place ``order`` at ``marks``: contract steps and limits, then leverage, then margin.
 
     Margin is the worse side's (:func:`ringfence.margin.assess.assess`), so an order that offsets a position or another
-    order may need none. A step or limit that is not known is not checked.
+    order may need none. A step or limit that is not known is not checked. ``rails``: what the venue would take is
+    then held to these guard rails too (:func:`ringfence.margin.rails.against_rails_in_pool`).
     """
     before = assess(pool, marks, rulebook)
     after = assess(replace(pool, orders=(*pool.orders, order)), marks, rulebook)
-    return OrderCheck(*_checked(before, order, rulebook, after.order_margin, after))
+    checked = OrderCheck(*_checked(before, order, rulebook, after.order_margin, after))
+    if rails is None or not checked.accepted:
+        return checked
+    return checked._replace(refusal=against_rails_in_pool(pool, order, rails, marks=marks, rulebook=rulebook))
 
 
 @exact

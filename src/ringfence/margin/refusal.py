@@ -1,7 +1,7 @@
 """Numbered refusals: what a venue says no to. An expected answer, not an error.
 
 Numbers never change their meaning. 1xx balance and margin · 2xx leverage · 3xx modes · 4xx positions and orders ·
-5xx a running venue.
+5xx a running venue · 6xx guard rails of the account's own.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ REASONS = {
     "bonus_not_withdrawable": 512,
     "not_amendable": 513,
     "bad_order": 514,
+    "guard_rail_leverage": 601,
+    "guard_rail_share": 602,
+    "guard_rail_health": 603,
 }
 
 

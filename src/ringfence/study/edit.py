@@ -16,13 +16,26 @@ from ringfence.errors import BadConfiguration, nearest
 from ringfence.margin import change
 from ringfence.margin.assess import assess_account
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
+from ringfence.margin.rails import against_rails
 from ringfence.margin.refusal import Refusal
-from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, VALUE_PLACES, ZERO, divide, exact, plain, round_to
+from ringfence.numbers import (
+    ONE,
+    RATIO_PLACES,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    VALUE_PLACES,
+    ZERO,
+    divide,
+    exact,
+    plain,
+    round_to,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ringfence.account import Account, Marks, Position
+    from ringfence.guard_rails import GuardRails
     from ringfence.margin.assess import Assessment, PositionLine
     from ringfence.numbers import Price, Quantity, Rate, Value
     from ringfence.rulebook import Rulebook
@@ -64,6 +77,15 @@ class HeldLeg(NamedTuple):
     formula: str
 
 
+class _Terms(NamedTuple):
+    """What edits are made on: fee, margin mode and leverages of what is opened anew, and guard rails."""
+
+    fee_rate: Rate | None
+    mode: MarginMode
+    leverages: Mapping[str, Decimal]
+    rails: GuardRails | None
+
+
 class Edited(NamedTuple):
     """The account before and after. ``refusal``: why the venue says no; then there is no account and no after."""
 
@@ -86,9 +108,11 @@ def edit(
     rulebook: Rulebook,
     fee_rate: Rate | None = None,
     mode: MarginMode = MarginMode.CROSS,
+    rails: GuardRails | None = None,
 ) -> Edited:
     """Return the account after ``edits``, made in the order of :data:`KINDS`. ``mode``: of positions opened anew.
 
+    ``rails``: guard rails that whatever opens is held to; they refuse like the venue does.
     Raises BadConfiguration for an edit that cannot be meant so (no such position, a share of none).
     """
     ordered = sorted(edits, key=lambda item: KINDS.index(item.kind))
@@ -101,7 +125,7 @@ def edit(
             taker = rulebook.contract(item.target).taker_fee_rate
             notes.append(f"the taker fee of {item.target} is not known: no fee is charged; --fee-rate gives one"
                          if taker is None else f"fees of {item.target} at the taker rate {plain(taker)}")  # fmt: skip
-        outcome = _step(now, item, known, rulebook, (fee_rate, mode, leverages))
+        outcome = _step(now, item, known, rulebook, _Terms(fee_rate, mode, leverages, rails))
         if isinstance(outcome, Refusal):
             legs = _legs(before)
             return Edited(None, outcome, item, legs, (), _free(before), {}, tuple(dict.fromkeys(notes)))
@@ -116,7 +140,7 @@ def _step(
     item: Edit,
     marks: dict[str, Price],
     rulebook: Rulebook,
-    terms: tuple[Rate | None, MarginMode, dict[str, Decimal]],
+    terms: _Terms,
 ) -> Account | Refusal:
     if item.kind == "deposit":
         if account.wallet.get(item.target, ZERO) is None:
@@ -137,6 +161,10 @@ def _step(
     else:
         fill = _fill(account, item, marks, rulebook, terms)
         marks.setdefault(fill.symbol, fill.price)
+        if terms.rails is not None:
+            no = against_rails(account, fill, terms.rails, marks=marks, rulebook=rulebook)
+            if no is not None:
+                return no
         outcome = change.trade(account, fill, marks=marks, rulebook=rulebook)
     return outcome if isinstance(outcome, Refusal) else outcome.account
 
@@ -146,9 +174,9 @@ def _fill(
     item: Edit,
     marks: Marks,
     rulebook: Rulebook,
-    terms: tuple[Rate | None, MarginMode, dict[str, Decimal]],
+    terms: _Terms,
 ) -> change.Fill:
-    given, mode, leverages = terms
+    given, mode, leverages, _ = terms
     contract = rulebook.contract(item.target)
     rate = given if given is not None else contract.taker_fee_rate or ZERO
     held = account.position(item.target, item.side)
@@ -175,13 +203,14 @@ def _fill(
 
 
 def _size(item: Edit, held: Position | None, step: Decimal | None) -> Quantity:
-    """Return the contracts of a fill; a share of a position is rounded down to the quantity step."""
+    """Return the contracts of a fill; a share of a position is rounded down to the quantity step.
+
+    A share such as 1/3 has been rounded itself: what it misses in the last digits is not what falls below a step.
+    """
     if not item.share or held is None:
         return item.amount
-    size = abs(held.quantity) * item.amount
-    if step is None:
-        return round_to(size, ONE.scaleb(-18), rounding=ROUND_FLOOR)
-    return round_to(size, step, rounding=ROUND_FLOOR)
+    size = round_to(abs(held.quantity) * item.amount, ONE.scaleb(-18), rounding=ROUND_HALF_EVEN)
+    return size if step is None else round_to(size, step, rounding=ROUND_FLOOR)
 
 
 def _held(account: Account, item: Edit) -> Position:

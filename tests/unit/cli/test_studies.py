@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,24 @@ def test_size_change_without_a_change_or_with_one_that_cannot_be_read_is_refused
 ) -> None:
     assert "no change is given" in ringfence("size", "change", account).err
     assert "SYMBOL=AMOUNT" in ringfence("size", "change", account, "--close", "BTCUSDT").err
+
+
+def test_size_change_holds_what_opens_to_guard_rails(ringfence: Command, account: Path, tmp_path: Path) -> None:
+    rails = tmp_path / "guardrails.toml"
+    rails.write_text('schema = "ringfence.guardrails/1"\n[leverage]\nceiling = "3"\n', encoding="utf-8")
+    opening = ("size", "change", account, "--leverage", "ETHUSDT=4", "--add", "ETHUSDT:long=0.01@4000")
+    assert "601 guard_rail_leverage" in ringfence(*opening, "--rails", rails).out
+    assert "601" not in ringfence(*opening).out
+    rails.write_text("nothing", encoding="utf-8")
+    assert ringfence(*opening, "--rails", rails).code == 3
+
+
+def test_size_change_takes_a_third_for_a_third(ringfence: Command, account: Path) -> None:
+    after = ringfence("size", "change", account, "--close", "BTCUSDT=1/3", "--fee-rate", "0", "--json").json["after"]
+    before = ringfence("size", "change", account, "--close", "BTCUSDT=1/2", "--json").json["before"]
+    # to the last digit that is kept: 0.1 less a third of it
+    left = Decimal(before["positions"][0]["quantity"]) - Decimal(after["positions"][0]["quantity"])
+    assert abs(3 * left - Decimal(before["positions"][0]["quantity"])) <= Decimal("3E-18")
 
 
 def test_a_refused_change_is_an_answer_and_not_an_error(ringfence: Command, account: Path) -> None:
