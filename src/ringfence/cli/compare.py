@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
+from ringfence.cli.stress import ReportOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,15 +18,25 @@ if TYPE_CHECKING:
 
 
 def compare(
-    account: AccountArgument, mark: MarkOption = None, as_of: AsOfOption = None, *, json: JsonOption = False
+    account: AccountArgument,
+    mark: MarkOption = None,
+    as_of: AsOfOption = None,
+    *,
+    report: ReportOption = None,
+    json: JsonOption = False,
 ) -> None:
-    """Show one book under isolated and cross margin: what is used, free, at stake and protected."""
+    """Show one book under every margin architecture: what is required, free, at stake and protected."""
     from ringfence.cli import show
     from ringfence.cli.load import load_account
     from ringfence.study import compare as study
 
     file, rulebook = load_account(account, marks=mark or [], as_of=as_of)
     comparison = study.compare(file, rulebook)
+    if report is not None:
+        from ringfence.study import compare_page, page
+
+        page.write(compare_page.html_page(comparison, title=f"{file.where} under each architecture"), report)
+        show.say(f"written: {report}")
     if json:
         show.print_json(study.as_json(comparison))
         return
@@ -35,7 +46,9 @@ def compare(
 def _print(comparison: Comparison, screen: Console) -> None:
     from rich.table import Table
 
-    held = _distinct(comparison.architectures)
+    from ringfence.study.compare import distinct
+
+    held = distinct(comparison.architectures)
     table = Table(title="One book under each margin architecture", title_justify="left", box=None, pad_edge=False)
     table.add_column(_unit(comparison))
     for name, _ in held:
@@ -67,35 +80,34 @@ _LEGEND = (
 )
 
 
-def _distinct(architectures: tuple[Architecture, ...]) -> list[tuple[str, Architecture]]:
-    """Return the columns to show; a book that is held isolated or cross already is shown once, and named so."""
-    given, *others = architectures
-    pools = [assessment.pool for assessment in given.assessments]
-    for number, other in enumerate(others):
-        if [assessment.pool for assessment in other.assessments] == pools:
-            named = [(held.name, held) for held in others]
-            named[number] = (f"{other.name} (as given)", other)
-            return named
-    return [(held.name, held) for held in architectures]
-
-
 def _add_rows(table: Table, held: list[Architecture], asset: str | None) -> None:
     from ringfence.cli import show
 
     def row(label: str, *cells: str) -> None:
         table.add_row(label, *("–" if a.unavailable else cell for a, cell in zip(held, cells, strict=True)))
 
-    row("[bold]margin used[/]", *(_by_asset(a, lambda each: show.amount(each.margin_used, each.asset)) for a in held))
-    row("[bold]free collateral[/]", *(_by_asset(a, lambda each: show.amount(each.free, each.asset)) for a in held))
+    def amounts(label: str, told: Callable[[Amounts], Decimal | None]) -> None:
+        row(label, *(_by_asset(a, lambda each: show.amount(told(each), each.asset)) for a in held))
+
+    amounts("[bold]initial margin[/]", lambda each: each.initial_margin)
+    amounts("[bold]maintenance margin[/]", lambda each: each.maintenance_margin)
+    amounts("[bold]margin tied up[/]", lambda each: each.margin_used)
+    amounts("[bold]free collateral[/]", lambda each: each.free)
+    row("[bold]notional ÷ equity[/]", *(_by_asset(a, lambda each: show.factor(each.leverage)) for a in held))
+    row("[bold]notional ÷ margin[/]", *(_by_asset(a, lambda each: show.factor(each.efficiency)) for a in held))
     row("[bold]distance to liquidation[/]", *("" for _ in held))
     for symbol, side in _legs(held):
         row(f"  {symbol} {side}", *(_distance(a, symbol, side) for a in held))
     row("[bold]all marks together[/]", *("" for _ in held))
     row("  fall, first to die", *(_death(a.first_death_down) for a in held))
     row("  rise, first to die", *(_death(a.first_death_up) for a in held))
-    row("[bold]at stake[/]", *("" for _ in held))
+    row("[bold]most that can be lost[/]", *("" for _ in held))
     for symbol, side in _legs(held):
         row(f"  with {symbol} {side}", *(_stake(a, symbol, side, asset) for a in held))
+    amounts("  in all", lambda each: each.at_stake)
+    row("[bold]a liquidation also closes[/]", *("" for _ in held))
+    for symbol, side in _legs(held):
+        row(f"  with {symbol} {side}", *(_others(a, symbol, side) for a in held))
     row("[bold]protected[/]", *(_by_asset(a, _protected) for a in held))
 
 
@@ -138,6 +150,14 @@ def _stake(held: Architecture, symbol: str, side: str, asset: str | None) -> str
         if (position.symbol, position.side) == (symbol, side):
             shared = "" if position.pool.startswith("isolated") else "[dim]all of[/] "
             return shared + show.amount(position.at_stake, asset)
+    return ""
+
+
+def _others(held: Architecture, symbol: str, side: str) -> str:
+    for position in held.positions:
+        if (position.symbol, position.side) == (symbol, side):
+            several = len(position.dies_with)
+            return f"{several} other{'s' * (several > 1)}" if several else "nothing else"
     return ""
 
 

@@ -1,8 +1,10 @@
-"""The same book under isolated, cross and its own architecture, by the six things people compare them by.
+"""The same book under every margin architecture, by what people compare them by.
 
-1. **margin used** and 2. **free collateral**; 3. **distance to liquidation** of each position, its symbol alone
-moving; 4. **combined move** at which the first pool dies; 5. **at stake**: what a liquidation of each pool takes;
-6. **protected**: what no liquidation can touch. Every number is an assessment of the book as it would be held.
+**Margins** (initial, maintenance, tied up), **free collateral** and **leverage** (gross notional ÷ equity, and ÷ what
+is tied up); **distance to liquidation** of each position, its symbol alone moving; the **combined move** at which the
+first pool dies; **at stake**: what a liquidation of each pool takes; **dies with**: what else a position's liquidation
+closes; **protected**: what no liquidation can touch; and what is left of the equity after a move of all marks together,
+where a pool that has died on the way leaves nothing. Every number is an assessment of the book as it would be held.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from ringfence.margin.change import switch_margin_mode
 from ringfence.margin.move import CombinedMove, combined_move, exposure
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
 from ringfence.margin.refusal import Refusal
-from ringfence.numbers import RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
+from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
 from ringfence.study.architecture import all_cross, all_isolated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from decimal import Decimal
 
     from ringfence.account import Account, Marks
@@ -34,7 +37,8 @@ SCHEMA = "ringfence.compare/1"
 class HeldPosition(NamedTuple):
     """A position as one architecture holds it. ``distance``: signed move of its mark to ``liquidation_price``.
 
-    ``at_stake``: what the liquidation of its pool takes, the whole equity of that pool at the marks.
+    ``at_stake``: what the liquidation of its pool takes, the whole equity of that pool at the marks. ``dies_with``: the
+    other positions of that pool, as ``SYMBOL side``: its death is theirs.
     """
 
     symbol: str
@@ -45,6 +49,18 @@ class HeldPosition(NamedTuple):
     distance: Decimal | None
     bankruptcy_price: Price | None
     at_stake: Value | None
+    dies_with: tuple[str, ...]
+
+
+class Left(NamedTuple):
+    """Equity by asset after all marks moved by ``move`` (−0.2: a fall of 20 %). None: not known.
+
+    A pool that would have been liquidated on the way leaves nothing: taken over whole, the worst case of it.
+    """
+
+    move: Decimal
+    equity: Mapping[str | None, Value | None]
+    dead: tuple[str, ...]
 
 
 class Amounts(NamedTuple):
@@ -54,6 +70,8 @@ class Amounts(NamedTuple):
     """
 
     asset: str | None
+    initial_margin: Value | None
+    maintenance_margin: Value | None
     margin_used: Value | None
     free: Value | None
     equity: Value | None
@@ -64,6 +82,16 @@ class Amounts(NamedTuple):
     def leverage(self) -> Decimal | None:
         """Gross notional ÷ equity."""
         return divide(self.gross, self.equity, places=RATIO_PLACES) if self.equity else None
+
+    @property
+    def efficiency(self) -> Decimal | None:
+        """Gross notional carried per unit of margin tied up."""
+        return divide(self.gross, self.margin_used, places=RATIO_PLACES) if self.margin_used else None
+
+    @property
+    def at_stake(self) -> Value | None:
+        """The most that liquidations can take in all: equity that is not protected."""
+        return None if self.equity is None or self.protected is None else self.equity - self.protected
 
 
 class Architecture(NamedTuple):
@@ -81,6 +109,7 @@ class Architecture(NamedTuple):
     first_death_down: tuple[Decimal, str] | None
     first_death_up: tuple[Decimal, str] | None
     last_death_down: tuple[Decimal, str] | None
+    left: tuple[Left, ...]
     refusals: tuple[Refusal, ...]
 
 
@@ -113,7 +142,7 @@ def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
 
 
 def _unavailable(name: str, why: str) -> Architecture:
-    return Architecture(name, why, (), (), (), None, None, None, ())
+    return Architecture(name, why, (), (), (), None, None, None, (), ())
 
 
 def _architecture(name: str, account: Account, given: Account, marks: Marks, rulebook: Rulebook) -> Architecture:
@@ -130,6 +159,7 @@ def _architecture(name: str, account: Account, given: Account, marks: Marks, rul
         first_death_down=downs[0] if downs else None,
         first_death_up=ups[0] if ups else None,
         last_death_down=downs[-1] if len(downs) == len(moves) and downs else None,
+        left=tuple(_left(assessments, dict(moves), marks, rulebook)),
         refusals=_refusals(account, given, marks, rulebook),
     )
 
@@ -144,6 +174,8 @@ def _amounts(asset: str | None, assessments: tuple[Assessment, ...]) -> Amounts:
     own = tuple(a for a in assessments if a.asset == asset)
     return Amounts(
         asset,
+        _sum([a.initial_margin for a in own]),
+        _sum([a.maintenance_margin for a in own]),
         _used(own),
         _sum([a.available_balance for a in own if not a.pool.isolated]),
         _sum([a.margin_balance for a in own]),
@@ -193,7 +225,42 @@ def _position(assessment: Assessment, line: PositionLine) -> HeldPosition:
         distance,
         bankruptcy_price(assessment, line),
         assessment.margin_balance,
+        tuple(f"{other.position.symbol} {other.position.side}" for other in assessment.lines if other is not line),
     )
+
+
+_MOVES = tuple(ONE.scaleb(-2) * percent for percent in range(-60, 61, 4))
+"""Common moves for which the equity left is computed."""
+
+
+def _left(
+    assessments: tuple[Assessment, ...], deadly: Mapping[str, CombinedMove], marks: Marks, rulebook: Rulebook
+) -> Iterator[Left]:
+    """Yield what is left after each common move; a pool dies where the move has passed its deadly one."""
+    for move in _MOVES:
+        prices = {symbol: mark * (ONE + move) for symbol, mark in marks.items()}
+        equity: dict[str | None, Value | None] = {}
+        dead = []
+        for found in assessments:
+            asset = found.asset
+            fatal = deadly.get(found.pool.name)
+            balance: Value | None
+            if fatal is not None and _passed(move, fatal):
+                dead.append(found.pool.name)
+                balance = ZERO
+            elif not found.lines:
+                balance = found.margin_balance
+            else:
+                balance = assess(found.pool, prices, rulebook).margin_balance
+            before = equity.get(asset, ZERO)
+            equity[asset] = None if before is None or balance is None else before + balance
+        yield Left(move, equity, tuple(dead))
+
+
+def _passed(move: Decimal, fatal: CombinedMove) -> bool:
+    if fatal.down == 0 or fatal.up == 0:
+        return True
+    return (fatal.down is not None and move <= fatal.down) or (fatal.up is not None and move >= fatal.up)
 
 
 def _refusals(account: Account, given: Account, marks: Marks, rulebook: Rulebook) -> tuple[Refusal, ...]:
@@ -208,6 +275,18 @@ def _refusals(account: Account, given: Account, marks: Marks, rulebook: Rulebook
         if isinstance(outcome, Refusal):
             said[outcome.reason] = outcome
     return tuple(said.values())
+
+
+def distinct(architectures: tuple[Architecture, ...]) -> list[tuple[str, Architecture]]:
+    """Return the architectures to show, with names; a book held in one of them already is shown once, and named so."""
+    given, *others = architectures
+    pools = [assessment.pool for assessment in given.assessments]
+    for number, other in enumerate(others):
+        if [assessment.pool for assessment in other.assessments] == pools:
+            named = [(held.name, held) for held in others]
+            named[number] = (f"{other.name} (as given)", other)
+            return named
+    return [(held.name, held) for held in architectures]
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
@@ -233,11 +312,15 @@ def _architecture_json(held: Architecture) -> dict[str, Any]:
         "amounts": [
             {
                 "asset": amounts.asset,
+                "initial_margin": text(amounts.initial_margin),
+                "maintenance_margin": text(amounts.maintenance_margin),
                 "margin_used": text(amounts.margin_used),
                 "free_collateral": text(amounts.free),
                 "equity": text(amounts.equity),
                 "gross_notional": text(amounts.gross),
                 "effective_leverage": text(amounts.leverage),
+                "notional_per_margin": text(amounts.efficiency),
+                "at_stake": text(amounts.at_stake),
                 "protected": text(amounts.protected),
             }
             for amounts in held.amounts
@@ -251,10 +334,21 @@ def _architecture_json(held: Architecture) -> dict[str, Any]:
             for a in held.assessments
         ],
         "positions": [
-            {key: text(value) if not isinstance(value, str) else value for key, value in p._asdict().items()}
+            {
+                key: list(value) if isinstance(value, tuple) else value if isinstance(value, str) else text(value)
+                for key, value in p._asdict().items()
+            }
             for p in held.positions
+        ],
+        "equity_after": [
+            {
+                "move": plain(each.move),
+                "dead": list(each.dead),
+                "equity": [{"asset": asset, "equity": text(value)} for asset, value in each.equity.items()],
+            }
+            for each in held.left
         ],
     }
 
 
-__all__ = ["SCHEMA", "Amounts", "Architecture", "Comparison", "HeldPosition", "as_json", "compare"]
+__all__ = ["SCHEMA", "Amounts", "Architecture", "Comparison", "HeldPosition", "Left", "as_json", "compare", "distinct"]

@@ -11,6 +11,7 @@ from ringfence.account_file import AccountFile, parse
 from ringfence.errors import BadAccount
 from ringfence.study.architecture import all_cross, all_isolated
 from ringfence.study.compare import Architecture, as_json, compare
+from ringfence.study.compare_page import html_page
 
 D = Decimal
 
@@ -66,6 +67,48 @@ def test_the_six_rows_are_those_of_the_book_held_so() -> None:
     assert isolated.first_death_down[1] == "isolated BTCUSDT long"
     assert cross.first_death_down is not None
     assert cross.first_death_down[0] < isolated.first_death_down[0]
+
+
+def test_leverage_is_told_by_equity_and_by_what_is_tied_up() -> None:
+    isolated = architectures(book(BTC, LINK))["isolated"].amounts[0]
+    assert isolated.gross == 10_000 + 2_000
+    assert isolated.leverage == D(12_000) / 10_000
+    assert isolated.efficiency is not None
+    assert abs(isolated.efficiency - D(12_000) / 1_400) < D("1e-15")
+    assert isolated.maintenance_margin == D(10_000) * D("0.004") + D(2_000) * D("0.005")
+    assert isolated.at_stake == 1_400
+
+
+def test_a_death_takes_with_it_what_shares_its_pool() -> None:
+    held = architectures(book(BTC, LINK))
+    assert {p.symbol: p.dies_with for p in held["isolated"].positions} == {"BTCUSDT": (), "LINKUSDT": ()}
+    assert {p.symbol: p.dies_with for p in held["cross"].positions} == {
+        "BTCUSDT": ("LINKUSDT long",), "LINKUSDT": ("BTCUSDT long",),
+    }  # fmt: skip
+
+
+def test_a_pool_that_died_on_the_way_leaves_nothing() -> None:
+    held = architectures(book(BTC, LINK))
+    isolated = {left.move: left for left in held["isolated"].left}
+    # a fall of 12 % kills BTC at tenfold leverage; LINK at fivefold still holds 400 - 240
+    assert isolated[D("-0.12")].dead == ("isolated BTCUSDT long",)
+    assert isolated[D("-0.12")].equity == {"USDT": 8_600 + 400 - D("0.12") * 2_000}
+    assert isolated[D("0")].equity == {"USDT": D(10_000)}
+    assert isolated[D("0.6")].equity == {"USDT": 10_000 + D("0.6") * 12_000}
+    cross = {left.move: left for left in held["cross"].left}
+    assert cross[D("-0.12")].dead == ()
+    assert cross[D("-0.12")].equity == {"USDT": 10_000 - D("0.12") * 12_000}
+
+
+def test_the_page_draws_every_architecture_and_the_same_comparison_is_the_same_page() -> None:
+    file = book(BTC, LINK)
+    comparison = compare(file, file.rulebook())
+    page = html_page(comparison, title="<b>")
+    assert page == html_page(comparison, title="<b>")
+    assert "<b>" not in page
+    assert "cross (as given)" in page
+    assert page.count("<path class='w1'") == 2  # the legend's and the curve
+    assert "its death also closes" in page
 
 
 def test_a_pool_that_is_liquidatable_needs_no_move_to_die() -> None:
