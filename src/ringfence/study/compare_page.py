@@ -64,7 +64,8 @@ def html_page(comparison: Comparison, *, title: str) -> str:
     over = f"Compare · {comparison.rulebook}"
     said = [f"{name}: this venue would refuse the switch now: {refusal.message}"
             for name, way in held for refusal in way.refusals]  # fmt: skip
-    return framed(title, over=over, sections=sections, notes=(*_ASSUMED, *said), style=_STYLE)
+    notes = (*_ASSUMED, *said)
+    return framed(title, over=over, sections=sections, notes=notes, style=_STYLE)
 
 
 _UNDER_CURVE = (
