@@ -77,8 +77,8 @@ _UNDER_STAKE = (
     "liquidation can touch.</p>"
 )
 _UNDER_DISTANCE = (
-    "<p class='under'>How far a position's own mark can go against it, all other marks standing still. No bar: no price "
-    "of this symbol alone liquidates its pool.</p>"
+    "<p class='under'>How far a position's own mark can go against it, all other marks standing still. No bar: no "
+    "price of this symbol alone liquidates its pool.</p>"
 )
 _ASSUMED = (
     "Fees and funding on the way are not charged.",
