@@ -47,6 +47,7 @@ from ringfence.account import (
 )
 from ringfence.contract import Contract, ContractKind
 from ringfence.errors import BadAccount, BadInput, BadRulebook, nearest
+from ringfence.fees import AccountFees
 from ringfence.numbers import ONE, ZERO, exact, plain
 from ringfence.rulebook import Tier, TierTable
 
@@ -59,11 +60,15 @@ if TYPE_CHECKING:
 SCHEMA = "ringfence.account/1"
 
 _TOP = ("schema", "rulebook", "account", "as_of", "contracts", "policy", "notes", "id", "source", "authority", "title")
-_ACCOUNT = ("position_mode", "collateral_mode", "wallet", "collateral", "positions", "orders")
+_ACCOUNT = (
+    "position_mode", "collateral_mode", "wallet", "collateral", "positions", "orders", "fee_level", "fee_discounts",
+    "fees",
+)  # fmt: skip
 _POSITION = (
     "symbol", "side", "quantity", "entry_price", "mark_price", "margin_mode", "isolated_margin", "leverage",
 )  # fmt: skip
 _ORDER = ("symbol", "side", "quantity", "price", "leverage", "mark_price", "reduce_only", "position_side")
+_FEES = ("maker", "taker")
 _COLLATERAL = ("index", "ratio", "bid_buffer", "ask_buffer")
 _CONTRACT = (
     "kind", "contract_size", "settle_asset", "price_step", "quantity_step", "minimum_quantity", "minimum_notional",
@@ -77,6 +82,7 @@ FIELDS = {
     "position": _POSITION,
     "order": _ORDER,
     "collateral": _COLLATERAL,
+    "fees": _FEES,
     "contract": _CONTRACT,
     "tier": _TIER,
 }
@@ -85,7 +91,10 @@ FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class AccountFile:
-    """An account as a file states it. ``marks_assumed``: symbols without a mark (their entry price stands in)."""
+    """An account as a file states it. ``marks_assumed``: symbols without a mark (their entry price stands in).
+
+    ``fees``: the account's fee level, discounts and own rates; None where the file names none of them.
+    """
 
     rulebook_name: str
     as_of: date | None
@@ -95,15 +104,17 @@ class AccountFile:
     contracts: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
     where: str = "account"
+    fees: AccountFees | None = None
 
     def rulebook(self, as_of: date | None = None) -> Rulebook:
         """Return the rulebook the file is assessed under: ``as_of`` > the file's day > the latest; its tables first.
 
-        Raises BadRulebook for an unknown rulebook, policy or day, and BadAccount for faulty ``contracts``.
+        Raises BadRulebook for an unknown rulebook, policy, day, fee level or discount, and BadAccount for faulty
+        ``contracts``.
         """
         try:
             base = rulebooks.load(self.rulebook_name, as_of or self.as_of)
-            changed = base.with_policies(self.policy)
+            changed = base.with_policies(self.policy).with_fees(self.fees)
         except BadRulebook as error:
             raise error.located(self.where) from None
         progressive = changed.cross.tier_type == "progressive"
@@ -242,7 +253,29 @@ def parse(data: Any, *, where: str) -> AccountFile:
         contracts=_mapping(top.get("contracts"), f"{where}: contracts"),
         policy=_policy(top.get("policy"), f"{where}: policy"),
         where=where,
+        fees=_fees(body, f"{where}: account"),
     )
+
+
+def _fees(body: Mapping[str, Any], where: str) -> AccountFees | None:
+    """Return what the account pays for trades, or None where the file leaves all of it to the rulebook."""
+    level, own = body.get("fee_level"), body.get("fees")
+    discounts = [
+        _text(name, f"{where}.fee_discounts[{index}]")
+        for index, name in enumerate(_list(body.get("fee_discounts"), f"{where}.fee_discounts"))
+    ]
+    if level is None and own is None and not discounts:
+        return None
+    row = {} if own is None else _table(own, _FEES, f"{where}.fees")
+    rates = {key: _number(row.get(key), f"{where}.fees.{key}", signed=True, null=True) for key in _FEES}
+    for key, rate in rates.items():
+        if rate is not None and abs(rate) >= ONE:
+            raise BadAccount(
+                "a fee of all of the value, or more", where=f"{where}.fees.{key}", expected="between -1 and 1",
+                found=plain(rate), hint="0.05 % is written 0.0005",
+            )  # fmt: skip
+    name = None if level is None else _text(level, f"{where}.fee_level")
+    return AccountFees(name, tuple(discounts), rates["maker"], rates["taker"])
 
 
 def with_marks(file: AccountFile, marks: Mapping[str, Price]) -> AccountFile:

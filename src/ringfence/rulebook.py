@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from ringfence.errors import BadRulebook, nearest
+from ringfence.fees import NO_SCHEDULE
 from ringfence.numbers import ZERO, exact
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ringfence.contract import Contract
+    from ringfence.fees import AccountFees, FeeSchedule
     from ringfence.numbers import Quantity, Rate, Value
 
 Basis = Literal["entry", "mark"]
@@ -189,7 +191,7 @@ class Rulebook:
     ``table_source`` which day's table a symbol has. The liquidation of isolated positions follows ``isolated_sequence``
     where it has one of its own; ``stop_at_health`` is for shared pools. ``cancel_orders_at``: the requirement as a
     share of the balance at which a shared pool's orders are cancelled. docs/reference/liquidation.md says what each
-    choice means.
+    choice means. ``account_fees``: an account's own fee rates, which :meth:`contract` then has.
     """
 
     name: str
@@ -219,6 +221,16 @@ class Rulebook:
     table_source: Callable[[str], str | None] = lambda _symbol: None
     variants: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     tables: Mapping[str, tuple[Contract, TierTable | None]] = field(default_factory=dict)
+    fee_schedule: Callable[[], FeeSchedule] = lambda: NO_SCHEDULE
+    account_fees: AccountFees | None = None
+    _charged: dict[str, tuple[Contract, TierTable | None]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @property
+    def fees(self) -> FeeSchedule:
+        """The venue's fee levels, discounts and vouchers on the day; empty where they are not known."""
+        return self.fee_schedule()
 
     def policies_for(self, *, isolated: bool, basket: bool = False) -> Policies:
         """Return the policies that hold for an isolated, a cross, or a basket pool."""
@@ -228,6 +240,8 @@ class Rulebook:
 
     def entry(self, symbol: str) -> tuple[Contract, TierTable | None]:
         """Return a symbol's contract and tiers. Raises BadRulebook, with the nearest symbols, when it has no table."""
+        if self.account_fees is not None:
+            return self._charged_entry(symbol, self.account_fees)
         found = self.tables.get(symbol)
         if found is None:
             found = self.lookup(symbol)
@@ -242,6 +256,25 @@ class Rulebook:
             )
         return found
 
+    def _charged_entry(self, symbol: str, fees: AccountFees) -> tuple[Contract, TierTable | None]:
+        """Return a symbol's entry with the account's own fee rates; a rate that a file states for it stays."""
+        found = self._charged.get(symbol)
+        if found is None:
+            contract, tiers = replace(self, account_fees=None).entry(symbol)
+            charged = fees.charged(contract, self.fees)
+            if symbol in self.tables:
+                charged = replace(
+                    charged,
+                    maker_fee_rate=charged.maker_fee_rate
+                    if contract.maker_fee_rate is None
+                    else contract.maker_fee_rate,
+                    taker_fee_rate=charged.taker_fee_rate
+                    if contract.taker_fee_rate is None
+                    else contract.taker_fee_rate,
+                )
+            found = self._charged[symbol] = (charged, tiers)
+        return found
+
     def contract(self, symbol: str) -> Contract:
         """Return the contract of ``symbol``; BadRulebook when unknown."""
         return self.entry(symbol)[0]
@@ -253,6 +286,15 @@ class Rulebook:
     def with_tables(self, tables: Mapping[str, tuple[Contract, TierTable | None]]) -> Rulebook:
         """Return this rulebook with ``tables`` in place of its own for the symbols they name."""
         return replace(self, tables={**self.tables, **tables})
+
+    def with_fees(self, fees: AccountFees | None) -> Rulebook:
+        """Return this rulebook with the rates that an account pays in its contracts; None: the venue's own again.
+
+        Raises BadRulebook for a level or a discount that the schedule does not have.
+        """
+        if fees is not None:
+            self.fees.check(fees.level, fees.discounts, rulebook=self.name)
+        return replace(self, account_fees=fees)
 
     def with_policies(self, changes: Mapping[str, object]) -> Rulebook:
         """Return this rulebook with single policies replaced, in every architecture (a file's ``policy``).

@@ -37,7 +37,21 @@ def notes_of(file: AccountFile, rulebook: Rulebook, assessments: tuple[Assessmen
         notes.append(
             f"levels as health: warning {rulebook.levels.warning}, margin call {rulebook.levels.margin_call} ({source})"
         )
-    return notes + _tables(rulebook, [line.position.symbol for line in lines])
+    return notes + _tables(rulebook, [line.position.symbol for line in lines]) + _fees(rulebook)
+
+
+def _fees(rulebook: Rulebook) -> list[str]:
+    """Return whose fee rates an account file chose, where it chose any."""
+    fees = rulebook.account_fees
+    if fees is None:
+        return []
+    schedule, said = rulebook.fees, []
+    if fees.maker is not None or fees.taker is not None:
+        said.append("the account's own rates")
+    if fees.level is not None:
+        said.append(f"level {fees.level} ({schedule.source})")
+    said += [f"discount {name}" for name in fees.discounts]
+    return ["fees: " + ", ".join(said)]
 
 
 def _not_rounded(assessments: tuple[Assessment, ...], already: list[str]) -> list[str]:

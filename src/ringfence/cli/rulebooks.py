@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from rich.console import Console
 
+    from ringfence.fees import Discount, FeeLevel, VoucherKind
     from ringfence.rulebook import Rulebook
     from ringfence.watch.tables import Change, Update
 
@@ -216,11 +219,75 @@ def _print_rulebook(screen: Console, rulebook: Rulebook) -> None:
         if rulebook.isolated_sequence is not None:
             screen.print(Text("  isolated positions: " + ", ".join(rulebook.isolated_sequence)))
         screen.print(Text(rulebook.liquidation_note, style="dim"))
+    _print_fees(screen, rulebook)
     for title, entries in (("Refusals", rulebook.refusals), ("Sources", rulebook.sources)):
         if entries:
             screen.print()
             screen.print(Text(title, style="bold"))
             screen.print(show.definitions(entries.items()))
+
+
+def _print_fees(screen: Console, rulebook: Rulebook) -> None:
+    from rich.text import Text
+
+    from ringfence.cli import show
+
+    fees = rulebook.fees
+    if fees.levels:
+        rows = [
+            (
+                f"{row.level} {row.settle_asset}".strip(),
+                _percent(row.maker),
+                _percent(row.taker),
+                "nothing" if row.level == fees.base else _asked(row),
+            )
+            for row in fees.levels
+        ]
+        screen.print()
+        headers = ("level", "maker", "taker", "asks for")
+        screen.print(show.simple_table(f"Fees ({fees.source})", headers, rows, right=(1, 2)))
+    for title, entries in (
+        ("Discounts on fees", [(name, _discounted(each)) for name, each in fees.discounts.items()]),
+        ("Vouchers", [(name, _voucher(each)) for name, each in fees.vouchers.items()]),
+    ):
+        if entries:
+            screen.print()
+            screen.print(Text(title, style="bold"))
+            screen.print(show.definitions(entries))
+
+
+def _percent(rate: Decimal | None) -> str:
+    from ringfence.cli import show
+
+    return "not known" if rate is None else show.exactly(rate * 100) + " %"
+
+
+def _asked(row: FeeLevel) -> str:
+    from ringfence.cli import show
+
+    asks = []
+    if row.volume is not None:
+        over = f" in {row.volume_days} days" if row.volume_days else ""
+        asks.append(f"volume of {show.exactly(row.volume)} {row.volume_asset}{over}")
+    if row.balance is not None:
+        asks.append(f"{show.exactly(row.balance)} {row.balance_asset}")
+    return ", ".join(asks) or "not known"
+
+
+def _discounted(discount: Discount) -> str:
+    shares = f"{_percent(discount.maker)} off the maker fee, {_percent(discount.taker)} off the taker fee"
+    return f"{shares}: {discount.asks}" if discount.asks else shares
+
+
+def _voucher(kind: VoucherKind) -> str:
+    order = {"soonest_expiry": "the one that ends first", "claimed": "the oldest"}[kind.order]
+    said = [f"pays {' and '.join(kind.pays)}", f"of several {order} pays first"]
+    said.append("before bonus" if kind.before_bonus else "after bonus")
+    if kind.limit == "net_loss":
+        said.append("in all no more than its share of the net loss since it was claimed")
+    if kind.counts_as_margin:
+        said.append("counts as margin")
+    return ", ".join(said)
 
 
 def _grouped_policies(rulebook: Rulebook) -> list[tuple[str, dict[str, object]]]:
@@ -308,8 +375,18 @@ def _rulebook_json(rulebook: Rulebook) -> dict[str, Any]:
         },
         "refusals": dict(rulebook.refusals),
         "sources": dict(rulebook.sources),
+        "fees": {
+            "source": rulebook.fees.source,
+            "levels": [_named(row) for row in rulebook.fees.levels],
+            "discounts": [_named(each) for each in rulebook.fees.discounts.values()],
+            "vouchers": [_named(each) for each in rulebook.fees.vouchers.values()],
+        },
         "symbols": list(rulebook.symbols()),
     }
+
+
+def _named(row: FeeLevel | Discount | VoucherKind) -> dict[str, object]:
+    return {key: list(value) if isinstance(value, tuple) else _plain(value) for key, value in row._asdict().items()}
 
 
 def _plain(value: object) -> object:

@@ -16,6 +16,7 @@ from ringfence import rulebooks
 from ringfence.contract import Contract, ContractKind
 from ringfence.engine.setup import Fees, Market, PriceGuard, Setup
 from ringfence.errors import BadConfiguration, RingfenceError
+from ringfence.fees import AccountFees
 from ringfence.rulebook import Policies, Tier, TierTable
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SCHEMA = "ringfence set-up 1"
 
 _POLICIES = ("isolated", "cross", "basket")
-_LOOKS_UP = {"lookup", "symbols", "table_source"}  # functions over the package's tables
+_LOOKS_UP = {"lookup", "symbols", "table_source", "fee_schedule", "_charged"}  # functions over the package's tables
 
 
 def write(setup: Setup) -> str:
@@ -108,7 +109,7 @@ def _given(rulebook: Rulebook) -> dict[str, Any]:
         base = rulebooks.load(rulebook.name, rulebook.as_of)
     except RingfenceError as error:
         raise _unwritable(rulebook, f"there is no packaged one of that name and day: {error}") from error
-    allowed = {*_POLICIES, *_LOOKS_UP, "tables"}
+    allowed = {*_POLICIES, *_LOOKS_UP, "tables", "account_fees"}
     for field in fields(rulebook):
         if field.name not in allowed and getattr(rulebook, field.name) != getattr(base, field.name):
             raise _unwritable(rulebook, f"its {field.name} is not the packaged one's")
@@ -117,7 +118,12 @@ def _given(rulebook: Rulebook) -> dict[str, Any]:
         "as_of": None if rulebook.as_of is None else rulebook.as_of.isoformat(),
         "policies": {kind: _changed(getattr(base, kind), getattr(rulebook, kind)) for kind in _POLICIES},
         "tables": {symbol: _table(*rulebook.tables[symbol]) for symbol in sorted(rulebook.tables)},
+        **({} if rulebook.account_fees is None else {"fees": _account_fees(rulebook.account_fees)}),
     }
+
+
+def _account_fees(fees: AccountFees) -> dict[str, Any]:
+    return {**_plain(fees), "discounts": list(fees.discounts)}
 
 
 def _unwritable(rulebook: Rulebook, why: str) -> BadConfiguration:
@@ -149,7 +155,12 @@ def _taken(data: Mapping[str, Any]) -> Rulebook:
     base = rulebooks.load(data["name"], None if day is None else date.fromisoformat(day))
     isolated, cross, basket = (_with(getattr(base, kind), data["policies"][kind]) for kind in _POLICIES)
     changed = replace(base, isolated=isolated, cross=cross, basket=basket)
-    return changed.with_tables({symbol: _entry(table) for symbol, table in data["tables"].items()})
+    changed = changed.with_tables({symbol: _entry(table) for symbol, table in data["tables"].items()})
+    fees = data.get("fees")
+    if fees is None:
+        return changed
+    given = _decimals(fees, but={"level", "discounts"})
+    return changed.with_fees(AccountFees(**{**given, "discounts": tuple(given["discounts"])}))
 
 
 def _with(base: Policies, changes: Mapping[str, Any]) -> Policies:

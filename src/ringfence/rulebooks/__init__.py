@@ -5,6 +5,7 @@ One folder per venue, one folder in it per day::
     binance-usdm/
     ├── always/        rules.toml             how margin is computed (in force as far back as is known)
     ├── 2024-08-05/    contracts.csv tiers.csv SOURCES.toml      the tables of that day
+    ├── 2025-09-11/    fees.csv fees.toml SOURCES.toml           its fees from that day on
     └── 2025-10-10/    …
 
 Rules and tables are dated apart: a rulebook as of a day takes the latest ``rules.toml`` and, symbol by symbol, the
@@ -36,6 +37,8 @@ from ringfence.rulebook import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from ringfence.fees import FeeSchedule
 
 ALWAYS = "always"  #: folder of what holds as far back as is known
 PACKAGED = Path(__file__).parent
@@ -240,6 +243,7 @@ def _rulebook(name: str, as_of: date | None, text: Mapping[str, Any], reader: _T
         symbols=reader.symbols,
         table_source=reader.source,
         variants=variants,
+        fee_schedule=reader.fees,
     )
 
 
@@ -256,7 +260,17 @@ class _Tables:
         self.progressive = progressive
         self.all = tuple(folder for folder in dated if (folder.path / "contracts.csv").is_file())
         self.current = tuple(reversed([folder for folder in self.all if folder.not_after(as_of)]))
+        self._dated = tuple(reversed([folder for folder in dated if folder.not_after(as_of)]))
         self._found: dict[str, tuple[Contract, TierTable | None] | None] = {}
+        self._fees: FeeSchedule | None = None
+
+    def fees(self) -> FeeSchedule:
+        """Return the fee schedule of the day. Raises BadRulebook for one that cannot be read."""
+        if self._fees is None:
+            from ringfence.rulebooks import fee_tables
+
+            self._fees = fee_tables.read(self._dated, own=self.name)
+        return self._fees
 
     def symbols(self) -> tuple[str, ...]:
         """Return every symbol that has a table on the day."""

@@ -2,7 +2,8 @@
 
 Checked are the folders' names, ``rules.toml`` (every key, policy and choice known; levels and steps that make sense),
 ``contracts.csv``, ``tiers.csv``, ``haircuts.csv`` and ``open_interest_caps.csv`` (columns, numbers, order, tiers that
-ascend without gaps, deductions that keep maintenance margin continuous), and that ``SOURCES.toml`` covers each table.
+ascend without gaps, deductions that keep maintenance margin continuous), ``fees.csv`` and ``fees.toml``, and that
+``SOURCES.toml`` covers each table.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ringfence.contract import ContractKind
 from ringfence.errors import BadRulebook, nearest
 from ringfence.numbers import ONE, ZERO, exact, plain
 from ringfence.rulebook import Policies, policy_values
+from ringfence.rulebooks.fee_tables import TERMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -32,6 +34,10 @@ COLUMNS = {
     "tiers.csv": ("symbol", "tier", "floor", "cap", "maintenance_rate", "deduction", "max_leverage"),
     "haircuts.csv": ("asset", "tier", "floor", "cap", "collateral_ratio", "unit"),
     "open_interest_caps.csv": ("symbol", "lower_cap", "upper_cap"),
+    "fees.csv": (
+        "level", "settle_asset", "maker_fee_rate", "taker_fee_rate", "volume", "volume_asset", "volume_days", "balance",
+        "balance_asset",
+    ),
 }  # fmt: skip
 """Every kind of table with its columns, in their order."""
 
@@ -91,7 +97,7 @@ class Fault(NamedTuple):
         return f"{self.file}{'' if self.line is None else f':{self.line}'}: {self.message}"
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """One line of a table: its number and its cells by column."""
 
     line: int
@@ -154,7 +160,7 @@ def _progressive(path: Path) -> bool:
 # ── rules.toml ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Toml:
+class TomlFile:
     """A TOML file with the line that each key stands on."""
 
     def __init__(self, path: Path, data: dict[str, Any], text: str) -> None:
@@ -191,10 +197,11 @@ class _Toml:
         return found if isinstance(found, dict) else {}
 
 
-def _toml(path: Path) -> _Toml | Fault:
+def open_toml(path: Path) -> TomlFile | Fault:
+    """Return a TOML file with its lines, or the fault that keeps it from being read."""
     try:
         text = path.read_text(encoding="utf-8")
-        return _Toml(path, tomllib.loads(text), text)
+        return TomlFile(path, tomllib.loads(text), text)
     except (OSError, UnicodeDecodeError) as error:
         return Fault(path, None, f"cannot be read: {error}")
     except tomllib.TOMLDecodeError as error:
@@ -204,7 +211,7 @@ def _toml(path: Path) -> _Toml | Fault:
 
 def check_rules(path: Path, *, refusals: Collection[str] | None = None) -> list[Fault]:
     """Return everything that is wrong with one ``rules.toml``."""
-    file = _toml(path)
+    file = open_toml(path)
     if isinstance(file, Fault):
         return [file]
     faults = [*file.unknown("", _RULES)]
@@ -229,7 +236,7 @@ def check_rules(path: Path, *, refusals: Collection[str] | None = None) -> list[
     return sorted(faults, key=lambda fault: fault.line or 0)
 
 
-def _policies(file: _Toml) -> Iterator[Fault]:
+def _policies(file: TomlFile) -> Iterator[Fault]:
     for key, value in file.table("policies").items():
         if not isinstance(value, dict):
             yield from _policy(file, "policies", key, value)
@@ -241,7 +248,7 @@ def _policies(file: _Toml) -> Iterator[Fault]:
             yield file.fault(f"policies.{key}", "", f"unknown architecture; {nearest(key, _ARCHITECTURES) or expected}")
 
 
-def _policy(file: _Toml, section: str, name: str, choice: object) -> Iterator[Fault]:
+def _policy(file: TomlFile, section: str, name: str, choice: object) -> Iterator[Fault]:
     try:
         policy_values({name: choice}, where=section)
     except BadRulebook as error:
@@ -249,7 +256,7 @@ def _policy(file: _Toml, section: str, name: str, choice: object) -> Iterator[Fa
         yield file.fault(section, name, f"{error.message}; expected {error.expected}{hint}")
 
 
-def _variants(file: _Toml) -> Iterator[Fault]:
+def _variants(file: TomlFile) -> Iterator[Fault]:
     for key, group in file.table("variants").items():
         section = f"variants.{key}"
         if key.count("=") != 1 or not isinstance(group, dict):
@@ -259,12 +266,12 @@ def _variants(file: _Toml) -> Iterator[Fault]:
             yield from _policy(file, section, name, choice)
 
 
-def _levels(file: _Toml) -> Iterator[Fault]:
+def _levels(file: TomlFile) -> Iterator[Fault]:
     yield from file.unknown("levels", _LEVELS)
     levels = file.table("levels")
     numbers: dict[str, Decimal] = {}
     for key in ("warning", "margin_call"):
-        number = _decimal(levels.get(key, "1.5" if key == "warning" else "1.25"))
+        number = decimal_of(levels.get(key, "1.5" if key == "warning" else "1.25"))
         if number is None or number <= ONE:
             yield file.fault("levels", key, f"expected a decimal string above 1, found {levels.get(key)!r}")
         else:
@@ -275,7 +282,7 @@ def _levels(file: _Toml) -> Iterator[Fault]:
         yield file.fault("levels", "source", 'expected where the levels were read, or "ours"')
 
 
-def _liquidation(file: _Toml) -> Iterator[Fault]:
+def _liquidation(file: TomlFile) -> Iterator[Fault]:
     yield from file.unknown("liquidation", _LIQUIDATION)
     liquidation = file.table("liquidation")
     for key in ("sequence", "isolated_sequence"):
@@ -284,12 +291,12 @@ def _liquidation(file: _Toml) -> Iterator[Fault]:
             if step not in STEPS:
                 hint = nearest(str(step), STEPS) or f"expected one of {', '.join(STEPS)}"
                 yield file.fault("liquidation", key, f"unknown step {step!r}; {hint}")
-    at = _decimal(liquidation.get("cancel_orders_at", "1"))
+    at = decimal_of(liquidation.get("cancel_orders_at", "1"))
     if at is None or not ZERO < at <= ONE:
         expected = "expected a decimal string above 0 and at most 1"
         yield file.fault("liquidation", "cancel_orders_at", f"{expected}, found {liquidation['cancel_orders_at']!r}")
     stop = liquidation.get("stop_at_health", "1")
-    number = _decimal(stop)
+    number = decimal_of(stop)
     if number is None or number < ONE:
         yield file.fault("liquidation", "stop_at_health", f"expected a decimal string of at least 1, found {stop!r}")
     for key, choices in _LIQUIDATION_CHOICES.items():
@@ -301,7 +308,7 @@ def _liquidation(file: _Toml) -> Iterator[Fault]:
         yield file.fault("liquidation", "note", f"expected text, found {liquidation['note']!r}")
 
 
-def _sources_of_rules(file: _Toml) -> Iterator[Fault]:
+def _sources_of_rules(file: TomlFile) -> Iterator[Fault]:
     known = (*_RULES[3:], *_ARCHITECTURES, *_LIQUIDATION, *Policies.__dataclass_fields__)
     yield from file.unknown("sources", known)
     sources = file.table("sources")
@@ -312,7 +319,7 @@ def _sources_of_rules(file: _Toml) -> Iterator[Fault]:
             yield file.fault("sources", key, f"expected text, found {source!r}")
 
 
-def _texts(file: _Toml, section: str, known: Collection[str] | None) -> Iterator[Fault]:
+def _texts(file: TomlFile, section: str, known: Collection[str] | None) -> Iterator[Fault]:
     if known is not None:
         yield from file.unknown(section, sorted(known))
     for key, value in file.table(section).items():
@@ -331,8 +338,8 @@ def check_tables(folder: Path, *, progressive: bool) -> list[Fault]:
     """
     faults: list[Fault] = []
     for path in sorted(folder.iterdir()):
-        if path.name not in {*COLUMNS, "rules.toml", "SOURCES.toml"} and not path.name.startswith((".", "__")):
-            known = (*COLUMNS, "rules.toml", "SOURCES.toml")
+        known = (*COLUMNS, TERMS, "rules.toml", "SOURCES.toml")
+        if path.name not in known and not path.name.startswith((".", "__")):
             faults.append(Fault(path, None, f"not a file of a rulebook; expected {', '.join(known)}"))
     tables = {
         file: _rows(folder / file, columns, faults) for file, columns in COLUMNS.items() if (folder / file).is_file()
@@ -347,14 +354,25 @@ def check_tables(folder: Path, *, progressive: bool) -> list[Fault]:
         faults += _haircut_faults(folder / "haircuts.csv", tables["haircuts.csv"] or [])
     if tables.get("open_interest_caps.csv") is not None:
         faults += _cap_faults(folder / "open_interest_caps.csv", tables["open_interest_caps.csv"] or [])
-    if tables:
-        faults += _source_faults(folder / "SOURCES.toml", tables)
+    faults += _fee_faults(folder, tables.get("fees.csv"))
+    sourced = [*tables, *([TERMS] if (folder / TERMS).is_file() else [])]
+    if sourced:
+        faults += _source_faults(folder / "SOURCES.toml", sourced)
     elif not (folder / "rules.toml").is_file():
         faults.append(Fault(folder, None, "neither rules nor tables"))
     return faults
 
 
-def _rows(path: Path, columns: tuple[str, ...], faults: list[Fault]) -> list[_Row] | None:
+def _fee_faults(folder: Path, levels: list[Row] | None) -> Iterator[Fault]:
+    from ringfence.rulebooks.check_fees import level_faults, term_faults
+
+    if levels is not None:
+        yield from level_faults(folder / "fees.csv", levels)
+    if (folder / TERMS).is_file():
+        yield from term_faults(folder / TERMS)
+
+
+def _rows(path: Path, columns: tuple[str, ...], faults: list[Fault]) -> list[Row] | None:
     """Return the lines of a table; add a fault and return None where its columns are not as agreed."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -366,7 +384,7 @@ def _rows(path: Path, columns: tuple[str, ...], faults: list[Fault]) -> list[_Ro
             rows = []
             for cells in reader:
                 if len(cells) == len(columns):
-                    rows.append(_Row(reader.line_num, dict(zip(columns, cells, strict=True))))
+                    rows.append(Row(reader.line_num, dict(zip(columns, cells, strict=True))))
                 else:
                     faults.append(Fault(path, reader.line_num, f"expected {len(columns)} cells, found {len(cells)}"))
             return rows
@@ -375,7 +393,7 @@ def _rows(path: Path, columns: tuple[str, ...], faults: list[Fault]) -> list[_Ro
         return None
 
 
-def _decimal(value: object) -> Decimal | None:
+def decimal_of(value: object) -> Decimal | None:
     """Return the number that a plain text states; None for anything else, infinities and NaN included."""
     if not isinstance(value, str) or value != value.strip() or "_" in value:
         return None
@@ -421,18 +439,18 @@ _TIER_NUMBERS: dict[str, tuple[Callable[[Decimal], bool], str]] = {
 }
 
 
-def _number_faults(
-    path: Path, row: _Row, numbers: dict[str, tuple[Callable[[Decimal], bool], str]], name: str
+def number_faults(
+    path: Path, row: Row, numbers: dict[str, tuple[Callable[[Decimal], bool], str]], name: str
 ) -> Iterator[Fault]:
     """Yield a fault for each cell that is neither empty (not known) nor a number of its kind."""
     for column, (fits, expected) in numbers.items():
         cell = row.cells[column]
-        number = _decimal(cell)
+        number = decimal_of(cell)
         if cell and (number is None or not fits(number)):
             yield Fault(path, row.line, f"{name} {column}: expected {expected}, found {cell!r}")
 
 
-def _contract_faults(path: Path, rows: list[_Row], with_tiers: set[str]) -> Iterator[Fault]:
+def _contract_faults(path: Path, rows: list[Row], with_tiers: set[str]) -> Iterator[Fault]:
     kinds = [kind.value for kind in ContractKind]
     before = ""
     for row in rows:
@@ -444,7 +462,7 @@ def _contract_faults(path: Path, rows: list[_Row], with_tiers: set[str]) -> Iter
         elif symbol < before:
             yield Fault(path, row.line, f"{symbol} stands after {before}: expected symbols in order")
         before = symbol
-        yield from _number_faults(path, row, _CONTRACT_NUMBERS, symbol)
+        yield from number_faults(path, row, _CONTRACT_NUMBERS, symbol)
         if not row.cells["settle_asset"]:
             yield Fault(path, row.line, f"{symbol} settle_asset: empty")
         words = (("kind", kinds), ("tier_unit", ("notional", "contracts", "base")), ("coverage", _COVERAGES))
@@ -456,7 +474,7 @@ def _contract_faults(path: Path, rows: list[_Row], with_tiers: set[str]) -> Iter
             yield Fault(path, row.line, f"{symbol} coverage: complete, but it has no tiers")
 
 
-def _ladder_faults(path: Path, rows: list[_Row], symbols: set[str], *, progressive: bool) -> Iterator[Fault]:
+def _ladder_faults(path: Path, rows: list[Row], symbols: set[str], *, progressive: bool) -> Iterator[Fault]:
     seen: set[str] = set()
     for symbol, group in groupby(rows, key=lambda row: row.cells["symbol"]):
         ladder = list(group)
@@ -466,18 +484,18 @@ def _ladder_faults(path: Path, rows: list[_Row], symbols: set[str], *, progressi
         seen.add(symbol)
         if symbol not in symbols:
             yield Fault(path, ladder[0].line, f"{symbol} has tiers but no contract in contracts.csv")
-        bad = [fault for row in ladder for fault in _number_faults(path, row, _TIER_NUMBERS, _tier_name(row))]
+        bad = [fault for row in ladder for fault in number_faults(path, row, _TIER_NUMBERS, _tier_name(row))]
         yield from bad
         if not bad:  # with cells that are no numbers nothing can be said of the steps between them
             yield from _steps(path, ladder)
             yield from _deductions(path, ladder, progressive=progressive)
 
 
-def _tier_name(row: _Row) -> str:
+def _tier_name(row: Row) -> str:
     return f"{row.cells['symbol']} tier {row.cells['tier']}"
 
 
-def _steps(path: Path, ladder: list[_Row]) -> Iterator[Fault]:
+def _steps(path: Path, ladder: list[Row]) -> Iterator[Fault]:
     """Yield what is wrong with the tiers' numbers, floors and caps, rates and leverages."""
     for number, row in enumerate(ladder, 1):
         name, cells = _tier_name(row), row.cells
@@ -485,24 +503,24 @@ def _steps(path: Path, ladder: list[_Row]) -> Iterator[Fault]:
             yield Fault(path, row.line, f"{name}: expected tier {number}")
         if not cells["floor"]:
             yield Fault(path, row.line, f"{name} floor: empty")
-        rate, leverage = _decimal(cells["maintenance_rate"]), _decimal(cells["max_leverage"])
+        rate, leverage = decimal_of(cells["maintenance_rate"]), decimal_of(cells["max_leverage"])
         if rate is not None and leverage is not None and rate * leverage > ONE:
             yield Fault(
                 path, row.line, f"{name}: rate {plain(rate)} is more than the initial margin at {plain(leverage)}x"
             )
-        floor, cap = _decimal(cells["floor"]), _decimal(cells["cap"])
+        floor, cap = decimal_of(cells["floor"]), decimal_of(cells["cap"])
         if floor is not None and cap is not None and cap <= floor:
             yield Fault(path, row.line, f"{name} cap: expected above the floor {plain(floor)}, found {plain(cap)}")
-    first = _decimal(ladder[0].cells["floor"])
+    first = decimal_of(ladder[0].cells["floor"])
     if first:
         yield Fault(path, ladder[0].line, f"{_tier_name(ladder[0])} floor: expected 0, found {plain(first)}")
     for below, above in pairwise(ladder):
         yield from _edge(path, below, above)
 
 
-def _edge(path: Path, below: _Row, above: _Row) -> Iterator[Fault]:
+def _edge(path: Path, below: Row, above: Row) -> Iterator[Fault]:
     name = _tier_name(above)
-    cap, floor = _decimal(below.cells["cap"]), _decimal(above.cells["floor"])
+    cap, floor = decimal_of(below.cells["cap"]), decimal_of(above.cells["floor"])
     if cap is None:
         yield Fault(path, below.line, f"{_tier_name(below)} cap: empty, but tier {above.cells['tier']} follows")
     elif floor is not None and floor != cap:
@@ -510,20 +528,20 @@ def _edge(path: Path, below: _Row, above: _Row) -> Iterator[Fault]:
         yield Fault(path, above.line, f"{name} floor: {what} tier {below.cells['tier']}; expected {plain(cap)}, "
                                       f"found {plain(floor)}")  # fmt: skip
     for column, falls in (("maintenance_rate", True), ("max_leverage", False)):
-        low, high = _decimal(below.cells[column]), _decimal(above.cells[column])
+        low, high = decimal_of(below.cells[column]), decimal_of(above.cells[column])
         if low is not None and high is not None and (high < low if falls else high > low):
             yield Fault(path, above.line, f"{name} {column}: {plain(high)} {'falls below' if falls else 'rises above'} "
                                           f"{plain(low)} of the tier before")  # fmt: skip
 
 
-def _deductions(path: Path, ladder: list[_Row], *, progressive: bool) -> Iterator[Fault]:
+def _deductions(path: Path, ladder: list[Row], *, progressive: bool) -> Iterator[Fault]:
     """Yield deductions that leave a jump in the maintenance margin; and those where the venue has none."""
     if not progressive:
         for row in ladder:
-            if _decimal(row.cells["deduction"]):
+            if decimal_of(row.cells["deduction"]):
                 yield Fault(path, row.line, f"{_tier_name(row)} deduction: a venue of step tiers has none")
         return
-    rates = [_decimal(row.cells["maintenance_rate"]) for row in ladder]
+    rates = [decimal_of(row.cells["maintenance_rate"]) for row in ladder]
     if all(rate is None for rate in rates):
         return  # a venue that publishes leverages only
     for row, rate in zip(ladder, rates, strict=True):
@@ -531,14 +549,15 @@ def _deductions(path: Path, ladder: list[_Row], *, progressive: bool) -> Iterato
             column = "maintenance_rate" if rate is None else "deduction"
             yield Fault(path, row.line, f"{_tier_name(row)} {column}: empty, on a venue of progressive tiers")
             return
-    own = _decimal(ladder[0].cells["deduction"]) or ZERO
+    own = decimal_of(ladder[0].cells["deduction"]) or ZERO
     if own:
         yield Fault(path, ladder[0].line, f"{_tier_name(ladder[0])} deduction: expected 0, found {plain(own)}")
     for below, above in pairwise(ladder):
-        expected = (_decimal(below.cells["deduction"]) or ZERO) + (_decimal(above.cells["floor"]) or ZERO) * (
-            (_decimal(above.cells["maintenance_rate"]) or ZERO) - (_decimal(below.cells["maintenance_rate"]) or ZERO)
+        expected = (decimal_of(below.cells["deduction"]) or ZERO) + (decimal_of(above.cells["floor"]) or ZERO) * (
+            (decimal_of(above.cells["maintenance_rate"]) or ZERO)
+            - (decimal_of(below.cells["maintenance_rate"]) or ZERO)
         )
-        found = _decimal(above.cells["deduction"]) or ZERO
+        found = decimal_of(above.cells["deduction"]) or ZERO
         if abs(found - expected) > DEDUCTION_TOLERANCE:
             yield Fault(
                 path, above.line,
@@ -547,7 +566,7 @@ def _deductions(path: Path, ladder: list[_Row], *, progressive: bool) -> Iterato
             )  # fmt: skip
 
 
-def _haircut_faults(path: Path, rows: list[_Row]) -> Iterator[Fault]:
+def _haircut_faults(path: Path, rows: list[Row]) -> Iterator[Fault]:
     numbers: dict[str, tuple[Callable[[Decimal], bool], str]] = {
         "floor": (_not_negative, "0 or more"),
         "cap": (_positive, "a number above 0"),
@@ -557,7 +576,7 @@ def _haircut_faults(path: Path, rows: list[_Row]) -> Iterator[Fault]:
         ladder = list(group)
         for number, row in enumerate(ladder, 1):
             name = f"{asset} tier {row.cells['tier']}"
-            yield from _number_faults(path, row, numbers, name)
+            yield from number_faults(path, row, numbers, name)
             if row.cells["tier"] != str(number):
                 yield Fault(path, row.line, f"{name}: expected tier {number}")
             if not row.cells["collateral_ratio"]:
@@ -570,9 +589,9 @@ def _haircut_faults(path: Path, rows: list[_Row]) -> Iterator[Fault]:
                                               f"{below.cells['cap'] or 'nothing'}")  # fmt: skip
 
 
-def _cap_faults(path: Path, rows: list[_Row]) -> Iterator[Fault]:
+def _cap_faults(path: Path, rows: list[Row]) -> Iterator[Fault]:
     for row in rows:
-        lower, upper = _decimal(row.cells["lower_cap"]), _decimal(row.cells["upper_cap"])
+        lower, upper = decimal_of(row.cells["lower_cap"]), decimal_of(row.cells["upper_cap"])
         if not row.cells["lower_cap"] and not row.cells["upper_cap"]:
             continue  # not known
         if lower is None or upper is None or lower < 0 or upper < lower:
@@ -583,7 +602,7 @@ def _source_faults(path: Path, tables: Collection[str]) -> Iterator[Fault]:
     if not path.is_file():
         yield Fault(path, None, "missing: every table needs a source and a date")
         return
-    file = _toml(path)
+    file = open_toml(path)
     if isinstance(file, Fault):
         yield file
         return
@@ -614,4 +633,5 @@ def _source_faults(path: Path, tables: Collection[str]) -> Iterator[Fault]:
         yield Fault(path, None, f"no source for {file_name}")
 
 
-__all__ = ["COLUMNS", "DEDUCTION_TOLERANCE", "STEPS", "Fault", "check", "check_rules", "check_tables"]
+__all__ = ["COLUMNS", "DEDUCTION_TOLERANCE", "STEPS", "Fault", "Row", "TomlFile", "check", "check_rules",
+           "check_tables", "decimal_of", "number_faults", "open_toml"]  # fmt: skip
