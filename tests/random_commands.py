@@ -44,6 +44,7 @@ class Commands:
         kinds: list[tuple[int, Callable[[], Command]]] = [
             (40, self._prices), (35, self._order), (6, self._waiting), (8, self._cancel), (4, self._amend),
             (3, self._money), (2, self._margin), (2, self._funding), (1, self._setting), (1, self._rare),
+            (1, self._position),
         ]  # fmt: skip
         makers = [make for weight, make in kinds for _ in range(weight)]
         while True:
@@ -134,6 +135,14 @@ class Commands:
         if self.random.random() < 0.5:
             return asked.SetMarginMode(*self._head(), trader, symbol, self.random.choice(("isolated", "cross")))
         return asked.SetLeverage(*self._head(), trader, symbol, Decimal(self.random.choice((2, 5, 25))))
+
+    def _position(self) -> Command:
+        trader, symbol = self.random.choice(TRADERS), self.random.choice(SYMBOLS)
+        return asked.AdoptPosition(
+            *self._head(), trader, symbol, self.random.choice(("long", "short")),
+            _UNIT[symbol] * self.random.randint(1, 200), self.prices[symbol], Decimal(self.random.choice((3, 10, 20))),
+            self.random.choice(("isolated", "cross")),
+        )  # fmt: skip
 
     def _rare(self) -> Command:
         if self.random.random() < 0.5:

@@ -37,6 +37,7 @@ class CrowdChoices(NamedTuple):
     report: Path | None
     json: bool
     processes: int | None
+    journal: Path | None = None
 
 
 def replay_population(choices: CrowdChoices) -> None:
@@ -50,16 +51,20 @@ def replay_population(choices: CrowdChoices) -> None:
         ticks_per_bar=choices.ticks_per_bar or DEFAULT_TICKS_PER_BAR,
         impact=choices.impact,
         processes=choices.processes or _cores(),
+        journal=choices.journal,
     )
     prices = load_tape(choices.tape)
     with _progress(choices.population) as progress:
         crowd = replay_crowd(choices.population, prices, seed=choices.seed, options=options, progress=progress)
     if choices.report is not None:
         _write(crowd, choices.report)
+    from ringfence.cli.replay import journals_kept, say_journals
+
     if choices.json:
-        show.print_json(as_json(crowd, choices.report))
+        show.print_json({**as_json(crowd, choices.report), "journals": journals_kept(choices.journal)})
     else:
         print_crowd(show.console(), crowd, choices.report)
+        say_journals(choices.journal)
 
 
 def _cores() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="journal", help="A venue's journal: look into it, verify it, export it.", no_args_is_help=True)
 
 VERIFICATION_FAILED = 6
+_SCHEMA = "ringfence.journal-verification/1"
 
 JournalArgument = Annotated[str, typer.Argument(metavar="JOURNAL", help="A file, or a URL such as postgresql://…")]
 FromOption = Annotated[int, typer.Option("--from", metavar="ENTRY", min=1, help="Begin with this entry.")]
@@ -44,7 +45,7 @@ def show(
     from ringfence.cli import show as screen
     from ringfence.journal import open_reader
 
-    with open_reader(journal) as reader:
+    with open_reader(_one(journal)) as reader:
         start = first if last is None else max(first, reader.head().sequence - last + 1)
         for entry, command, events in _read(reader, start):
             chosen = _chosen(command, events, account=account, kind=kind)
@@ -64,11 +65,67 @@ def verify(
 ) -> None:
     """Decide everything again from the commands alone, and compare every byte, every digest and the hash chain.
 
-    Ends with 6 at the first entry that is not what its commands lead to, and names it.
+    Ends with 6 at the first entry that is not what its commands lead to, and names it. The name that a replay was
+    journaled as stands for all of its journals.
     """
+    from ringfence.cli import show as screen
+
+    family = _family(journal)
+    verdicts = []
+    for name in family or (journal,):
+        verdicts.append(_verified(name))
+        if not json:
+            _say(verdicts[-1], name if family else None)
+    holds = all(verdict.wrong is None for verdict in verdicts)
+    if json:
+        parts = [verdict.as_json() for verdict in verdicts]
+        if family:
+            journals = [{"journal": name, **part} for name, part in zip(family, parts, strict=True)]
+            screen.print_json({"schema": _SCHEMA, "holds": holds, "journals": journals})
+        else:
+            screen.print_json({"schema": _SCHEMA, **parts[0]})
+    if not holds:
+        raise typer.Exit(VERIFICATION_FAILED)
+
+
+class _Verdict(NamedTuple):
+    """What came of deciding a journal again: how much of it held, and what was wrong then."""
+
+    entries: int
+    events: int
+    total: int
+    seconds: float
+    wrong: RingfenceError | None
+
+    @property
+    def rate(self) -> float:
+        """Entries a second."""
+        return self.entries / self.seconds if self.seconds else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the verdict as part of a JSON object."""
+        wrong, difference = self.wrong, None
+        if wrong is not None:
+            difference = {
+                "entry": getattr(wrong, "sequence", None),
+                "event": getattr(wrong, "event", None),
+                "expected": getattr(wrong, "expected", None),
+                "found": getattr(wrong, "found", None),
+                "message": str(wrong).split("\n", maxsplit=1)[0],
+            }
+        return {
+            "holds": wrong is None,
+            "entries": self.entries,
+            "events": self.events,
+            "of_entries": self.total,
+            "seconds": f"{self.seconds:.3f}",
+            "difference": difference,
+        }
+
+
+def _verified(journal: str) -> _Verdict:
     from time import perf_counter
 
-    from ringfence.cli import show as screen
     from ringfence.host import Difference, redecide
     from ringfence.journal import JournalCorrupt, open_reader
 
@@ -82,20 +139,44 @@ def verify(
                 entries, events = entries + 1, events + step.events
         except (Difference, JournalCorrupt) as error:
             wrong = error
-    seconds = perf_counter() - started
-    rate = entries / seconds if seconds else 0.0
-    if json:
-        screen.print_json(_verdict(entries, events, total, seconds, wrong))
-    elif wrong is None:
+    return _Verdict(entries, events, total, perf_counter() - started, wrong)
+
+
+def _say(verdict: _Verdict, name: str | None) -> None:
+    """Say what came of one journal, with its name where there are several."""
+    from ringfence.cli import show as screen
+
+    called = "" if name is None else f"{name}: "
+    if verdict.wrong is None:
         screen.print_text(
-            f"holds: {entries:,} entries with {events:,} events, decided again and equal byte for byte, "
-            f"in {seconds:.1f} s ({rate:,.0f} entries/s)"
+            f"{called}holds: {verdict.entries:,} entries with {verdict.events:,} events, decided again and equal byte "
+            f"for byte, in {verdict.seconds:.1f} s ({verdict.rate:,.0f} entries/s)"
         )
-    if wrong is not None:
-        if not json:
-            screen.say(f"{entries:,} of {total:,} entries held ({rate:,.0f} entries/s)")
-            screen.print_error(wrong)
-        raise typer.Exit(VERIFICATION_FAILED)
+        return
+    screen.say(f"{called}{verdict.entries:,} of {verdict.total:,} entries held ({verdict.rate:,.0f} entries/s)")
+    screen.print_error(verdict.wrong)
+
+
+def _family(journal: str) -> tuple[str, ...]:
+    """Return the journals of a replay that was journaled as ``journal``; none where that is a journal itself."""
+    from ringfence.study.engine_run import journals_of
+
+    if "://" in journal or Path(journal).exists():
+        return ()
+    return tuple(str(path) for path in journals_of(Path(journal)))
+
+
+def _one(journal: str) -> str:
+    """Return the journal asked for. Raises BadConfiguration where the name stands for several."""
+    from ringfence.errors import BadConfiguration
+
+    family = _family(journal)
+    if not family:
+        return journal
+    raise BadConfiguration(
+        "a replay has a journal per way of holding", where=journal, expected="one of them", found=", ".join(family),
+        hint="name the one you mean",
+    )  # fmt: skip
 
 
 @app.command(epilog="Example: ringfence journal export venue.journal --postings --out postings.csv")
@@ -113,7 +194,7 @@ def export(
     from ringfence.errors import BadConfiguration
     from ringfence.journal import open_reader
 
-    with open_reader(journal) as reader:
+    with open_reader(_one(journal)) as reader:
         write = _write_postings if postings else _write_entries
         try:
             if out is None:
@@ -173,27 +254,6 @@ def _with_progress(steps: Iterable[Any], total: int) -> Iterator[Any]:
             if not number % 100:
                 bar.update(task, completed=number)
             yield step
-
-
-def _verdict(entries: int, events: int, total: int, seconds: float, wrong: RingfenceError | None) -> dict[str, Any]:
-    difference = None
-    if wrong is not None:
-        difference = {
-            "entry": getattr(wrong, "sequence", None),
-            "event": getattr(wrong, "event", None),
-            "expected": getattr(wrong, "expected", None),
-            "found": getattr(wrong, "found", None),
-            "message": str(wrong).split("\n", maxsplit=1)[0],
-        }
-    return {
-        "schema": "ringfence.journal-verification/1",
-        "holds": wrong is None,
-        "entries": entries,
-        "events": events,
-        "of_entries": total,
-        "seconds": f"{seconds:.3f}",
-        "difference": difference,
-    }
 
 
 # ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────────────

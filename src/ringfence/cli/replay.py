@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +35,10 @@ RulebookOption = Annotated[
 ImpactOption = Annotated[
     bool, typer.Option("--impact", help="Let a crowd's forced orders move the price; compare with and without.")
 ]
+JournalOption = Annotated[
+    Path | None,
+    typer.Option("--journal", metavar="FILE", help="Keep every command and event, in a file per way of holding."),
+]
 ProcessesOption = Annotated[
     int | None, typer.Option("--processes", metavar="N", help="A crowd's processes; as many as there are cores.")
 ]
@@ -61,6 +66,7 @@ def replay(  # noqa: PLR0913 - a parameter per option
     rulebook: RulebookOption = None,
     impact: ImpactOption = False,
     processes: ProcessesOption = None,
+    journal: JournalOption = None,
     json: JsonOption = False,
 ) -> None:
     """Replay an account, or a crowd, through real prices under isolated and cross margin, with the same capital.
@@ -72,7 +78,7 @@ def replay(  # noqa: PLR0913 - a parameter per option
         from ringfence.cli.crowd import CrowdChoices, replay_population
 
         replay_population(
-            CrowdChoices(population, tape, seed, rulebook, ticks_per_bar, impact, report, json, processes)
+            CrowdChoices(population, tape, seed, rulebook, ticks_per_bar, impact, report, json, processes, journal)
         )
         return
     _refuse_crowd_options(rulebook=rulebook, impact=impact, processes=processes)
@@ -85,7 +91,9 @@ def replay(  # noqa: PLR0913 - a parameter per option
 
     if sequence not in {"takeover", "venue"}:
         raise _unknown_sequence(sequence)
-    run = replay_on_engine if sequence == "venue" else take_over
+    if sequence == "takeover" and journal is not None:
+        raise _no_journal_of_a_takeover()
+    run = take_over if sequence == "takeover" else partial(replay_on_engine, journal=journal)
     file = _account(account, example)
     prices = load_tape(tape)
     with _progress() as progress:
@@ -102,11 +110,30 @@ def replay(  # noqa: PLR0913 - a parameter per option
     if json:
         from ringfence.cli.replay_json import as_json
 
-        show.print_json(as_json(result, report))
+        show.print_json({**as_json(result, report), "journals": journals_kept(journal)})
         return
     from ringfence.cli.replay_tables import print_replay
 
     print_replay(show.console(), result, report)
+    say_journals(journal)
+
+
+def journals_kept(journal: Path | None) -> list[str]:
+    """Return the files that a study was journaled in."""
+    if journal is None:
+        return []
+    from ringfence.study.engine_run import journals_of
+
+    return [str(path) for path in journals_of(journal)]
+
+
+def say_journals(journal: Path | None) -> None:
+    """Say where a study was journaled, and what to do with it."""
+    if journal is not None:
+        from ringfence.cli import show
+
+        show.print_text(f"Journals: {', '.join(journals_kept(journal))}")
+        show.print_text(f"Decide them again: ringfence journal verify {journal}")
 
 
 def _unknown_sequence(found: str) -> BadConfiguration:
@@ -115,6 +142,15 @@ def _unknown_sequence(found: str) -> BadConfiguration:
     return BadConfiguration(
         "no such sequence", where="--sequence", expected="takeover or venue", found=found,
         hint="takeover: the pool is taken over whole; venue: its rulebook's own steps, on the engine",
+    )  # fmt: skip
+
+
+def _no_journal_of_a_takeover() -> BadConfiguration:
+    from ringfence.errors import BadConfiguration
+
+    return BadConfiguration(
+        "a takeover leaves no journal", where="replay --journal", expected="--sequence venue",
+        found="--sequence takeover", hint="leave --sequence out: the venue's own sequence is played on the engine",
     )  # fmt: skip
 
 

@@ -156,6 +156,24 @@ class SetPositionMode(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptPosition(Command):
+    """Take over a position that was opened elsewhere: at ``entry_price``, against the venue's market, without a fee.
+
+    ``side``: long or short. ``leverage`` and ``margin_mode`` (isolated or cross) become the symbol's. An isolated
+    position takes entry notional ÷ ``leverage`` from the wallet. It is as it is: no step or minimum is asked of it.
+    """
+
+    kind: ClassVar[str] = "adopt_position"
+    account: str
+    symbol: str
+    side: str
+    quantity: Quantity
+    entry_price: Price
+    leverage: Value
+    margin_mode: str = "cross"
+
+
+@dataclass(frozen=True, slots=True)
 class AddIsolatedMargin(Command):
     """Move ``amount`` from the wallet into an isolated position."""
 
@@ -252,7 +270,6 @@ class Resume(Command):
 
 COMMANDS: tuple[type[Command], ...] = (
     Deposit, Withdraw, Transfer, CreditBonus, ExpireBonus, PlaceOrder, AmendOrder, CancelOrder, CancelAllOrders,
-    SetLeverage, SetMarginMode, SetPositionMode, AddIsolatedMargin, RemoveIsolatedMargin, SetReplenishment,
-    SetGuardRails,
-    UpdatePrices, SettleFunding, AdoptRulebook, Review, SetUp, Resume,
+    SetLeverage, SetMarginMode, SetPositionMode, AdoptPosition, AddIsolatedMargin, RemoveIsolatedMargin,
+    SetReplenishment, SetGuardRails, UpdatePrices, SettleFunding, AdoptRulebook, Review, SetUp, Resume,
 )  # fmt: skip

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
+from ringfence.engine import adoption, funds, orders, prices, settings
 from ringfence.engine import commands as asked
-from ringfence.engine import funds, orders, prices, settings
 from ringfence.engine.events import MoneyMoved, Resumed, VenueSetUp
 from ringfence.engine.evolve import evolve
 from ringfence.engine.refuse import refused
@@ -108,6 +108,7 @@ _DECIDERS: dict[type[Command], Callable[[State, Any], Iterator[Event]]] = {
     asked.SetPositionMode: settings.set_position_mode,
     asked.SetReplenishment: settings.set_replenishment,
     asked.SetGuardRails: settings.set_guard_rails,
+    asked.AdoptPosition: adoption.adopt_position,
     asked.AdoptRulebook: settings.adopt_rulebook,
     asked.SetUp: _set_up,
     asked.Resume: _resume,

@@ -122,7 +122,8 @@ def rank_for_deleveraging(
                 if position.symbol != symbol or position.quantity * opposite_of > 0:
                     continue
                 assessment = state.assessment(name, pool.name)
-                assert assessment is not None  # noqa: S101 - one of the trader's pools
+                if assessment is None:  # another of its symbols has no price yet: nobody can say what it bears
+                    continue
                 line = next(line for line in assessment.lines if line.position is position)
                 if price is not None and not _bears(assessment, line, price):
                     continue

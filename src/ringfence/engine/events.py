@@ -101,7 +101,7 @@ class OrderDone(Event):
 class Traded(Event):
     """``quantity`` contracts went from ``seller`` to ``buyer`` at ``price``; both positions as they are afterwards.
 
-    ``cause``: order, netting, liquidation, take_over, disposal or auto_deleveraging. Entry values are signed.
+    ``cause``: order, adoption, netting, liquidation, take_over, disposal or auto_deleveraging. Entry values are signed.
     ``maker`` and ``maker_order``: whose resting order was filled; None where the tape's market or the fund was.
     """
 

@@ -8,7 +8,7 @@ from ringfence import ledger as books
 from ringfence.account import MarginMode
 from ringfence.engine.events import FundingPaid, MoneyMoved
 from ringfence.engine.refuse import as_event, refused
-from ringfence.engine.review import review
+from ringfence.engine.review import review, unpriced
 from ringfence.engine.settle import cash_account, pay
 from ringfence.engine.state import HOUSE
 from ringfence.ledger import move
@@ -103,6 +103,8 @@ def _not_free(state: State, name: str, asset: str, amount: Value) -> tuple[str, 
     shared = next((pool for pool in state.pools(name) if asset in pool.balances and not pool.isolated), None)
     if shared is None or not (shared.positions or shared.orders):
         return None
+    if (missing := unpriced(state, name)) is not None:
+        return "no_price", f"no mark for {missing} yet"
     assessment = assess(shared, state.marks, state.rulebook)
     free = assessment.available_balance
     if free is None:
@@ -117,6 +119,9 @@ def _not_free(state: State, name: str, asset: str, amount: Value) -> tuple[str, 
 
 def add_margin(state: State, command: asked.AddIsolatedMargin) -> Iterator[Event]:
     """Move money from the wallet into an isolated position."""
+    if (missing := unpriced(state, command.account)) is not None:
+        yield refused(command, "no_price", f"no mark for {missing} yet")
+        return
     outcome = change.add_isolated_margin(
         state.account(command.account), command.symbol, command.side, command.amount, marks=state.marks,
         rulebook=state.rulebook,
@@ -126,6 +131,9 @@ def add_margin(state: State, command: asked.AddIsolatedMargin) -> Iterator[Event
 
 def remove_margin(state: State, command: asked.RemoveIsolatedMargin) -> Iterator[Event]:
     """Move money from an isolated position back into the wallet."""
+    if (missing := unpriced(state, command.account)) is not None:
+        yield refused(command, "no_price", f"no mark for {missing} yet")
+        return
     outcome = change.remove_isolated_margin(
         state.account(command.account), command.symbol, command.side, command.amount, marks=state.marks,
         rulebook=state.rulebook,

@@ -20,7 +20,7 @@ from ringfence.engine.matching import (
 )
 from ringfence.engine.orderbook import Incoming, Plan, keeps_priority
 from ringfence.engine.refuse import as_event, refused
-from ringfence.engine.review import review
+from ringfence.engine.review import review, unpriced
 from ringfence.engine.settle import Side, leg_of
 from ringfence.engine.triggers import Trigger, stop_direction, take_profit_direction, triggered
 from ringfence.errors import BadInput
@@ -154,6 +154,9 @@ def _rested(
 def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Event]:
     """Match an order that is active now, and rest what is left of it."""
     name, symbol = command.account, command.symbol
+    if (missing := unpriced(state, name)) is not None:
+        yield refused(command, "no_price", f"no mark for {missing} yet, which {name} holds")
+        return
     closes = _closes(command, state)
     if closes:
         quantity = min(quantity, reducible(state, name, symbol, command.side, command.position_side))
@@ -368,6 +371,8 @@ def _cannot_move(
         return refused(command, "post_only_would_take", f"an amended order does not take: {price} would")
     if order.reduce_only:
         return None
+    if (missing := unpriced(state, order.account)) is not None:
+        return refused(command, "no_price", f"no mark for {missing} yet, which {order.account} holds")
     contract = state.rulebook.contract(order.symbol)
     pool = next(p for p in state.pools(order.account) if p.name == f"cross {contract.settle_asset}")
     rest = list(pool.orders)

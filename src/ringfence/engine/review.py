@@ -96,6 +96,11 @@ def current(state: State, name: str, pool_name: str, at: int) -> Assessment | No
     return state.assessment(name, pool_name)
 
 
+def unpriced(state: State, name: str) -> str | None:
+    """Return a symbol that a trader holds and that has no mark yet: nothing that depends on margin can be decided."""
+    return next((symbol for symbol, _ in state.trader(name).held if symbol not in state.marks), None)
+
+
 def fresh(state: State, pool: Pool, at: int) -> bool:
     """Whether every mark the pool is valued at is there and not older than the guard allows."""
     limit = state.setup.guard.stale_after
@@ -154,4 +159,4 @@ def _share_to_close(assessment: Assessment, bound: Decimal) -> Decimal | None:
     return min(ONE, divide(needed - balance, needed, places=RATIO_PLACES, rounding=ROUND_CEILING))
 
 
-__all__ = ["current", "fresh", "margin_call", "review", "review_pool"]
+__all__ = ["current", "fresh", "margin_call", "review", "review_pool", "unpriced"]

@@ -10,7 +10,7 @@ from ringfence import ledger as books
 from ringfence.account import MarginMode, PositionMode
 from ringfence.engine.events import MoneyMoved, RulebookAdopted, SettingChanged
 from ringfence.engine.refuse import as_event, refused
-from ringfence.engine.review import review
+from ringfence.engine.review import review, unpriced
 from ringfence.engine.state import HOUSE
 from ringfence.errors import BadInput
 from ringfence.ledger import Posting, move
@@ -51,6 +51,9 @@ def set_leverage(state: State, command: asked.SetLeverage) -> Iterator[Event]:
         yield refused(command, "leverage_above_tier", f"{command.symbol} allows at most {highest}")
         return
     if any(symbol == command.symbol for symbol, _ in state.trader(command.account).held):
+        if (missing := unpriced(state, command.account)) is not None:
+            yield refused(command, "no_price", f"no mark for {missing} yet")
+            return
         outcome = change.change_leverage(
             state.account(command.account), command.symbol, command.leverage, marks=state.marks, rulebook=state.rulebook
         )
@@ -77,6 +80,9 @@ def set_margin_mode(state: State, command: asked.SetMarginMode) -> Iterator[Even
     if held or any(order.symbol == command.symbol for order in trader.orders.values()):
         if not held:
             yield refused(command, "margin_mode_with_orders", f"open orders in {command.symbol}")
+            return
+        if (missing := unpriced(state, command.account)) is not None:
+            yield refused(command, "no_price", f"no mark for {missing} yet")
             return
         outcome = change.switch_margin_mode(
             state.account(command.account), command.symbol, mode, marks=state.marks, rulebook=state.rulebook

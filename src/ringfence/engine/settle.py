@@ -143,6 +143,12 @@ def overdraws(state: State, event: Traded, side: Side) -> bool:
     )
 
 
+def opening_margin(contract: Contract, quantity: Quantity, price: Price, leverage: Value | None) -> Value:
+    """Return what an isolated position of unsigned ``quantity`` takes from the wallet: value ÷ leverage, rounded up."""
+    opened = quantity * contract.contract_value(price)
+    return opened if leverage is None else divide(opened, leverage, places=VALUE_PLACES, rounding=ROUND_CEILING)
+
+
 def cash_account(state: State, trader: str, symbol: str) -> str:
     """Return the ledger account of a trader's cash; the insurance fund trades out of the fund itself."""
     return fund_account(state, symbol) if trader == FUND else books.wallet(trader)
@@ -175,10 +181,7 @@ def _after(state: State, contract: Contract, trade: Trade, side: Side, delta: Qu
         quantity, entry = quantity + delta, entry + delta * value
         if isolated is not None:
             leverage = state.trader(side.trader).leverage.get(symbol)
-            opened = abs(delta) * contract.contract_value(trade.price)
-            margin = (
-                opened if leverage is None else divide(opened, leverage, places=VALUE_PLACES, rounding=ROUND_CEILING)
-            )
+            margin = opening_margin(contract, abs(delta), trade.price, leverage)
             postings.move(asset, margin, out_of=own, into=isolated)
     fee = side.fee_rate * trade.quantity * contract.contract_value(trade.price)
     if side.trader != HOUSE:
@@ -273,4 +276,5 @@ def _pay(
     postings.move(asset, amount - from_bonus, out_of=out_of, into=into)
 
 
-__all__ = ["FORCED", "Side", "Trade", "cash_account", "fund_account", "leg_of", "overdraws", "pay", "traded"]
+__all__ = ["FORCED", "Side", "Trade", "cash_account", "fund_account", "leg_of", "opening_margin", "overdraws",
+           "pay", "traded"]  # fmt: skip

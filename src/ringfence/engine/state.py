@@ -169,7 +169,7 @@ class State:
         return trader.pooled
 
     def assessment(self, name: str, pool_name: str) -> Assessment | None:
-        """Return a trader's pool assessed at the present marks, or None where there is no pool of that name.
+        """Return a trader's pool assessed at the present marks; None without such a pool, or where a mark is missing.
 
         Kept until the trader or a price changes.
         """
@@ -179,6 +179,8 @@ class State:
             return kept[1]
         for pool in self.pools(name):
             if pool.name == pool_name:
+                if any(position.symbol not in self.marks for position in pool.positions):
+                    return None  # adopted before there was any price
                 found = assess(pool, self.marks, self.rulebook)
                 trader.assessed[pool_name] = (self.priced, found)
                 return found

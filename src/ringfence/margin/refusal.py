@@ -31,6 +31,7 @@ REASONS = {
     "minimum_notional": 405,
     "reduce_only": 406,
     "above_last_tier": 407,
+    "position_held": 408,
     "not_positive": 501,
     "unknown_symbol": 502,
     "no_price": 503,

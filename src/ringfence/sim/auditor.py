@@ -15,6 +15,7 @@ from ringfence.engine.evolve import evolve
 from ringfence.engine.state import State
 from ringfence.engine.wire import decode_command, decode_event, encode
 from ringfence.errors import VerificationFailed
+from ringfence.sim.adoptions import what_is_wrong_with_an_adoption
 from ringfence.sim.reckoning import TOLERANCE, Leg, Reckoned, worth
 from ringfence.sim.shadow import FUND, MARKET, NOTHING, Shadow
 
@@ -44,6 +45,7 @@ LAWS = {
     "hysteresis": "a pool is called when it reaches a level, not twice in a row, and anew once it rose clear of it",
     "healthy": "a pool that is healthy is not liquidated",
     "survivors": "a pool that is liquidatable at fresh marks does not survive a review",
+    "adopted": "a position that is taken over costs no fee and exactly its margin, and stands against the market alone",
     "reduce_only": "an order that only reduces never opens, adds to or turns a position",
     "step_down": "a step of a liquidation never raises what is required",
     "round_trip": "commands and events are the same after being written and read",
@@ -129,6 +131,8 @@ class Auditor:
         if isinstance(event, happened.Traded):
             self._reduce_only(event)
             self._deleveraging(event)
+            if event.cause == "adoption":
+                self._adopted(event)
         elif isinstance(event, happened.LiquidationStarted):
             self._start(event)
         elif isinstance(event, happened.LiquidationStep):
@@ -226,6 +230,10 @@ class Auditor:
         held = self.shadow.legs.get(name, {}).get((event.symbol, event.buyer_leg if buys else event.seller_leg))
         good = held is not None and (held.quantity < 0) == buys and Fraction(event.quantity) <= abs(held.quantity)
         self.hold("reduce_only", good, lambda: f"{held} before {event!r}")
+
+    def _adopted(self, event: happened.Traded) -> None:
+        problem = what_is_wrong_with_an_adoption(self.shadow, event)
+        self.hold("adopted", problem is None, lambda: f"{problem}: {event!r}")
 
     # ── Liquidation ──────────────────────────────────────────────────────────────────────────────────────────────
 

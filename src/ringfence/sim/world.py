@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING
 
+from ringfence.account import MarginMode
 from ringfence.engine import commands as asked
 from ringfence.engine.setup import Fees, Market, PriceGuard, Setup
 from ringfence.numbers import EXACT, round_to
@@ -288,6 +289,17 @@ class World:
         quantity = self._whole(symbol, one.value / value * one.stakes * share)
         return max(step, quantity)
 
+    def _take_over(self, state: State) -> Command:
+        """Ask for a position from elsewhere to be taken over: mostly one that fits, and at about the price."""
+        chance, one = self.chance, self._someone()
+        symbol, side = chance.pick(self.symbols), chance.pick(("long", "short"))
+        isolated = state.trader(one.name).margin_mode.get(symbol, MarginMode.CROSS) is MarginMode.ISOLATED
+        mode = "isolated" if isolated != chance.happens(150) else "cross"
+        leverage = one.leverage[symbol] if not chance.happens(100) else Decimal(chance.between(1, 130))
+        quantity = self._quantity(one, symbol) if not chance.happens(20) else Decimal(0)
+        price = self._price(symbol, chance.fraction(-300, 300, places=4))
+        return asked.AdoptPosition(*self._stamp(), one.name, symbol, side, quantity, price, leverage, mode)
+
     def _amend(self, state: State) -> Command:
         chance, one = self.chance, self._someone()
         orders = list(state.trader(one.name).orders.values())
@@ -385,7 +397,7 @@ class World:
 
     _KINDS: tuple[tuple[int, Callable[..., Command]], ...] = (
         (360, _prices), (330, _place), (40, _amend), (60, _cancel), (60, _fund), (20, _bonus), (50, _setting),
-        (40, _margin), (15, _funding), (4, _adopt), (10, _review), (2, _resume),
+        (40, _margin), (15, _funding), (4, _adopt), (10, _review), (2, _resume), (25, _take_over),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ Runs do not depend on one another, so they may be spread over processes: the res
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence import rulebooks
@@ -20,6 +21,7 @@ from ringfence.numbers import ROUND_CEILING, ZERO, divide, exact, plain, round_t
 from ringfence.study.crowd_population import HABITS, VALUES_SOURCE, draw_crowd, tradable
 from ringfence.study.crowd_result import HOLDINGS, Crowd
 from ringfence.study.crowd_run import Task, run
+from ringfence.study.engine_run import journal_name, refuse_journals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +51,8 @@ _ASSET = "USDT"
 class Options(NamedTuple):
     """How a crowd is replayed. ``processes``: how many may be used; ``impact``: whether forced orders move the price.
 
-    ``market``: None for one as deep as :data:`DEPTH_SHARE` says.
+    ``market``: None for one as deep as :data:`DEPTH_SHARE` says. ``journal``: every run is kept in a file named after
+    it (:func:`~ringfence.study.engine_run.journal_name`); None for no journals.
     """
 
     rulebook: str = DEFAULT_RULEBOOK
@@ -57,6 +60,7 @@ class Options(NamedTuple):
     impact: bool = False
     processes: int = 1
     market: Market | None = None
+    journal: Path | None = None
 
 
 @exact
@@ -99,8 +103,9 @@ def replay_crowd(
         holding="isolated", members=members, tape=part, seed=seed, intermediate=options.ticks_per_bar - _CORNERS,
         rulebook=options.rulebook, as_of=as_of.isoformat(), asset=_ASSET, fund=fund, market=market, refill=None,
     )  # fmt: skip
-    tasks = [task._replace(holding=holding, refill=refill)
+    tasks = [_journaled(task._replace(holding=holding, refill=refill), options.journal)
              for refill in ((None, REFILL) if options.impact else (None,)) for holding in HOLDINGS]  # fmt: skip
+    refuse_journals(Path(one.journal) for one in tasks if one.journal is not None)
     outcomes = list(_run_all(tasks, options.processes, progress))
     plainly: dict[Holding, CrowdOutcome] = {one.holding: one for one in outcomes if not one.impact}
     return Crowd(
@@ -111,6 +116,14 @@ def replay_crowd(
         lowest={symbol: part.bounds[symbol].low for symbol in symbols},
         assumptions=_assumptions(task, rulebook, part, left_out, options), sources=_sources(part, rulebook),
     )  # fmt: skip
+
+
+def _journaled(task: Task, file: Path | None) -> Task:
+    """Return the task with a journal of its own, where journals are kept."""
+    if file is None:
+        return task
+    part = task.holding if task.refill is None else f"{task.holding}-impact"
+    return task._replace(journal=str(journal_name(file, part)))
 
 
 def _depth(open_value: Value, symbols: int) -> Value:

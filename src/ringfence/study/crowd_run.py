@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence import ledger as books
 from ringfence.engine import events as happened
-from ringfence.engine.commands import SetUp, UpdatePrices
-from ringfence.engine.decide import handle
+from ringfence.engine.commands import UpdatePrices
 from ringfence.engine.setup import Market, PriceGuard, Setup
-from ringfence.engine.setup_text import write
-from ringfence.engine.state import FUND, HOUSE, State
+from ringfence.engine.state import FUND, HOUSE
 from ringfence.numbers import ZERO, exact
 from ringfence.screen import BandScreen
 from ringfence.study.crowd_result import CrowdOutcome, CrowdSample, Deleveraging, Fate, Forced, Fund
-from ringfence.study.engine_tape import Opener, Pressure, forced_volume, guard_of, moments
+from ringfence.study.engine_run import Run
+from ringfence.study.engine_tape import Pressure, forced_volume, guard_of, moments
 from ringfence.tape import walk
 from ringfence.tape.bars import micros_of
 
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.engine.events import Event
+    from ringfence.engine.state import State
     from ringfence.numbers import Price, Quantity, Value
     from ringfence.study.crowd_population import Member
     from ringfence.study.crowd_result import Holding
     from ringfence.tape import Tape
 
 _MINUTE = 60_000_000
-_OUTCOMES_KEPT = 64
 _OWNERS = frozenset({"wallet", "isolated", "bonus"})
 
 
@@ -39,6 +38,7 @@ class Task(NamedTuple):
     """Everything one run needs; plain values, so that another process can do it.
 
     ``refill``: levels of depth that come back per second after forced orders; None for a tape that they do not move.
+    ``journal``: where its commands and events are kept; None for nowhere.
     """
 
     holding: Holding
@@ -52,6 +52,7 @@ class Task(NamedTuple):
     fund: Value
     market: Market
     refill: Decimal | None
+    journal: str | None = None
 
 
 @dataclass(slots=True)
@@ -166,14 +167,12 @@ def setup_of(task: Task) -> Setup:
 def run(task: Task, progress: Callable[[float], None] | None = None) -> CrowdOutcome:
     """Play one task. ``progress`` is told the share of the tape's time that is done."""
     began = process_time()
-    setup = setup_of(task)
-    state = State(setup)
-    state.outcomes_kept = _OUTCOMES_KEPT
     start, end = micros_of(task.tape.start), micros_of(task.tape.end)
-    handle(state, SetUp("set up", start, write(setup)))
-    _open(state, task, start)
-    notes = _Notes(state, task.members)
-    samples, updates, screen = _play(state, task, notes, (start, end), progress)
+    with Run(setup_of(task), at=start, journal=task.journal) as venue:
+        state = venue.state
+        _open(venue, task)
+        notes = _Notes(state, task.members)
+        samples, updates, screen = _play(venue, task, notes, (start, end), progress)
     fates = tuple(_fate(state, member, notes.accounts[member.name], task.asset) for member in task.members)
     fund_end = sum((total for account, _, total in state.ledger.entries() if _is_fund(account)), ZERO)
     return CrowdOutcome(
@@ -203,22 +202,23 @@ def _is_fund(account: str) -> bool:
     return account.partition(":")[0] == books.INSURANCE
 
 
-def _open(state: State, task: Task, at: int) -> None:
+def _open(venue: Run, task: Task) -> None:
     """Fund every account and open its positions at their entry prices."""
-    opener = Opener(state, at)
     for member in task.members:
-        opener.money(member.name, task.asset, member.capital)
+        venue.money(member.name, task.asset, member.capital)
         for stake in member.stakes:
             alone = task.holding == "isolated" or (task.holding == "mixed" and stake.ringfenced)
-            opener.margin_mode(member.name, stake.symbol, "isolated" if alone else "cross")
-            opener.position(member.name, stake.symbol, stake.quantity, stake.entry_price, leverage=stake.leverage)
+            venue.position(
+                member.name, stake.symbol, stake.quantity, stake.entry_price, leverage=stake.leverage,
+                mode="isolated" if alone else "cross",
+            )  # fmt: skip
 
 
 def _play(
-    state: State, task: Task, notes: _Notes, span: tuple[int, int], progress: Callable[[float], None] | None
+    venue: Run, task: Task, notes: _Notes, span: tuple[int, int], progress: Callable[[float], None] | None
 ) -> tuple[tuple[CrowdSample, ...], int, BandScreen]:
     """Go through all prices; return a sample per minute, how many updates there were, and the screen."""
-    screen = BandScreen()
+    state, screen = venue.state, BandScreen()
     pressure = None
     if task.refill is not None:
         pressure = Pressure(task.market, state.rulebook, task.tape, refill=task.refill)
@@ -241,7 +241,7 @@ def _play(
         updates += 1
         command = UpdatePrices(f"tick {updates}", at, tuple(prices))
         suspects = screen.suspects(state, command)
-        events = handle(state, command, suspects)
+        events = venue.do(command, suspects)
         screen.looked_at(state, command, suspects)
         if len(events) > 1 or not isinstance(events[0], happened.PricesChanged):
             notes.read(events, at)

@@ -11,6 +11,7 @@ Positions are opened at the file's entry prices against the tape's market, witho
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -19,14 +20,13 @@ from typing import TYPE_CHECKING, Any
 from ringfence import ledger as books
 from ringfence.engine import events as happened
 from ringfence.engine.commands import UpdatePrices
-from ringfence.engine.decide import handle
 from ringfence.engine.review import fresh
 from ringfence.engine.setup import Fees, Market, Setup
-from ringfence.engine.state import State
 from ringfence.margin.assess import assess
 from ringfence.numbers import PRICE_PLACES, ROUND_HALF_EVEN, ZERO, divide, exact, plain
 from ringfence.screen import BandScreen
-from ringfence.study.engine_tape import Opener, guard_of, moments
+from ringfence.study.engine_run import Run, journal_name, refuse_journals
+from ringfence.study.engine_tape import guard_of, moments
 from ringfence.study.replay import DEFAULT_TICKS_PER_BAR, Progress, assumed, prepare
 from ringfence.study.replay_result import (
     ARCHITECTURES,
@@ -45,6 +45,7 @@ from ringfence.tape.bars import MICROSECOND, micros_of, moment_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import date
+    from pathlib import Path
 
     from ringfence.account import Account, Marks, Pool
     from ringfence.account_file import AccountFile
@@ -73,16 +74,19 @@ def replay_on_engine(
     as_of: date | None = None,
     ticks_per_bar: int = DEFAULT_TICKS_PER_BAR,
     progress: Callable[[Progress], None] | None = None,
+    journal: Path | None = None,
 ) -> Replay:
     """Return what happens to the account of ``file`` on ``tape`` by its venue's own sequence, isolated and cross.
 
-    Arguments and errors as of :func:`ringfence.study.replay.replay`.
+    Arguments and errors as of :func:`ringfence.study.replay.replay`. ``journal``: keep each side's commands and events,
+    in files named after it (:func:`~ringfence.study.engine_run.journal_name`); BadConfiguration where there is one.
     """
     prepared = prepare(file, tape, seed=seed, as_of=as_of, ticks_per_bar=ticks_per_bar)
     funding = prepared.funding
-    run = _Run(file, prepared)
+    with ExitStack() as stack:
+        run = _Run(file, prepared, journal, stack)
+        run.play(progress)
     sides = run.sides
-    run.play(progress)
     return Replay(
         file=file,
         tape=tape,
@@ -104,32 +108,29 @@ def replay_on_engine(
 class _Side:
     """One architecture: an engine that holds the account, and what was seen of it."""
 
-    def __init__(
-        self, architecture: Architecture, account: Account, setup: Setup, prepared: Prepared, marks: Marks
-    ) -> None:
+    def __init__(self, architecture: Architecture, run: Run, prepared: Prepared, marks: Marks) -> None:
         start = micros_of(prepared.walk.tape.start)
         self.architecture = architecture
         self.funding = prepared.funding
-        self.state = State(setup)
-        self.state.outcomes_kept = 64
+        self.run = run
+        self.state = run.state
         self.screen = BandScreen()
         self.marks: dict[str, Price] = dict(marks)
         self.events: list[Event] = []
         self.samples: list[Sample] = []
         self._called: dict[str, str] = {}
-        self._open(account, start)
+        self._open(prepared.funding.isolated if architecture == "isolated" else prepared.funding.cross)
         self.history: list[tuple[int, tuple[Pool, ...]]] = [(start, self.state.pools(TRADER))]
 
-    def _open(self, account: Account, at: int) -> None:
-        opener = Opener(self.state, at)
+    def _open(self, account: Account) -> None:
         for asset, amount in self.funding.capital.items():
-            self.state.post(books.move(asset, FUND, out_of=books.EXTERNAL, into=books.INSURANCE))
-            opener.money(TRADER, asset, amount)
-        opener.position_mode(TRADER, account.position_mode)
+            self.run.money(TRADER, asset, amount)
+        self.run.position_mode(TRADER, account.position_mode)
         for position in account.positions:
-            opener.margin_mode(TRADER, position.symbol, position.margin_mode.value)
-            leverage = position.leverage or Decimal(1)
-            opener.position(TRADER, position.symbol, position.quantity, position.entry_price, leverage=leverage)
+            self.run.position(
+                TRADER, position.symbol, position.quantity, position.entry_price,
+                leverage=position.leverage or Decimal(1), mode=position.margin_mode.value,
+            )  # fmt: skip
 
     @property
     def pools(self) -> tuple[Pool, ...]:
@@ -142,7 +143,7 @@ class _Side:
         self.marks.update(prices)
         command = UpdatePrices(f"tick {number}", at, prices)
         suspects = self.screen.suspects(self.state, command)
-        events = handle(self.state, command, suspects)
+        events = self.run.do(command, suspects)
         self.screen.looked_at(self.state, command, suspects)
         if len(events) > 1:
             named = {pool.name: pool for pool in before}
@@ -261,13 +262,21 @@ class _Forced:
 class _Run:
     """Both sides through all prices."""
 
-    def __init__(self, file: AccountFile, prepared: Prepared) -> None:
+    def __init__(self, file: AccountFile, prepared: Prepared, journal: Path | None, stack: ExitStack) -> None:
         self.walk = prepared.walk
         self.span = (micros_of(prepared.walk.tape.start), micros_of(prepared.walk.tape.end))
         self.ticks = 0
-        setup = Setup(given=prepared.rulebook, guard=guard_of(prepared.walk.tape))
-        accounts = {"isolated": prepared.funding.isolated, "cross": prepared.funding.cross}
-        self.sides = tuple(_Side(name, accounts[name], setup, prepared, file.marks) for name in ARCHITECTURES)
+        setup = Setup(
+            rulebook_name=prepared.rulebook.name, given=prepared.rulebook, guard=guard_of(prepared.walk.tape),
+            start_fund=_funds(prepared),
+        )  # fmt: skip
+        files = {name: None if journal is None else journal_name(journal, name) for name in ARCHITECTURES}
+        refuse_journals(file for file in files.values() if file is not None)
+        runs = {
+            name: stack.enter_context(Run(setup, at=self.span[0], journal=None if path is None else str(path)))
+            for name, path in files.items()
+        }
+        self.sides = tuple(_Side(name, runs[name], prepared, file.marks) for name in ARCHITECTURES)
 
     def play(self, progress: Callable[[Progress], None] | None) -> None:
         """Go through all prices, sample at every step and once more at the end."""
@@ -294,6 +303,15 @@ class _Run:
             progress(
                 Progress(moment_of(at), (at - start) / (end - start), sum(len(side.events) for side in self.sides))
             )
+
+
+def _funds(prepared: Prepared) -> dict[str, Value]:
+    """Return what the insurance fund begins with: the venue's, and each market's own where it has them."""
+    funds = dict.fromkeys(prepared.funding.capital, FUND)
+    if prepared.rulebook.insurance_fund != "venue":
+        for symbol in prepared.symbols:
+            funds[f"{symbol}:{prepared.rulebook.contract(symbol).settle_asset}"] = FUND
+    return funds
 
 
 def _outcome(side: _Side) -> Outcome:

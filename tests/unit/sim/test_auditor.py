@@ -206,3 +206,28 @@ def test_a_ledger_that_differs_from_the_auditor_s_books(venue: Watched) -> None:
     with pytest.raises(LawBroken) as found:
         venue.auditor.compare()
     assert found.value.law == "books"
+
+
+def test_an_adopted_position_that_costs_a_fee_or_less_than_its_margin(venue: Watched) -> None:
+    command = venue.asked(
+        asked.AdoptPosition, "b", BTC, "long", Decimal("0.1"), Decimal(90_000), Decimal(10), "isolated"
+    )
+    twin = State(SETUP)
+    handle(twin, asked.Deposit("d", 1, "b", "USDT", Decimal(10_000)))
+    *settings, trade = handle(twin, command)
+    assert isinstance(trade, happened.Traded)
+    venue.do(asked.SetMarginMode, "b", BTC, "isolated")
+    fee = move("USDT", Decimal(1), out_of="wallet:b", into="fees")
+    venue.told(*settings, replace(trade, postings=(*trade.postings, *fee)), law="adopted")
+    too_little = move("USDT", Decimal(899), out_of="wallet:b", into=f"isolated:b:{BTC}:net")  # 9,000 ÷ 10 is 900
+    venue.told(replace(trade, postings=too_little), law="adopted")
+    venue.told(replace(trade, seller="a", postings=()), law="adopted")
+
+
+def test_an_adopted_cross_position_that_takes_money(venue: Watched) -> None:
+    twin = State(SETUP)
+    command = venue.asked(asked.AdoptPosition, "b", BTC, "short", Decimal("0.1"), Decimal(90_000), Decimal(10))
+    *_, trade = handle(twin, command)
+    assert isinstance(trade, happened.Traded)
+    taken = move("USDT", Decimal(1), out_of="wallet:b", into=f"clearing:{BTC}")
+    venue.told(replace(trade, postings=taken), law="adopted")
