@@ -89,10 +89,7 @@ def replay(  # noqa: PLR0913 - a parameter per option
     from ringfence.study.replay import replay as take_over
     from ringfence.tape import load_tape
 
-    if sequence not in {"takeover", "venue"}:
-        raise _unknown_sequence(sequence)
-    if sequence == "takeover" and journal is not None:
-        raise _no_journal_of_a_takeover()
+    _check_sequence(sequence, journal)
     run = take_over if sequence == "takeover" else partial(replay_on_engine, journal=journal)
     file = _account(account, example)
     prices = load_tape(tape)
@@ -134,6 +131,13 @@ def say_journals(journal: Path | None) -> None:
 
         show.print_text(f"Journals: {', '.join(journals_kept(journal))}")
         show.print_text(f"Decide them again: ringfence journal verify {journal}")
+
+
+def _check_sequence(sequence: str, journal: Path | None) -> None:
+    if sequence not in {"takeover", "venue"}:
+        raise _unknown_sequence(sequence)
+    if sequence == "takeover" and journal is not None:
+        raise _no_journal_of_a_takeover()
 
 
 def _unknown_sequence(found: str) -> BadConfiguration:
