@@ -3,6 +3,7 @@
     RingfenceError
     ├── BadInput                 exit 3: something given to us is wrong; nothing was changed
     │   ├── BadAccount           an account file, or an account that cannot be
+    │   │   └── BadFleet         rows of the tables that very many accounts stand in; holds every fault found
     │   ├── BadRulebook          a rulebook's rules or tables
     │   ├── BadTape              prices over time
     │   └── BadConfiguration     settings
@@ -18,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class RingfenceError(Exception):
@@ -68,6 +69,27 @@ class BadInput(RingfenceError):
 
 class BadAccount(BadInput):
     """An account file that cannot be read, or an account that cannot exist."""
+
+
+class BadFleet(BadAccount):
+    """Tables of very many accounts with rows that cannot be. ``faults``: one error each, in the order of the rows.
+
+    ``more`` says that looking was given up at some number of faults.
+    """
+
+    def __init__(self, faults: Sequence[BadInput], *, more: bool = False) -> None:
+        first = faults[0]
+        super().__init__(
+            first.message, where=first.where, expected=first.expected, found=first.found, hint=first.hint
+        )
+        self.faults = tuple(faults)
+        self.more = more
+
+    def __str__(self) -> str:
+        if len(self.faults) == 1 and not self.more:
+            return str(self.faults[0])
+        counted = f"{'more than ' if self.more else ''}{len(self.faults)} faults; nothing was written"
+        return "\n".join([counted, *(str(fault) for fault in self.faults)])
 
 
 class BadRulebook(BadInput):

@@ -1,0 +1,408 @@
+"""From sources to a fleet: checked, put together account by account, and written whole or not at all.
+
+Flat tables are read once and checked; when they hold more rows than fit a fixed budget, they are spilled to files beside
+the output, parted by account, and put together part by part. So a fleet larger than memory can be built. Its order of
+accounts is then by part, else that in which accounts are first named.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
+
+from ringfence.errors import BadAccount, BadConfiguration
+from ringfence.fleet.accounts import batch_of
+from ringfence.fleet.assembly import assemble
+from ringfence.fleet.checks import RuleChecks
+from ringfence.fleet.faults import MOST, Faults
+from ringfence.fleet.fleet import UNIT, Fleet
+from ringfence.fleet.nested import conformed
+from ringfence.fleet.schema import KEY, Terms, arrow_schema, pyarrow, schema_of_file, terms_of
+from ringfence.fleet.sources import BATCH, account_files, batches_of, columns_of, open_source
+from ringfence.fleet.tables import Names, Rows, TableReader, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+
+    from ringfence.account_file import AccountFile
+    from ringfence.fleet.checks import Place
+    from ringfence.fleet.sources import Source
+    from ringfence.numbers import Price
+
+ROWS_AT_ONCE = 6_000_000  #: rows of flat tables held in memory; beyond, they are spilled
+_PARTS = 64
+
+
+class Built(NamedTuple):
+    """What was built. ``notes``: what was assumed or left out, in sentences."""
+
+    fleet: Fleet
+    accounts: int
+    positions: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a fleet is to be: its rulebook and day (None: as the sources say), marks, columns, and how many faults."""
+
+    rulebook: str | None = None
+    as_of: date | None = None
+    marks: Mapping[str, Price] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    most_faults: int = MOST
+    rows_at_once: int = ROWS_AT_ONCE
+
+
+def build(
+    sources: Sequence[str | Path],
+    out: Path,
+    request: Request,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Built:
+    """Build a fleet's file from ``sources`` and return it opened. ``progress`` is told the accounts written so far.
+
+    Nothing is left behind when it fails; an existing ``out`` is replaced only by a whole file. Raises BadFleet with
+    every fault up to a limit, BadAccount for what cannot be read, BadRulebook for an unknown rulebook.
+    """
+    opened = [open_source(source) for source in sources]
+    with Writer(out, progress) as writer:
+        work = _Build(opened, request, out.parent)
+        for batch in work.batches():
+            writer.write(batch)
+        notes = work.notes()
+        accounts, positions = writer.finish(work.terms())
+    return Built(Fleet.open(out), accounts, positions, notes)
+
+
+def fleet_of_tables(
+    given: Mapping[str, Any],
+    *,
+    rulebook: str | None,
+    as_of: date | None,
+    marks: Mapping[str, Price],
+    columns: Mapping[str, str],
+) -> Fleet:
+    """Return a fleet of Arrow tables in memory, by kind (see :meth:`Fleet.from_arrow`)."""
+    pa = pyarrow()
+    tables = {kind: pa.table(data) for kind, data in given.items()}
+    if not tables:
+        raise BadConfiguration("no table", where="from_arrow", expected="a table with lists, or positions", found="nothing")
+    work = _Build([], Request(rulebook, as_of, marks, Names(columns)), Path(), tables)
+    batches = list(work.batches())
+    table = pa.Table.from_batches(batches, schema=arrow_schema())
+    terms = work.terms()
+    return Fleet(terms, "fleet", table=table.replace_schema_metadata({KEY: terms.to_json().encode()}))
+
+
+class Writer:
+    """Writes a fleet's file in units of whole accounts; a context in which an error leaves nothing behind."""
+
+    def __init__(self, out: Path, progress: Callable[[int], None] | None = None) -> None:
+        self.out, self.progress = out, progress
+        self.unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
+        self._writer: Any = None
+        self._held: list[Any] = []
+        self._rows = self._written = self._positions = 0
+
+    def __enter__(self) -> Writer:
+        pa = pyarrow()
+        try:
+            self._writer = pa.parquet.ParquetWriter(self.unfinished, arrow_schema(), compression="lz4")
+        except OSError as error:
+            raise self._error(error) from None
+        return self
+
+    def write(self, batch: Any) -> None:
+        """Add accounts."""
+        self._held.append(batch)
+        self._rows += batch.num_rows
+        self._positions += len(batch.column("positions").flatten())
+        if self._rows >= UNIT:
+            self._flush(keep=self._rows % UNIT)
+
+    def finish(self, terms: Terms) -> tuple[int, int]:
+        """Complete the file with its terms and put it in place. Return the numbers of accounts and positions."""
+        self._flush(keep=0)
+        try:
+            self._writer.add_key_value_metadata({KEY.decode(): terms.to_json()})
+            self._writer.close()
+            self.unfinished.replace(self.out)
+        except OSError as error:
+            raise self._error(error) from None
+        return self._written, self._positions
+
+    def _flush(self, keep: int) -> None:
+        pa = pyarrow()
+        if not self._rows:
+            return
+        table = pa.Table.from_batches(self._held)
+        whole = self._rows - keep
+        try:
+            for start in range(0, whole, UNIT):
+                self._writer.write_table(table.slice(start, min(UNIT, whole - start)), row_group_size=UNIT)
+        except OSError as error:
+            raise self._error(error) from None
+        self._held, self._rows = table.slice(whole).to_batches() if keep else [], keep
+        self._written += whole
+        if self.progress is not None:
+            self.progress(self._written)
+
+    def _error(self, error: OSError) -> BadConfiguration:
+        return BadConfiguration(
+            "the fleet cannot be written", where=str(self.out), expected="a file in a folder that is there",
+            found=error.strerror or str(error), hint="check the path, its permissions and the room on the disk",
+        )  # fmt: skip
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+        self.unfinished.unlink(missing_ok=True)
+
+
+class _Build:
+    """One build: reads sources in turn, and keeps what the terms will say."""
+
+    def __init__(
+        self, sources: Sequence[Source], request: Request, folder: Path, tables: Mapping[str, Any] | None = None
+    ) -> None:
+        self.request, self.folder = request, folder
+        self.faults = Faults(request.most_faults)
+        self.sources, self.tables = sources, tables or {}
+        self.rulebook, self.as_of = request.rulebook, request.as_of
+        self.policy: Mapping[str, Any] | None = None
+        self.contracts: Mapping[str, Any] | None = None
+        self.marks: dict[str, Price] = dict(request.marks)
+        self.exact = True
+        self._disagreed: dict[str, None] = {}
+        self._notes: list[str] = []
+        self._checks: RuleChecks | None = None
+
+    def terms(self) -> Terms:
+        """Return the terms as far as they are known. Raises BadConfiguration without a rulebook."""
+        if self.rulebook is None:
+            raise BadConfiguration(
+                "whose rules hold is not known", where="--rulebook", expected="the name of a rulebook", found="nothing",
+                hint="give --rulebook NAME; `ringfence rulebooks list` lists them",
+            )  # fmt: skip
+        return Terms(self.rulebook, self.as_of, self.marks, self.policy or {}, self.contracts or {}, self.exact,
+                     self.notes())  # fmt: skip
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was assumed or left out."""
+        found = list(self._notes)
+        if not self.exact:
+            found.append("some amounts came as binary floats and are taken at their shortest decimal text")
+        if self._disagreed:
+            found.append(f"no mark kept for {', '.join(self._disagreed)}: the sources state different ones")
+        return tuple(dict.fromkeys(found))
+
+    def batches(self) -> Iterator[Any]:
+        """Yield checked batches of accounts; raise BadFleet at the end when anything was wrong."""
+        flat: list[tuple[TableReader, Iterable[Any]]] = []
+        nested: list[tuple[str, Iterable[Any]]] = []
+        for source in self.sources:
+            if source.form in {"accounts", "account"}:
+                yield from self._accounts(source)
+                continue
+            names = columns_of(source)
+            kind = kind_of(names, self.request.names, where=source.name)
+            if kind == "fleet":
+                self._take_terms(source)
+                nested.append((source.name, batches_of(source, self.faults)))
+            else:
+                reader = TableReader(names, self.request.names, where=source.name, file=len(flat))
+                flat.append((reader, batches_of(source, self.faults)))
+        for kind, table in self.tables.items():
+            if kind == "fleet":
+                self._take_table_terms(table)
+                nested.append(("fleet", table.to_batches()))
+            else:
+                reader = TableReader(table.schema.names, self.request.names, where=kind, file=len(flat), kind=kind)
+                flat.append((reader, table.combine_chunks().to_batches()))
+        for where, parts in nested:
+            for part in parts:
+                batch, exact = conformed(part, self.faults, where=where)
+                self.exact = self.exact and exact
+                yield from self._checked(batch, None)
+        if flat:
+            yield from self._flat(flat)
+        if self._checks is not None:
+            self._checks.finish()
+        self.faults.raise_any()
+
+    def _checked(self, batch: Any, place: Place | None) -> Iterator[Any]:
+        """Check a batch by the rules and yield it, unless something is wrong with this or an earlier one."""
+        if self.faults.found:  # of values: rules are asked of what can be read
+            return
+        if self._checks is None:
+            terms = self.terms()
+            self._checks = RuleChecks(terms, terms.rulebook(), self.faults)
+        self._checks.check(batch, self.marks, place)
+        if not self.faults.found:
+            yield batch
+
+    # ── Account files ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _accounts(self, source: Source) -> Iterator[Any]:
+        for files in account_files(source, self.faults):
+            for name, file in files:
+                self._agree(name, file)
+            batch, lost = batch_of((name, file.account) for name, file in files)
+            for said in lost:
+                self.faults.add("an amount that cannot be kept", where=source.name, expected="18 decimal places", found=said)
+            yield from self._checked(batch, None)
+
+    def _agree(self, name: str, file: AccountFile) -> None:
+        """Take the rulebook, day, policy and contracts of the first file, and hold the others to them."""
+        if self.rulebook is None:
+            self.rulebook = file.rulebook_name
+        if self.policy is None:
+            self.policy, self.contracts = file.policy, file.contracts
+            self.as_of = self.as_of or file.as_of
+        stated = {
+            "rulebook": (self.rulebook, file.rulebook_name),
+            "as_of": (self.as_of, self.as_of if self.request.as_of else file.as_of),
+            "policy": (dict(self.policy), dict(file.policy)),
+            "contracts": (dict(self.contracts or {}), dict(file.contracts)),
+        }
+        for what, (first, own) in stated.items():
+            if first != own:
+                self.faults.add(
+                    f"another {what} than the fleet's", where=f"{file.where}: {what}", expected=str(first),
+                    found=str(own), hint=f"build a fleet of its own for {name} and its like",
+                )  # fmt: skip
+        for symbol, price in file.marks.items():
+            if symbol not in file.marks_assumed:
+                self._mark(symbol, price)
+
+    def _mark(self, symbol: str, price: Price) -> None:
+        if symbol in self.request.marks or symbol in self._disagreed:
+            return
+        if self.marks.setdefault(symbol, price) != price:
+            self._disagreed[symbol] = None
+            del self.marks[symbol]
+
+    # ── Tables with lists ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take_terms(self, source: Source) -> None:
+        if source.form == "parquet":
+            schema = schema_of_file(source.path)
+            if KEY in (schema.metadata or {}):
+                self._adopt(terms_of(schema, where=source.name))
+
+    def _take_table_terms(self, table: Any) -> None:
+        if KEY in (table.schema.metadata or {}):
+            self._adopt(terms_of(table.schema, where="fleet"))
+
+    def _adopt(self, terms: Terms) -> None:
+        self.rulebook, self.as_of = self.rulebook or terms.rulebook_name, self.as_of or terms.as_of
+        self.policy, self.contracts = self.policy or terms.policy, self.contracts or terms.contracts
+        self.exact = self.exact and terms.exact
+        self._notes += terms.notes
+        for symbol, price in terms.marks.items():
+            self._mark(symbol, price)
+
+    # ── Flat tables ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _flat(self, tables: Sequence[tuple[TableReader, Iterable[Any]]]) -> Iterator[Any]:
+        files = [reader.where for reader, _ in tables]
+        with ExitStack() as stack:
+            held: list[Rows] = []
+            count = 0
+            spill: _Spill | None = None
+            for reader, batches in tables:
+                self._notes += reader.notes()
+                for batch in batches:
+                    rows = reader.read(batch, self.faults)
+                    self.exact = self.exact and rows.exact
+                    self._marks_of(rows)
+                    count += len(rows.row)
+                    held.append(rows._replace(marks=None))
+                    if count > self.request.rows_at_once and spill is None:
+                        spill = stack.enter_context(_Spill(self.folder))
+                    if spill is not None:
+                        for part in held:
+                            spill.add(part)
+                        held.clear()
+            if self.faults.found:
+                return
+            for part in [held] if spill is None else spill.parts():
+                batch, origin = assemble(part, files, self.faults)
+                yield from self._checked(batch, origin.place)
+
+    def _marks_of(self, rows: Rows) -> None:
+        pa = pyarrow()
+        if rows.marks is None:
+            return
+        pairs = pa.table({"symbol": rows.columns["symbol"], "mark": rows.marks}).filter(pa.compute.is_valid(rows.marks))
+        for pair in pairs.group_by(["symbol", "mark"], use_threads=False).aggregate([]).to_pylist():
+            from ringfence.fleet.schema import canonical
+
+            price = canonical(pair["mark"])
+            if price is not None and price > 0 and pair["symbol"] is not None:
+                self._mark(pair["symbol"], price)
+
+
+class _Spill:
+    """Rows parted by account into files of a folder beside the output, which goes when the build ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix=".fleet-", dir=folder)
+        self._writers: dict[tuple[str, int, int], Any] = {}
+
+    def __enter__(self) -> _Spill:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._folder.cleanup()
+
+    def _path(self, kind: str, file: int, part: int) -> Path:
+        return Path(self._folder.name) / f"{kind}-{file}-{part}.arrow"
+
+    def add(self, rows: Rows) -> None:
+        """Put rows into the files of their accounts' parts."""
+        import numpy as np
+        import pyarrow.ipc as ipc
+
+        pa = pyarrow()
+        coded = rows.account.dictionary_encode()
+        parts = np.array([crc32((name or "").encode()) % _PARTS for name in coded.dictionary.to_pylist()], np.int64)
+        of_row = parts[coded.indices.to_numpy(zero_copy_only=False)]
+        batch = pa.record_batch({"account": rows.account, **rows.columns, "row": pa.array(rows.row)})
+        for part in np.unique(of_row).tolist():
+            key = (rows.kind, rows.file, part)
+            if key not in self._writers:
+                options = ipc.IpcWriteOptions(compression="lz4")
+                self._writers[key] = ipc.new_stream(str(self._path(*key)), batch.schema, options=options)
+            self._writers[key].write_batch(batch.take(pa.array(np.flatnonzero(of_row == part))))
+
+    def parts(self) -> Iterator[list[Rows]]:
+        """Yield the rows of one part after the other."""
+        import pyarrow.ipc as ipc
+
+        for writer in self._writers.values():
+            writer.close()
+        keys, self._writers = sorted(self._writers), {}
+        for part in range(_PARTS):
+            found = []
+            for kind, file, number in keys:
+                if number == part:
+                    with ipc.open_stream(str(self._path(kind, file, part))) as reader:
+                        table = reader.read_all().combine_chunks()
+                    columns = {name: table.column(name).combine_chunks() for name in table.schema.names}
+                    account, row = columns.pop("account"), columns.pop("row")
+                    found.append(Rows(kind, account, columns, row.to_numpy(), file, exact=True))
+            if found:
+                yield found
+
+
+__all__ = ["BATCH", "ROWS_AT_ONCE", "Built", "Request", "Writer", "build", "fleet_of_tables"]

@@ -1,0 +1,186 @@
+"""A fleet: very many accounts under one rulebook, in a Parquet file or in Arrow tables, and never all at once in memory.
+
+It is read in *units* (row groups of a file, slices of a table), each of which holds whole accounts. Everything that is
+computed of a fleet is computed unit by unit and put together in their order, so that the answer is the same whoever
+computed which unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ringfence.errors import BadAccount, nearest
+from ringfence.fleet.accounts import account_file_of
+from ringfence.fleet.schema import KEY, Terms, arrow_schema, pyarrow, schema_of_file, terms_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import date
+
+    from ringfence.account_file import AccountFile
+    from ringfence.numbers import Price
+
+UNIT = 32_768  #: accounts of a row group
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Accounts and the terms they share. Make one with :meth:`open` or :meth:`from_arrow`.
+
+    ``terms``: rulebook, day, marks. Hands itself to anything that speaks the Arrow PyCapsule interface.
+    """
+
+    terms: Terms
+    where: str
+    path: Path | None = None
+    table: Any = None
+
+    @classmethod
+    def open(cls, path: str | Path) -> Fleet:
+        """Open a fleet's file; nothing but its schema is read. Raises BadAccount where it is none."""
+        pa = pyarrow()
+        target = Path(path)
+        try:
+            schema = schema_of_file(target)
+        except FileNotFoundError:
+            close = nearest(target.name, [p.name for p in target.parent.glob("*")] if target.parent.is_dir() else [])
+            raise BadAccount(
+                "no such fleet", where=str(path), expected="a file that `ringfence fleet build` wrote", found="nothing",
+                hint=close or "try one: ringfence fleet build --example --accounts 100000 --out example.fleet.parquet",
+            ) from None  # fmt: skip
+        except (pa.ArrowException, OSError) as error:
+            raise BadAccount(
+                "cannot be read as Parquet", where=str(path), expected="a complete Parquet file",
+                found=str(error).split("\n", maxsplit=1)[0][:200], hint="build it again",
+            ) from None  # fmt: skip
+        return cls(terms_of(schema, where=str(path)), str(path), path=target)
+
+    @classmethod
+    def from_arrow(  # noqa: PLR0913 - a parameter per table
+        cls,
+        data: Any = None,
+        *,
+        positions: Any = None,
+        wallets: Any = None,
+        accounts: Any = None,
+        collateral: Any = None,
+        orders: Any = None,
+        rulebook: str | None = None,
+        as_of: date | None = None,
+        marks: Mapping[str, Price] | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> Fleet:
+        """Return the fleet of Arrow data: of one table with lists (``data``, as :meth:`to_arrow` gives), or of flat ones.
+
+        Anything with ``__arrow_c_stream__`` will do: a Polars or pandas frame, a DuckDB relation, a pyarrow table.
+        ``columns``: the producer's names by ours. ``rulebook`` may be left out where the data carries its terms.
+        Raises BadFleet, which names every faulty row up to a limit, and BadRulebook for an unknown rulebook.
+        """
+        from ringfence.fleet.build import fleet_of_tables
+
+        given = {"fleet": data, "positions": positions, "wallets": wallets, "accounts": accounts,
+                 "collateral": collateral, "orders": orders}  # fmt: skip
+        return fleet_of_tables(
+            {kind: value for kind, value in given.items() if value is not None},
+            rulebook=rulebook, as_of=as_of, marks=marks or {}, columns=columns or {},
+        )  # fmt: skip
+
+    def to_arrow(self) -> Any:
+        """Return the whole fleet as a pyarrow table with lists; one that was made of such a table is that table."""
+        pa = pyarrow()
+        if self.table is not None:
+            return self.table
+        table = pa.parquet.read_table(self.path, columns=arrow_schema().names)
+        return table.replace_schema_metadata({KEY: self.terms.to_json().encode()})
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Hand the fleet over by the Arrow PyCapsule interface, unit by unit."""
+        pa = pyarrow()
+        reader = pa.RecordBatchReader.from_batches(arrow_schema(self.terms), self.batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def positions(self) -> Any:
+        """Return all positions as one flat pyarrow table: the account, then the fields of a position."""
+        pa = pyarrow()
+        flat = []
+        for batch in self.batches():
+            lists = batch.column("positions")
+            parents = pa.compute.list_parent_indices(lists)
+            entries = pa.compute.list_flatten(lists)
+            account = batch.column("account").take(parents)
+            names = [entry.name for entry in entries.type]
+            flat.append(pa.record_batch([account, *entries.flatten()], names=["account", *names]))
+        return pa.Table.from_batches(flat)
+
+    def __len__(self) -> int:
+        """Return the number of accounts."""
+        if self.table is not None:
+            return int(self.table.num_rows)
+        return int(pyarrow().parquet.read_metadata(self.path).num_rows)
+
+    @property
+    def units(self) -> int:
+        """The number of units."""
+        if self.table is not None:
+            return max(1, -(-self.table.num_rows // UNIT))
+        return int(pyarrow().parquet.read_metadata(self.path).num_row_groups)
+
+    def unit(self, index: int, columns: tuple[str, ...] | None = None) -> Any:
+        """Return one unit as a record batch. Raises BadAccount where the file is damaged."""
+        pa = pyarrow()
+        names = list(columns or arrow_schema().names)
+        if self.table is not None:
+            part = self.table.select(names).slice(index * UNIT, UNIT).combine_chunks()
+        else:
+            try:
+                with pa.parquet.ParquetFile(self.path) as file:
+                    part = file.read_row_group(index, columns=names)
+            except (pa.ArrowException, OSError) as error:
+                raise BadAccount(
+                    "a part of the fleet cannot be read", where=f"{self.where}: row group {index}",
+                    expected="a complete Parquet file", found=str(error).split("\n", maxsplit=1)[0][:200],
+                    hint="build it again",
+                ) from None  # fmt: skip
+        batches = part.to_batches()
+        if len(batches) == 1:
+            return batches[0]
+        return pa.record_batch(
+            [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in part.columns],
+            schema=part.schema,
+        )  # fmt: skip
+
+    def batches(self) -> Iterator[Any]:
+        """Yield the units in order, one in memory at a time."""
+        for index in range(self.units):
+            yield self.unit(index)
+
+    def find(self, account: str) -> Mapping[str, Any]:
+        """Return an account's row as Python values. Raises BadAccount, with the nearest names, where there is none."""
+        pa = pyarrow()
+        names: list[str] = []
+        for index in range(self.units):
+            ids = self.unit(index, ("account",)).column("account")
+            at = pa.compute.index(ids, pa.scalar(account, pa.string())).as_py()
+            if at >= 0:
+                row: Mapping[str, Any] = self.unit(index).slice(at, 1).to_pylist()[0]
+                return row
+            if len(names) < UNIT:
+                names += ids.to_pylist()
+        raise BadAccount(
+            f"no account {account!r}", where=self.where, expected=f"one of {len(self):,} accounts, such as {names[0]}"
+            if names else "an account of the fleet", found=account, hint=nearest(account, names) or "check the name",
+        )  # fmt: skip
+
+    def account(self, account: str, marks: Mapping[str, Price] | None = None) -> AccountFile:
+        """Return one account as an account file would give it, at ``marks`` (the fleet's own where there are none)."""
+        at = {**self.terms.marks, **(marks or {})}
+        return account_file_of(self.find(account), self.terms, at, where=f"{self.where}: {account}")
+
+    def with_marks(self, marks: Mapping[str, Price]) -> Fleet:
+        """Return the fleet with other prices over its own."""
+        return replace(self, terms=replace(self.terms, marks={**self.terms.marks, **marks}))
+
+
+__all__ = ["UNIT", "Fleet"]

@@ -1,0 +1,191 @@
+"""What a fleet's file holds: one row per account, its wallet, positions and orders as lists, and the terms they share.
+
+A file is Parquet (or an Arrow table in memory) of :func:`arrow_schema`. The rulebook, its day, marks and what else
+holds for all accounts stand as JSON in the schema's metadata under :data:`KEY` (:class:`Terms`). Amounts are
+``decimal128(38, 18)``: 20 digits before the point, 18 behind it. docs/reference/fleet.md describes every column.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ringfence import rulebooks
+from ringfence.account_file import read_contract, read_price
+from ringfence.errors import BadAccount, BadConfiguration, BadRulebook
+from ringfence.numbers import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import ModuleType
+
+    from ringfence.numbers import Price
+    from ringfence.rulebook import Rulebook
+
+SCHEMA = "ringfence.fleet/1"
+KEY = b"ringfence.fleet"
+DIGITS, PLACES = 38, 18  #: of every amount
+
+LISTS: Mapping[str, tuple[str, ...]] = {
+    "wallet": ("asset", "balance"),
+    "collateral": ("asset", "index", "ratio", "bid_buffer", "ask_buffer"),
+    "positions": ("symbol", "quantity", "entry_price", "isolated_margin", "leverage"),
+    "orders": ("symbol", "quantity", "price", "leverage", "reference_price", "reduce_only", "position_side"),
+}
+"""The lists of an account, by name, with the fields of their entries."""
+
+SCALARS = ("account", "position_mode", "collateral_mode")
+_TEXTS = {"asset", "symbol", "position_side"}
+_FLAGS = {"reduce_only"}
+
+
+def pyarrow() -> ModuleType:
+    """Return pyarrow with its compute and Parquet modules. Raises BadConfiguration without the extra ``fleet``."""
+    try:
+        import pyarrow as module
+        import pyarrow.compute
+        import pyarrow.parquet  # noqa: F401 - used as an attribute
+    except ImportError:
+        raise BadConfiguration(
+            "a fleet needs pyarrow, which is not installed", where="fleet", expected="the extra fleet",
+            found="no module pyarrow", hint="install it with: pip install 'ringfence[fleet]'",
+        ) from None  # fmt: skip
+    found: ModuleType = module
+    return found
+
+
+def amount_type() -> Any:
+    """Return the Arrow type of every amount."""
+    return pyarrow().decimal128(DIGITS, PLACES)
+
+
+def field_type(name: str) -> Any:
+    """Return the Arrow type of an entry's field."""
+    pa = pyarrow()
+    if name in _TEXTS:
+        return pa.string()
+    return pa.bool_() if name in _FLAGS else amount_type()
+
+
+def entry_type(name: str) -> Any:
+    """Return the Arrow type of an entry of the list ``name``."""
+    pa = pyarrow()
+    return pa.struct([pa.field(column, field_type(column)) for column in LISTS[name]])
+
+
+def arrow_schema(terms: Terms | None = None) -> Any:
+    """Return the Arrow schema of a fleet, with its terms in the metadata where they are given."""
+    pa = pyarrow()
+    fields = [pa.field(name, pa.string(), nullable=name != "account") for name in SCALARS]
+    fields += [pa.field(name, pa.list_(entry_type(name))) for name in LISTS]
+    return pa.schema(fields, metadata=None if terms is None else {KEY: terms.to_json().encode()})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for every account of a fleet.
+
+    ``marks``: prices the fleet was built with. ``policy`` and ``contracts`` as in an account file. ``exact``: whether
+    no amount came from a binary float. ``notes``: what was assumed when it was built.
+    """
+
+    rulebook_name: str
+    as_of: date | None = None
+    marks: Mapping[str, Price] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    contracts: Mapping[str, Any] = field(default_factory=dict)
+    exact: bool = True
+    notes: tuple[str, ...] = ()
+
+    def rulebook(self) -> Rulebook:
+        """Return the rulebook of the fleet. Raises BadRulebook or BadAccount, as for an account file."""
+        try:
+            changed = rulebooks.load(self.rulebook_name, self.as_of).with_policies(self.policy)
+        except BadRulebook as error:
+            raise error.located("fleet") from None
+        progressive = changed.cross.tier_type == "progressive"
+        return changed.with_tables({
+            symbol: read_contract(symbol, given, f"fleet: contracts.{symbol}", progressive=progressive)
+            for symbol, given in self.contracts.items()
+        })  # fmt: skip
+
+    def to_json(self) -> str:
+        """Return the terms as the JSON that stands in a file's metadata."""
+        return json.dumps({
+            "schema": SCHEMA,
+            "rulebook": self.rulebook_name,
+            "as_of": self.as_of.isoformat() if self.as_of else None,
+            "marks": {symbol: plain(price) for symbol, price in self.marks.items()},
+            "policy": dict(self.policy),
+            "contracts": dict(self.contracts),
+            "exact": self.exact,
+            "notes": list(self.notes),
+        }, ensure_ascii=False)  # fmt: skip
+
+
+def schema_of_file(path: Path) -> Any:
+    """Return the Arrow schema of a Parquet file with all of the file's own metadata. Raises ArrowException, OSError."""
+    found = pyarrow().parquet.read_metadata(path)
+    return found.schema.to_arrow_schema().with_metadata(found.metadata or {})
+
+
+def terms_of(schema: Any, *, where: str) -> Terms:
+    """Return the terms that an Arrow schema carries. Raises BadAccount where it is no fleet's, or a later version's."""
+    raw = (schema.metadata or {}).get(KEY)
+    if raw is None:
+        raise BadAccount(
+            "not a fleet", where=where, expected=f"a Parquet file with {KEY.decode()} in its metadata",
+            found="columns " + ", ".join(schema.names[:6]),
+            hint="make one of any tables with `ringfence fleet build SOURCE --rulebook NAME --out FLEET`",
+        )  # fmt: skip
+    try:
+        given = json.loads(raw)
+        version = given["schema"]
+    except (ValueError, TypeError, KeyError):
+        version = None
+    if version != SCHEMA:
+        raise BadAccount(
+            "another kind of fleet", where=f"{where}: metadata {KEY.decode()}", expected=SCHEMA, found=str(version),
+            hint="build it again with this version, or update ringfence",
+        )  # fmt: skip
+    missing = [name for name in arrow_schema().names if name not in schema.names]
+    if missing:
+        raise BadAccount("a column is missing", where=where, expected=", ".join(arrow_schema().names),
+                         found=", ".join(schema.names), hint="build it again")  # fmt: skip
+    return Terms(
+        given["rulebook"],
+        date.fromisoformat(given["as_of"]) if given.get("as_of") else None,
+        {symbol: read_price(price, f"{where}: marks.{symbol}") for symbol, price in (given.get("marks") or {}).items()},
+        given.get("policy") or {},
+        given.get("contracts") or {},
+        bool(given.get("exact", True)),
+        tuple(given.get("notes") or ()),
+    )
+
+
+def canonical(value: Decimal | None) -> Decimal | None:
+    """Return an amount of a column without the zeros that fill its 18 places up: as a person would write it."""
+    return None if value is None else Decimal(plain(value))
+
+
+__all__ = [
+    "DIGITS",
+    "KEY",
+    "LISTS",
+    "PLACES",
+    "SCALARS",
+    "SCHEMA",
+    "Terms",
+    "amount_type",
+    "arrow_schema",
+    "canonical",
+    "entry_type",
+    "field_type",
+    "pyarrow",
+    "schema_of_file",
+    "terms_of",
+]

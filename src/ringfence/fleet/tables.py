@@ -1,0 +1,353 @@
+"""Flat tables, one row per position, balance, account, collateral term or order, checked on their way into a fleet.
+
+What a table holds is told by its columns (:func:`kind_of`); columns of other names are mapped (:class:`Mapping`). Each
+row is checked where it stands, so that a fault names file, row and column. Conversions work on whole columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence.errors import BadAccount, BadConfiguration, nearest
+from ringfence.fleet.numbers_in import amounts
+from ringfence.fleet.schema import field_type, pyarrow
+from ringfence.numbers import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ringfence.fleet.faults import Faults
+
+COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "positions": (
+        ("account", "symbol", "quantity", "entry_price"),
+        ("side", "margin_mode", "isolated_margin", "leverage", "mark_price"),
+    ),
+    "wallets": (("account", "asset", "balance"), ()),
+    "accounts": (("account",), ("position_mode", "collateral_mode")),
+    "collateral": (("account", "asset"), ("index", "ratio", "bid_buffer", "ask_buffer")),
+    "orders": (
+        ("account", "symbol", "quantity", "price"),
+        ("side", "leverage", "reference_price", "reduce_only", "position_side"),
+    ),
+}
+"""Columns that each kind of table must have, and may have."""
+
+LIST_OF = {"positions": "positions", "wallets": "wallet", "collateral": "collateral", "orders": "orders"}
+"""The list of a fleet's account that each kind of table fills."""
+
+_WORDS = {
+    "position_mode": ("one_way", "hedge"),
+    "collateral_mode": ("single_asset", "multi_asset", "portfolio"),
+    "margin_mode": ("cross", "isolated"),
+    "position_side": ("long", "short"),
+}
+_LONG, _SHORT = ("long", "buy"), ("short", "sell")
+_POSITIVE = {"entry_price", "mark_price", "leverage", "price", "reference_price", "index"}
+_NOT_NEGATIVE = {"bid_buffer", "ask_buffer", "ratio"}
+_NULLABLE = {"balance", "isolated_margin", "leverage", "mark_price", "reference_price", "index", "ratio", "bid_buffer",
+             "ask_buffer"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Which column of a producer is which of ours. ``given``: by our name, or by ``table.ours`` for one kind only."""
+
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, texts: Sequence[str]) -> Names:
+        """Return the names that ``--column OURS=THEIRS`` states. Raises BadConfiguration."""
+        known = {name for required, optional in COLUMNS.values() for name in (*required, *optional)}
+        found = {}
+        for text in texts:
+            ours, equals, theirs = text.partition("=")
+            kind, dot, name = ours.rpartition(".")
+            if not equals or not theirs or name not in known or (dot and kind not in COLUMNS):
+                raise BadConfiguration(
+                    "not a column", where="--column", expected="OURS=THEIRS, such as quantity=positionAmt", found=text,
+                    hint=nearest(name, known) or "our columns are " + ", ".join(sorted(known)),
+                )  # fmt: skip
+            found[ours] = theirs
+        return cls(found)
+
+    def theirs(self, kind: str, ours: str) -> str:
+        """Return the producer's name of our column."""
+        return self.given.get(f"{kind}.{ours}", self.given.get(ours, ours))
+
+
+def kind_of(names: Sequence[str], mapping: Names, *, where: str) -> str:
+    """Return what a table with these columns holds: ``positions``, ``wallets``, … or ``fleet`` (lists per account).
+
+    Raises BadAccount, with the nearest names, where it cannot be told.
+    """
+    present = set(names)
+
+    def has(kind: str, *ours: str) -> bool:
+        return all(mapping.theirs(kind, name) in present for name in ours)
+
+    if {"positions", "account"} <= present:
+        return "fleet"
+    for kind, telling in (
+        ("positions", ("symbol", "entry_price")),
+        ("orders", ("symbol", "price")),
+        ("collateral", ("asset", "index")),
+        ("collateral", ("asset", "ratio")),
+        ("wallets", ("asset", "balance")),
+        ("accounts", ("account", "position_mode")),
+        ("accounts", ("account", "collateral_mode")),
+    ):
+        if has(kind, *telling):
+            return kind
+    wanted = {name for required, _ in COLUMNS.values() for name in required}
+    close = [hint for name in names if name not in wanted and (hint := nearest(name, wanted))]
+    raise BadAccount(
+        "what the table holds cannot be told by its columns", where=where,
+        expected="; ".join(f"{kind}: {', '.join(required)}" for kind, (required, _) in COLUMNS.items()),
+        found=", ".join(names) or "no columns",
+        hint=f"name them with --column OURS=THEIRS{'; ' + close[0] if close else ''}",
+    )  # fmt: skip
+
+
+class Rows(NamedTuple):
+    """Checked rows of one table. ``columns``: Arrow arrays of a list's fields; ``account`` beside them.
+
+    ``row``: numbers of the rows in their file, from 1; ``file``: an index into the files that were read.
+    ``marks``: a positions table's mark prices (null where none), else None.
+    """
+
+    kind: str
+    account: Any
+    columns: Mapping[str, Any]
+    row: NDArray[np.int64]
+    file: int
+    exact: bool
+    marks: Any = None
+
+
+class TableReader:
+    """Checks the batches of one table. ``place``: what a row, numbered from 1, is called in errors."""
+
+    def __init__(  # noqa: PLR0913 - what a table is, and how its rows are called
+        self,
+        names: Sequence[str],
+        mapping: Names,
+        *,
+        where: str,
+        file: int = 0,
+        kind: str | None = None,
+        place: Callable[[int], str] | None = None,
+    ) -> None:
+        self.where, self.file, self.mapping = where, file, mapping
+        self.place = place or (lambda row: f"{where}: row {row}")
+        self.kind = kind or kind_of(names, mapping, where=where)
+        required, optional = COLUMNS[self.kind]
+        missing = [name for name in required if mapping.theirs(self.kind, name) not in names]
+        if missing:
+            close = nearest(missing[0], names)
+            raise BadAccount(
+                f"{self.kind} without {' and '.join(missing)}", where=where, expected=", ".join(required),
+                found=", ".join(names), hint=f"name it with --column {missing[0]}=THEIRS{'; ' + close if close else ''}",
+            )  # fmt: skip
+        self.used = {name: theirs for name in (*required, *optional)
+                     if (theirs := mapping.theirs(self.kind, name)) in names}  # fmt: skip
+        self.unused = [name for name in names if name not in self.used.values()]
+        self._next = 1
+
+    def notes(self) -> list[str]:
+        """Return what is not used of the table, with what a column may have been meant for."""
+        if not self.unused:
+            return []
+        left = [name for name in COLUMNS[self.kind][1] if name not in self.used]
+        said = [f"{name} ({hint})" if (hint := nearest(name, left)) else name for name in self.unused]
+        return [f"{self.where}: not used: {', '.join(said)}"]
+
+    def read(self, batch: Any, faults: Faults) -> Rows:
+        """Return a batch's rows, checked. What is wrong is noted in ``faults``, by row and column."""
+        import numpy as np
+
+        first, size = self._next, batch.num_rows
+        self._next += size
+        check = _Check(self, batch, first, faults)
+        account = check.text("account")
+        columns: dict[str, Any]
+        marks = None
+        if self.kind == "positions":
+            columns, marks = check.positions()
+        elif self.kind == "orders":
+            columns = check.orders()
+        elif self.kind == "accounts":
+            columns = {name: check.word(name) for name in ("position_mode", "collateral_mode")}
+        elif self.kind == "wallets":
+            columns = {"asset": check.text("asset"), "balance": check.number("balance")}
+        else:
+            columns = {"asset": check.text("asset"),
+                       **{name: check.number(name) for name in ("index", "ratio", "bid_buffer", "ask_buffer")}}  # fmt: skip
+            check.wrong_where("ratio", columns["ratio"], lambda pc, v: pc.greater(v, 1), "a collateral ratio above 1",
+                              "between 0 and 1; 95 % is written 0.95")  # fmt: skip
+        rows = np.arange(first, first + size, dtype=np.int64)
+        return Rows(self.kind, account, columns, rows, self.file, check.exact, marks)
+
+
+class _Check:
+    """One batch of a table being checked."""
+
+    def __init__(self, reader: TableReader, batch: Any, first: int, faults: Faults) -> None:
+        self.reader, self.batch, self.first, self.faults = reader, batch, first, faults
+        self.exact = True
+        self.size = batch.num_rows
+
+    def place(self, index: int, ours: str) -> str:
+        return f"{self.reader.place(self.first + index)}, column {self.reader.used.get(ours, ours)}"
+
+    def column(self, ours: str) -> Any | None:
+        pa = pyarrow()
+        theirs = self.reader.used.get(ours)
+        if theirs is None:
+            return None
+        found = self.batch.column(self.batch.schema.get_field_index(theirs))
+        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+    def wrong_where(self, ours: str, values: Any, test: Any, message: str, expected: str) -> None:
+        """Note a fault for every row of which ``test(compute, values)`` is true."""
+        pa = pyarrow()
+        mask = pa.compute.fill_null(test(pa.compute, values), fill_value=False)
+        if pa.compute.any(mask).as_py():
+            for index in mask.to_numpy(zero_copy_only=False).nonzero()[0].tolist():
+                value = values[index].as_py()
+                self.faults.add(message, where=self.place(index, ours), expected=expected,
+                                found=_shown(value))  # fmt: skip
+
+    def text(self, ours: str, *, lower: bool = False, null: bool = False) -> Any:
+        """Return a column of names; one that is missing is a fault unless ``null``."""
+        pa = pyarrow()
+        column = self.column(ours)
+        if column is None:
+            return pa.nulls(self.size, pa.string())
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        try:
+            column = column.cast(pa.string())
+        except pa.ArrowException:
+            raise BadAccount(f"{ours} is no text", where=f"{self.reader.where}: column {self.reader.used[ours]}",
+                             expected="text", found=str(column.type)) from None  # fmt: skip
+        if lower:
+            column = pa.compute.utf8_lower(column)
+        if not null:
+            self.wrong_where(ours, column, lambda pc, v: pc.fill_null(pc.equal(pc.utf8_length(v), 0), fill_value=True),
+                             f"{ours} is missing", "a name")  # fmt: skip
+        return column
+
+    def word(self, ours: str, allowed: tuple[str, ...] | None = None, *, null: bool = True) -> Any:
+        """Return a column of one of some words, in lower case."""
+        pa = pyarrow()
+        words = _WORDS[ours] if allowed is None else allowed
+        column = self.text(ours, lower=True, null=True)
+        empty = pa.compute.equal(column, "")
+        column = pa.compute.if_else(empty, pa.scalar(None, pa.string()), column)
+        known = pa.array([*words, None] if null else list(words), pa.string())
+        self.wrong_where(ours, column, lambda pc, v: pc.invert(pc.is_in(v, known)), f"{ours} is not known",
+                         " or ".join(words))  # fmt: skip
+        return column
+
+    def number(self, ours: str, *, null: bool | None = None) -> Any:
+        """Return a column of amounts, held to what that figure can be."""
+        pa = pyarrow()
+        column = self.column(ours)
+        if column is None:
+            return pa.nulls(self.size, field_type(ours))
+        found = amounts(column)
+        self.exact = self.exact and found.exact
+        for wrong in found.wrong:
+            self.faults.add(wrong.message, where=self.place(wrong.index, ours), expected=wrong.expected,
+                            found=wrong.found)  # fmt: skip
+        noted = {wrong.index for wrong in found.wrong}
+        if not (ours in _NULLABLE if null is None else null) and found.values.null_count > len(noted):
+            self.wrong_where(ours, found.values, lambda pc, v: _nulls_but(pc.is_null(v), noted), f"{ours} is missing",
+                             "a number")  # fmt: skip
+        if ours in _POSITIVE:
+            self.wrong_where(ours, found.values, lambda pc, v: pc.less_equal(v, 0), f"{ours} is not above 0",
+                             "a positive number")  # fmt: skip
+        elif ours in _NOT_NEGATIVE:
+            self.wrong_where(ours, found.values, lambda pc, v: pc.less(v, 0), f"{ours} is negative", "0 or more")
+        return found.values
+
+    def quantity(self) -> Any:
+        """Return signed quantities: as they are, or with the sign of a ``side``."""
+        pa = pyarrow()
+        pc = pa.compute
+        quantity = self.number("quantity")
+        self.wrong_where("quantity", quantity, lambda pc, v: pc.equal(v, 0), "quantity is 0",
+                         "a number that is not 0; leave the row out when nothing is held")  # fmt: skip
+        if "side" not in self.reader.used:
+            return quantity
+        side = self.word("side", _LONG + _SHORT, null=False)
+        short = pc.fill_null(pc.is_in(side, pa.array(_SHORT)), fill_value=False)
+        clash = pc.and_(pc.less(quantity, 0), pc.invert(short))
+        self.wrong_where("quantity", quantity, lambda _pc, _v: clash, "negative, with the side long or buy",
+                         "a quantity without sign beside a side")  # fmt: skip
+        size = pc.abs(quantity)
+        return pc.if_else(short, pc.negate(size), size).cast(quantity.type)
+
+    def positions(self) -> tuple[dict[str, Any], Any]:
+        pa = pyarrow()
+        pc = pa.compute
+        symbol, quantity = self.text("symbol"), self.quantity()
+        entry, leverage = self.number("entry_price"), self.number("leverage")
+        margin = self.number("isolated_margin")
+        if "margin_mode" in self.reader.used:
+            mode = self.word("margin_mode")
+            isolated = pc.fill_null(pc.equal(mode, "isolated"), fill_value=False)
+            bare = pc.and_(isolated, pc.is_null(margin))
+            self.wrong_where("isolated_margin", margin, lambda _pc, _v: bare, "an isolated position without margin",
+                             "the position's own wallet, without unrealised PnL")  # fmt: skip
+            shared = pc.fill_null(pc.equal(mode, "cross"), fill_value=False)
+            owned = pc.and_(shared, pc.fill_null(pc.not_equal(margin, 0), fill_value=False))
+            self.wrong_where("isolated_margin", margin, lambda _pc, _v: owned, "a cross position with a margin of its own",
+                             "nothing, or margin_mode isolated")  # fmt: skip
+            margin = pc.if_else(shared, pa.scalar(None, margin.type), margin)
+        columns = {"symbol": symbol, "quantity": quantity, "entry_price": entry, "isolated_margin": margin,
+                   "leverage": leverage}  # fmt: skip
+        return columns, self.number("mark_price") if "mark_price" in self.reader.used else None
+
+    def orders(self) -> dict[str, Any]:
+        pa = pyarrow()
+        reduce_only = self.column("reduce_only")
+        if reduce_only is None:
+            reduce_only = pa.nulls(self.size, pa.bool_())
+        else:
+            try:
+                reduce_only = reduce_only.cast(pa.bool_())
+            except pa.ArrowException:
+                raise BadAccount("not a yes or no", where=f"{self.reader.where}: column {self.reader.used['reduce_only']}",
+                                 expected="true or false", found=str(reduce_only.type)) from None  # fmt: skip
+        return {
+            "symbol": self.text("symbol"),
+            "quantity": self.quantity(),
+            "price": self.number("price"),
+            "leverage": self.number("leverage"),
+            "reference_price": self.number("reference_price"),
+            "reduce_only": reduce_only,
+            "position_side": self.word("position_side"),
+        }
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else plain(value) if isinstance(value, Decimal) else repr(value)
+
+
+def _nulls_but(mask: Any, noted: set[int]) -> Any:
+    """Return a mask of nulls without the rows of which something else has been said."""
+    if not noted:
+        return mask
+    found = mask.to_numpy(zero_copy_only=False).copy()
+    found[list(noted)] = False
+    return pyarrow().array(found)
+
+
+__all__ = ["COLUMNS", "LIST_OF", "Names", "Rows", "TableReader", "kind_of"]
