@@ -79,9 +79,7 @@ class BadFleet(BadAccount):
 
     def __init__(self, faults: Sequence[BadInput], *, more: bool = False) -> None:
         first = faults[0]
-        super().__init__(
-            first.message, where=first.where, expected=first.expected, found=first.found, hint=first.hint
-        )
+        super().__init__(first.message, where=first.where, expected=first.expected, found=first.found, hint=first.hint)
         self.faults = tuple(faults)
         self.more = more
 

@@ -45,6 +45,7 @@ VERBS = (
     Verb("account", "account", "app"),
     Verb("tape", "tape", "app"),
     Verb("journal", "journal", "app"),
+    Verb("fleet", "fleet", "app"),
 )
 
 _ANYWHERE = {"--no-color", "--quiet", "-q", "--verbose", "-v"}

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from ringfence.account_file import AccountFile
     from ringfence.margin.assess import Assessment
+    from ringfence.rulebook import Rulebook
 
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account file (JSON or TOML), or - for stdin.")]
 MarkOption = Annotated[
@@ -29,10 +31,17 @@ def assess(
     json: JsonOption = False,
 ) -> None:
     """Show an account's margin, health and liquidation prices, by the exchange's own rules."""
-    from ringfence.cli import show
-    from ringfence.cli.load import assess_file, load_account
+    from ringfence.cli.load import load_account
 
     file, rulebook = load_account(account, marks=mark or [], as_of=as_of)
+    show_assessment(file, rulebook, explain=explain, json=json)
+
+
+def show_assessment(file: AccountFile, rulebook: Rulebook, *, explain: bool, json: bool) -> None:
+    """Print an account that has been read: as tables or as one JSON object, with every figure's way on request."""
+    from ringfence.cli import show
+    from ringfence.cli.load import assess_file
+
     assessments = assess_file(file, rulebook)
     if json:
         from ringfence.cli.assessment_json import as_json

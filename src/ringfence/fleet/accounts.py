@@ -48,7 +48,15 @@ def account_file_of(row: Mapping[str, Any], terms: Terms, marks: Mapping[str, Pr
         if mark is not None:
             own.setdefault(order.symbol, mark)
     return AccountFile(
-        terms.rulebook_name, terms.as_of, account, own, tuple(assumed), terms.contracts, terms.policy, where
+        terms.rulebook_name,
+        terms.as_of,
+        account,
+        own,
+        tuple(assumed),
+        terms.contracts,
+        terms.policy,
+        where,
+        terms.fees,
     )
 
 
@@ -133,7 +141,9 @@ def _column(values: list[Any], field: Any, name: str, lost: list[str]) -> Any:
 def _entries(account: Account) -> dict[str, Sequence[Sequence[Any]]]:
     return {
         "wallet": list(account.wallet.items()),
-        "collateral": [(asset, t.index, t.ratio, t.bid_buffer, t.ask_buffer) for asset, t in account.collateral.items()],
+        "collateral": [
+            (asset, t.index, t.ratio, t.bid_buffer, t.ask_buffer) for asset, t in account.collateral.items()
+        ],
         "positions": [(p.symbol, p.quantity, p.entry_price, p.isolated_margin, p.leverage) for p in account.positions],
         "orders": [
             (o.symbol, o.quantity, o.price, o.leverage, o.reference_price, o.reduce_only, o.position_side)

@@ -1,7 +1,7 @@
 """From checked rows of flat tables to accounts: rows that belong to one account become its lists.
 
-Accounts come in the order in which they are first named: in the accounts' table, then wallets, then positions. Where the
-rows of a table stand account by account already, its columns become the children of the lists as they are, uncopied.
+Accounts come in the order in which they are first named: in the accounts' table, then wallets, then positions. Where
+the rows of a table stand account by account already, its columns become the children of the lists, uncopied.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ringfence.fleet.schema import LISTS, SCALARS, arrow_schema, entry_type, field_type, pyarrow
+from ringfence.fleet.schema import LISTS, SCALARS, arrow_schema, empty_lists, entry_type, field_type, pyarrow
 from ringfence.fleet.tables import LIST_OF
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Origin:
 
 
 def assemble(rows: Sequence[Rows], files: Sequence[str], faults: Faults) -> tuple[Any, Origin]:
-    """Return one record batch of accounts (:func:`~ringfence.fleet.schema.arrow_schema`) and where its entries stood."""
+    """Return one record batch of accounts in the fleet's schema, and where its entries stood."""
     import numpy as np
 
     pa = pyarrow()
@@ -60,7 +60,7 @@ def assemble(rows: Sequence[Rows], files: Sequence[str], faults: Faults) -> tupl
             continue
         name = LIST_OF[kind]
         if not size:
-            arrays[name] = pa.nulls(count, pa.list_(entry_type(name)))
+            arrays[name] = empty_lists(name, count)
             continue
         arrays[name], order = _lists(name, kinds[kind], own, count)
         where = np.concatenate([np.full(len(part.row), part.file, np.int64) for part in kinds[kind]])
@@ -111,7 +111,8 @@ def _scalars(parts: Sequence[Rows], codes: Any, count: int, files: Sequence[str]
     for entry in twice.tolist():
         before = first[codes[entry]]
         faults.add(
-            "an account that is described twice", where=f"{files[int(where[entry])]}: row {int(rows[entry])}, column account",
+            "an account that is described twice",
+            where=f"{files[int(where[entry])]}: row {int(rows[entry])}, column account",
             expected="one row per account", found=f"also in row {int(rows[before])}",
         )  # fmt: skip
     taken = pa.array(np.where(first < 0, 0, first), mask=first < 0)

@@ -1,8 +1,8 @@
 """From sources to a fleet: checked, put together account by account, and written whole or not at all.
 
-Flat tables are read once and checked; when they hold more rows than fit a fixed budget, they are spilled to files beside
-the output, parted by account, and put together part by part. So a fleet larger than memory can be built. Its order of
-accounts is then by part, else that in which accounts are first named.
+Flat tables are read once and checked; when they hold more rows than fit a fixed budget, they are spilled to files
+beside the output, parted by account, and put together part by part. So a fleet larger than memory can be built. Its
+order of accounts is then by part, else that in which accounts are first named.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zlib import crc32
 
-from ringfence.errors import BadAccount, BadConfiguration
+from ringfence.errors import BadConfiguration
 from ringfence.fleet.accounts import batch_of
 from ringfence.fleet.assembly import assemble
 from ringfence.fleet.checks import RuleChecks
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ringfence.account_file import AccountFile
+    from ringfence.fees import AccountFees
     from ringfence.fleet.checks import Place
     from ringfence.fleet.sources import Source
     from ringfence.numbers import Price
@@ -94,7 +95,9 @@ def fleet_of_tables(
     pa = pyarrow()
     tables = {kind: pa.table(data) for kind, data in given.items()}
     if not tables:
-        raise BadConfiguration("no table", where="from_arrow", expected="a table with lists, or positions", found="nothing")
+        raise BadConfiguration(
+            "no table", where="from_arrow", expected="a table with lists, or positions", found="nothing"
+        )
     work = _Build([], Request(rulebook, as_of, marks, Names(columns)), Path(), tables)
     batches = list(work.batches())
     table = pa.Table.from_batches(batches, schema=arrow_schema())
@@ -112,7 +115,7 @@ class Writer:
         self._held: list[Any] = []
         self._rows = self._written = self._positions = 0
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         pa = pyarrow()
         try:
             self._writer = pa.parquet.ParquetWriter(self.unfinished, arrow_schema(), compression="lz4")
@@ -178,6 +181,7 @@ class _Build:
         self.rulebook, self.as_of = request.rulebook, request.as_of
         self.policy: Mapping[str, Any] | None = None
         self.contracts: Mapping[str, Any] | None = None
+        self.fees: AccountFees | None = None
         self.marks: dict[str, Price] = dict(request.marks)
         self.exact = True
         self._disagreed: dict[str, None] = {}
@@ -191,8 +195,8 @@ class _Build:
                 "whose rules hold is not known", where="--rulebook", expected="the name of a rulebook", found="nothing",
                 hint="give --rulebook NAME; `ringfence rulebooks list` lists them",
             )  # fmt: skip
-        return Terms(self.rulebook, self.as_of, self.marks, self.policy or {}, self.contracts or {}, self.exact,
-                     self.notes())  # fmt: skip
+        return Terms(self.rulebook, self.as_of, self.marks, self.policy or {}, self.contracts or {}, self.fees,
+                     self.exact, self.notes())  # fmt: skip
 
     def notes(self) -> tuple[str, ...]:
         """Return what was assumed or left out."""
@@ -256,7 +260,9 @@ class _Build:
                 self._agree(name, file)
             batch, lost = batch_of((name, file.account) for name, file in files)
             for said in lost:
-                self.faults.add("an amount that cannot be kept", where=source.name, expected="18 decimal places", found=said)
+                self.faults.add(
+                    "an amount that cannot be kept", where=source.name, expected="18 decimal places", found=said
+                )
             yield from self._checked(batch, None)
 
     def _agree(self, name: str, file: AccountFile) -> None:
@@ -264,13 +270,14 @@ class _Build:
         if self.rulebook is None:
             self.rulebook = file.rulebook_name
         if self.policy is None:
-            self.policy, self.contracts = file.policy, file.contracts
+            self.policy, self.contracts, self.fees = file.policy, file.contracts, file.fees
             self.as_of = self.as_of or file.as_of
         stated = {
             "rulebook": (self.rulebook, file.rulebook_name),
             "as_of": (self.as_of, self.as_of if self.request.as_of else file.as_of),
             "policy": (dict(self.policy), dict(file.policy)),
             "contracts": (dict(self.contracts or {}), dict(file.contracts)),
+            "fees": (self.fees, file.fees),
         }
         for what, (first, own) in stated.items():
             if first != own:
@@ -304,6 +311,7 @@ class _Build:
     def _adopt(self, terms: Terms) -> None:
         self.rulebook, self.as_of = self.rulebook or terms.rulebook_name, self.as_of or terms.as_of
         self.policy, self.contracts = self.policy or terms.policy, self.contracts or terms.contracts
+        self.fees = self.fees or terms.fees
         self.exact = self.exact and terms.exact
         self._notes += terms.notes
         for symbol, price in terms.marks.items():
@@ -333,8 +341,8 @@ class _Build:
                         held.clear()
             if self.faults.found:
                 return
-            for part in [held] if spill is None else spill.parts():
-                batch, origin = assemble(part, files, self.faults)
+            for rows_of_part in [held] if spill is None else spill.parts():
+                batch, origin = assemble(rows_of_part, files, self.faults)
                 yield from self._checked(batch, origin.place)
 
     def _marks_of(self, rows: Rows) -> None:
@@ -357,7 +365,7 @@ class _Spill:
         self._folder = tempfile.TemporaryDirectory(prefix=".fleet-", dir=folder)
         self._writers: dict[tuple[str, int, int], Any] = {}
 
-    def __enter__(self) -> _Spill:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -371,7 +379,7 @@ class _Spill:
     def add(self, rows: Rows) -> None:
         """Put rows into the files of their accounts' parts."""
         import numpy as np
-        import pyarrow.ipc as ipc
+        from pyarrow import ipc
 
         pa = pyarrow()
         coded = rows.account.dictionary_encode()
@@ -387,7 +395,7 @@ class _Spill:
 
     def parts(self) -> Iterator[list[Rows]]:
         """Yield the rows of one part after the other."""
-        import pyarrow.ipc as ipc
+        from pyarrow import ipc
 
         for writer in self._writers.values():
             writer.close()

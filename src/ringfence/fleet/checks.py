@@ -75,7 +75,7 @@ class RuleChecks:
         coded = entries.field("symbol").dictionary_encode()
         symbols: list[str] = coded.dictionary.to_pylist()
         for code, symbol in enumerate(symbols):
-            if symbol is None or symbol in self._entries:
+            if symbol in self._entries:
                 continue
             try:
                 self._entries[symbol] = self.rulebook.entry(symbol)
@@ -102,7 +102,8 @@ class RuleChecks:
         if said is not None:
             for entry in np.flatnonzero(isolated & basket[parents]).tolist():
                 self.faults.add(
-                    "an isolated position in a basket account", where=f"{where('positions', entry)}, column isolated_margin",
+                    "an isolated position in a basket account",
+                    where=f"{where('positions', entry)}, column isolated_margin",
                     expected=f"cross: {said}", found="isolated", hint="leave isolated_margin out",
                 )  # fmt: skip
         suspects = self._beyond_limits(entries, codes, symbols, quantity, marks)
@@ -148,9 +149,11 @@ class RuleChecks:
         ends = np.cumsum(np.bincount(codes, minlength=len(symbols)))
         for code, symbol in enumerate(symbols):
             known = self._entries.get(symbol)
-            if known is None or known[1] is None or not known[1].tiers:
+            if known is None:
                 continue
             contract, table = known
+            if table is None or not table.tiers:
+                continue
             rows = order[(ends[code - 1] if code else 0) : ends[code]]
             own, prices = size[rows], entry[rows]
             in_contracts = table.unit == "contracts"
@@ -176,7 +179,13 @@ class RuleChecks:
         return np.sort(np.concatenate(found)) if found else np.zeros(0, np.int64)
 
     def _ask_exactly(
-        self, batch: Any, suspects: NDArray[np.int64], parents: Any, counts: Any, marks: Mapping[str, Price], where: Place
+        self,
+        batch: Any,
+        suspects: NDArray[np.int64],
+        parents: Any,
+        counts: Any,
+        marks: Mapping[str, Price],
+        where: Place,
     ) -> None:
         import numpy as np
 
@@ -189,12 +198,16 @@ class RuleChecks:
                 legs = tuple(p for p in file.account.positions if p.symbol == position.symbol)
                 account = Account(legs, collateral_mode=file.account.collateral_mode)
                 one = account_file.AccountFile(file.rulebook_name, file.as_of, account, file.marks)
-                for check, column in ((account_file.check_sizes, "quantity"), (account_file.check_leverage, "leverage")):
+                for check, column in (
+                    (account_file.check_sizes, "quantity"),
+                    (account_file.check_leverage, "leverage"),
+                ):
                     try:
                         check(one, self.rulebook)
                     except BadInput as error:
                         self.faults.add(error.message, where=f"{where('positions', entry)}, column {column}",
-                                        expected=error.expected or "", found=error.found or "", hint=error.hint)  # fmt: skip
+                                        expected=error.expected or "", found=error.found or "",
+                                        hint=error.hint)  # fmt: skip
 
     def _wallets(self, batch: Any, where: Place) -> None:
         """One balance per asset; in a basket a collateral price for every asset that is held or settled in."""

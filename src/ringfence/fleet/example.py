@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.errors import BadConfiguration
 from ringfence.fleet.build import Built, Writer
-from ringfence.fleet.fleet import UNIT, Fleet
+from ringfence.fleet.fleet import Fleet
 from ringfence.fleet.numbers_in import amounts
-from ringfence.fleet.schema import LISTS, Terms, arrow_schema, entry_type, pyarrow
-from ringfence.rulebook import TierTable
+from ringfence.fleet.schema import LISTS, Terms, arrow_schema, empty_lists, entry_type, pyarrow
 from ringfence.tape import load_tape
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ringfence.contract import Contract
-    from ringfence.rulebook import Rulebook
+    from ringfence.rulebook import Rulebook, TierTable
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -44,6 +43,7 @@ MEDIAN, SIGMA = 2_000.0, 1.6
 ISOLATED, LONG = 0.3, 0.65
 LEVERAGE = {"base": (0.5, 15.0), "stressed": (0.5, 75.0)}  #: effective, of an account's cross positions
 ISOLATED_LEVERAGE = (2.0, 40.0)
+BLOCK = 4_096  #: accounts that are drawn together
 _VERSION = 1  # part of every draw
 _SCALE = 8  # decimal places of margins and balances
 
@@ -62,6 +62,18 @@ class _Market(NamedTuple):
     cap: Floats
 
 
+class _Drawn(NamedTuple):
+    """Positions of a block: account and symbol by number, quantity, entry, isolated, leverage, and the account's."""
+
+    parent: Integers
+    symbol: Integers
+    quantity: Floats
+    entry: Floats
+    isolated: NDArray[np.bool_]
+    own: Floats
+    shared: Floats
+
+
 def write_example(
     accounts: int,
     seed: int,
@@ -78,14 +90,12 @@ def write_example(
         )  # fmt: skip
     terms = Terms(RULEBOOK, DAY)
     market = _market(terms.rulebook(), seed)
-    terms = replace(terms, marks=market.marks, notes=(
-        f"an example drawn from seed {seed} ({kind}): accounts, positions and most marks are made up, the rules and "
-        "tables are not",
-    ))  # fmt: skip
+    said = "accounts, positions and most marks are made up, the rules and tables are not"
+    terms = replace(terms, marks=market.marks, notes=(f"an example drawn from seed {seed} ({kind}): {said}",))
     with Writer(out, progress) as writer:
-        for index in range(-(-accounts // UNIT)):
-            batch = _unit(market, seed, index, kind)
-            writer.write(batch.slice(0, min(UNIT, accounts - index * UNIT)))
+        for index in range(-(-accounts // BLOCK)):
+            batch = _block(market, seed, index, kind)
+            writer.write(batch.slice(0, min(BLOCK, accounts - index * BLOCK)))
         written, positions = writer.finish(terms)
     return Built(Fleet.open(out), written, positions, terms.notes)
 
@@ -95,7 +105,7 @@ def example_table(accounts: int, seed: int, *, kind: str = "base") -> Fleet:
     pa = pyarrow()
     terms = Terms(RULEBOOK, DAY)
     market = _market(terms.rulebook(), seed)
-    batches = [_unit(market, seed, index, kind) for index in range(-(-accounts // UNIT))]
+    batches = [_block(market, seed, index, kind) for index in range(-(-accounts // BLOCK))]
     terms = replace(terms, marks=market.marks)
     table = pa.Table.from_batches(batches, schema=arrow_schema(terms)).slice(0, accounts)
     return Fleet(terms, "example", table=table.combine_chunks())
@@ -147,36 +157,35 @@ def _places(price: Decimal) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-def _unit(market: _Market, seed: int, index: int, kind: str) -> Any:
-    """Return unit ``index`` of the fleet: always :data:`UNIT` accounts, each of its own draws."""
+def _block(market: _Market, seed: int, index: int, kind: str) -> Any:
+    """Return block ``index`` of the fleet: always :data:`BLOCK` accounts, each of its own draws."""
     import numpy as np
 
     pa = pyarrow()
     rng = np.random.default_rng([_VERSION, seed, index, 1 if kind == "stressed" else 0])
-    counts = rng.integers(3, 6, UNIT)
+    counts = rng.integers(3, 6, BLOCK)
     # Five draws for every account, so that one account's number of positions moves no other's.
-    drawn = np.searchsorted(market.popularity, rng.random((UNIT, 5))).clip(max=len(market.symbols) - 1)
+    drawn = np.searchsorted(market.popularity, rng.random((BLOCK, 5))).clip(max=len(market.symbols) - 1)
     order = np.argsort(drawn, axis=1, kind="stable")
     ranked = np.take_along_axis(drawn, order, axis=1)
     again = np.zeros_like(drawn, bool)
     np.put_along_axis(again, order[:, 1:], ranked[:, 1:] == ranked[:, :-1], axis=1)  # a symbol once an account
     held = (np.arange(5) < counts[:, None]) & ~again
-    parent = np.repeat(np.arange(UNIT), 5).reshape(UNIT, 5)[held]
+    parent = np.repeat(np.arange(BLOCK), 5).reshape(BLOCK, 5)[held]
     symbol = drawn[held]
-    notional = (MEDIAN * np.exp(SIGMA * rng.standard_normal((UNIT, 5))))[held]
-    sign = np.where(rng.random((UNIT, 5)) < LONG, 1.0, -1.0)[held]
-    isolated = (rng.random((UNIT, 5)) < ISOLATED)[held]
-    shift = (1 + 0.02 * rng.standard_normal((UNIT, 5)).clip(-4, 4))[held]
-    own = _log_uniform(rng.random((UNIT, 5)), ISOLATED_LEVERAGE)[held]
-    shared = _log_uniform(rng.random(UNIT), LEVERAGE[kind])
+    notional = (MEDIAN * np.exp(SIGMA * rng.standard_normal((BLOCK, 5))))[held]
+    sign = np.where(rng.random((BLOCK, 5)) < LONG, 1.0, -1.0)[held]
+    isolated = (rng.random((BLOCK, 5)) < ISOLATED)[held]
+    shift = (1 + 0.02 * rng.standard_normal((BLOCK, 5)).clip(-4, 4))[held]
+    own = _log_uniform(rng.random((BLOCK, 5)), ISOLATED_LEVERAGE)[held]
+    shared = _log_uniform(rng.random(BLOCK), LEVERAGE[kind])
     scale = 10.0 ** market.price_places[symbol]
     entry = np.maximum(np.rint(market.price[symbol] * shift * scale), 1) / scale
     steps = 10.0 ** market.step_places[symbol]
     notional = np.minimum(notional, market.cap[symbol] * 0.4)
     size = np.maximum(np.rint(notional / market.price[symbol] * steps), 1) / steps
-    return pa.record_batch(
-        _columns(market, index, parent, symbol, sign * size, entry, isolated, own, shared), schema=arrow_schema()
-    )
+    drawn_now = _Drawn(parent, symbol, sign * size, entry, isolated, own, shared)
+    return pa.record_batch(_columns(market, index, drawn_now), schema=arrow_schema())
 
 
 def _log_uniform(uniform: Floats, between: tuple[float, float]) -> Floats:
@@ -187,21 +196,12 @@ def _log_uniform(uniform: Floats, between: tuple[float, float]) -> Floats:
     return found
 
 
-def _columns(  # noqa: PLR0913 - what was drawn
-    market: _Market,
-    index: int,
-    parent: Integers,
-    symbol: Integers,
-    quantity: Floats,
-    entry: Floats,
-    isolated: NDArray[np.bool_],
-    own: Floats,
-    shared: Floats,
-) -> list[Any]:
-    """Return the columns of a unit: margins so that the effective leverage at the marks is the one drawn."""
+def _columns(market: _Market, index: int, drawn: _Drawn) -> list[Any]:
+    """Return the columns of a block: margins so that the effective leverage at the marks is the one drawn."""
     import numpy as np
 
     pa = pyarrow()
+    parent, symbol, quantity, entry, isolated, own, shared = drawn
     mark, size = market.price[symbol], np.abs(quantity)
     pnl = quantity * (mark - entry)
     largest = np.maximum(size * entry, size * mark)
@@ -212,24 +212,27 @@ def _columns(  # noqa: PLR0913 - what was drawn
     leverage = np.where(isolated, np.maximum(np.ceil(own), 1), np.minimum(allowed, 20.0))
     leverage = np.minimum(leverage, allowed)
     cross = ~isolated
-    notional = np.bincount(parent[cross], weights=(size * mark)[cross], minlength=UNIT)
-    gained = np.bincount(parent[cross], weights=pnl[cross], minlength=UNIT)
+    notional = np.bincount(parent[cross], weights=(size * mark)[cross], minlength=BLOCK)
+    gained = np.bincount(parent[cross], weights=pnl[cross], minlength=BLOCK)
     wallet = np.round(np.maximum(notional / shared - gained, 0) + (notional == 0) * 100.0, _SCALE)
-    first = index * UNIT
-    counts = np.bincount(parent, minlength=UNIT)
-    names = pa.array([f"A{number:08d}" for number in range(first + 1, first + UNIT + 1)])
-    assets = pa.DictionaryArray.from_arrays(np.zeros(UNIT, np.int32), [ASSET]).dictionary_decode()
+    first = index * BLOCK
+    counts = np.bincount(parent, minlength=BLOCK)
+    names = pa.array([f"A{number:08d}" for number in range(first + 1, first + BLOCK + 1)])
+    assets = pa.DictionaryArray.from_arrays(np.zeros(BLOCK, np.int32), [ASSET]).dictionary_decode()
     symbols = pa.DictionaryArray.from_arrays(symbol.astype(np.int32), list(market.symbols)).dictionary_decode()
-    empty = pa.nulls(UNIT)
+    empty = pa.nulls(BLOCK)
     return [
         names,
         empty.cast(pa.string()),
         empty.cast(pa.string()),
-        _list("wallet", np.ones(UNIT, np.int64), [assets, _exact(wallet)]),
-        pa.nulls(UNIT, pa.list_(entry_type("collateral"))),
-        _list("positions", counts, [symbols, _exact(quantity), _exact(entry), _exact(margin, where=isolated),
-                                    _exact(leverage)]),  # fmt: skip
-        pa.nulls(UNIT, pa.list_(entry_type("orders"))),
+        _list("wallet", np.ones(BLOCK, np.int64), [assets, _exact(wallet)]),
+        empty_lists("collateral", BLOCK),
+        _list(
+            "positions",
+            counts,
+            [symbols, _exact(quantity), _exact(entry), _exact(margin, where=isolated), _exact(leverage)],
+        ),
+        empty_lists("orders", BLOCK),
     ]
 
 

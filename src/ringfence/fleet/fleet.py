@@ -1,4 +1,4 @@
-"""A fleet: very many accounts under one rulebook, in a Parquet file or in Arrow tables, and never all at once in memory.
+"""A fleet: very many accounts under one rulebook, in a file or in Arrow tables, never all at once in memory.
 
 It is read in *units* (row groups of a file, slices of a table), each of which holds whole accounts. Everything that is
 computed of a fleet is computed unit by unit and put together in their order, so that the answer is the same whoever
@@ -72,7 +72,7 @@ class Fleet:
         marks: Mapping[str, Price] | None = None,
         columns: Mapping[str, str] | None = None,
     ) -> Fleet:
-        """Return the fleet of Arrow data: of one table with lists (``data``, as :meth:`to_arrow` gives), or of flat ones.
+        """Return the fleet of Arrow data: one table with lists (``data``, as :meth:`to_arrow` gives), or flat ones.
 
         Anything with ``__arrow_c_stream__`` will do: a Polars or pandas frame, a DuckDB relation, a pyarrow table.
         ``columns``: the producer's names by ours. ``rulebook`` may be left out where the data carries its terms.
@@ -124,7 +124,7 @@ class Fleet:
     def units(self) -> int:
         """The number of units."""
         if self.table is not None:
-            return max(1, -(-self.table.num_rows // UNIT))
+            return max(1, -(-int(self.table.num_rows) // UNIT))
         return int(pyarrow().parquet.read_metadata(self.path).num_row_groups)
 
     def unit(self, index: int, columns: tuple[str, ...] | None = None) -> Any:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import BadAccount
-from ringfence.fleet.schema import LISTS, SCALARS, arrow_schema, entry_type, pyarrow
+from ringfence.fleet.schema import LISTS, SCALARS, arrow_schema, empty_lists, entry_type, pyarrow
 from ringfence.fleet.tables import LIST_OF, Names, TableReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ringfence.fleet.faults import Faults
 
 _KIND_OF = {name: kind for kind, name in LIST_OF.items()}
@@ -23,7 +21,9 @@ _KIND_OF = {name: kind for kind, name in LIST_OF.items()}
 def conformed(batch: Any, faults: Faults, *, where: str) -> tuple[Any, bool]:
     """Return a batch of accounts in a fleet's own types, checked, and whether all of its amounts are exact."""
     pa = pyarrow()
-    scalars = TableReader([name for name in batch.schema.names if name in SCALARS], Names(), where=where, kind="accounts")
+    scalars = TableReader(
+        [name for name in batch.schema.names if name in SCALARS], Names(), where=where, kind="accounts"
+    )
     own = batch.select([name for name in batch.schema.names if name in SCALARS])
     checked = scalars.read(own, faults)
     arrays: dict[str, Any] = {"account": checked.account, **checked.columns}
@@ -31,7 +31,7 @@ def conformed(batch: Any, faults: Faults, *, where: str) -> tuple[Any, bool]:
     for name in LISTS:
         lists = batch.column(name) if name in batch.schema.names else pa.nulls(batch.num_rows)
         if _empty(lists.type):
-            arrays[name] = pa.nulls(batch.num_rows, pa.list_(entry_type(name)))
+            arrays[name] = empty_lists(name, batch.num_rows)
             continue
         if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)) or not pa.types.is_struct(
             lists.type.value_type
@@ -75,11 +75,11 @@ def _list(name: str, lists: Any, account: Any, faults: Faults, where: str) -> tu
     entry = entry_type(name)
     children = [rows.columns[field.name] for field in entry]
     made = pa.ListArray.from_arrays(
-        pa.array(offsets.astype(np.int32)), pa.StructArray.from_arrays(children, fields=list(entry)), type=pa.list_(entry)
+        pa.array(offsets.astype(np.int32)),
+        pa.StructArray.from_arrays(children, fields=list(entry)),
+        type=pa.list_(entry),
     )
     return made, rows.exact
-
-
 
 
 __all__ = ["conformed"]

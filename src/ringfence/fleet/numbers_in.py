@@ -27,9 +27,9 @@ MISSING = "a number"
 
 
 class Wrong(NamedTuple):
-    """A value that is no amount: its index in the column, what was expected, and what was found."""
+    """A value that is no amount: where it stands in the column, what was expected, and what was found."""
 
-    index: int
+    at: int
     message: str
     expected: str
     found: str

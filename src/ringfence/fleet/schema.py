@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ringfence import rulebooks
 from ringfence.account_file import read_contract, read_price
 from ringfence.errors import BadAccount, BadConfiguration, BadRulebook
+from ringfence.fees import AccountFees
 from ringfence.numbers import plain
 
 if TYPE_CHECKING:
@@ -46,15 +47,15 @@ _FLAGS = {"reduce_only"}
 def pyarrow() -> ModuleType:
     """Return pyarrow with its compute and Parquet modules. Raises BadConfiguration without the extra ``fleet``."""
     try:
-        import pyarrow as module
+        import pyarrow as pa
         import pyarrow.compute
-        import pyarrow.parquet  # noqa: F401 - used as an attribute
+        import pyarrow.parquet
     except ImportError:
         raise BadConfiguration(
             "a fleet needs pyarrow, which is not installed", where="fleet", expected="the extra fleet",
             found="no module pyarrow", hint="install it with: pip install 'ringfence[fleet]'",
         ) from None  # fmt: skip
-    found: ModuleType = module
+    found: ModuleType = pa
     return found
 
 
@@ -77,6 +78,15 @@ def entry_type(name: str) -> Any:
     return pa.struct([pa.field(column, field_type(column)) for column in LISTS[name]])
 
 
+def empty_lists(name: str, count: int) -> Any:
+    """Return the list ``name`` of accounts that have nothing in it."""
+    pa = pyarrow()
+    offsets = pa.array([0], pa.int32()).take(pa.nulls(count + 1, pa.int32()).fill_null(0))
+    entry = entry_type(name)
+    nothing = pa.array([], entry)
+    return pa.ListArray.from_arrays(offsets, nothing, type=pa.list_(entry))
+
+
 def arrow_schema(terms: Terms | None = None) -> Any:
     """Return the Arrow schema of a fleet, with its terms in the metadata where they are given."""
     pa = pyarrow()
@@ -89,8 +99,8 @@ def arrow_schema(terms: Terms | None = None) -> Any:
 class Terms:
     """What holds for every account of a fleet.
 
-    ``marks``: prices the fleet was built with. ``policy`` and ``contracts`` as in an account file. ``exact``: whether
-    no amount came from a binary float. ``notes``: what was assumed when it was built.
+    ``marks``: prices the fleet was built with. ``policy``, ``contracts`` and ``fees`` as in an account file. ``exact``:
+    whether no amount came from a binary float. ``notes``: what was assumed when it was built.
     """
 
     rulebook_name: str
@@ -98,13 +108,15 @@ class Terms:
     marks: Mapping[str, Price] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
     contracts: Mapping[str, Any] = field(default_factory=dict)
+    fees: AccountFees | None = None
     exact: bool = True
     notes: tuple[str, ...] = ()
 
     def rulebook(self) -> Rulebook:
         """Return the rulebook of the fleet. Raises BadRulebook or BadAccount, as for an account file."""
         try:
-            changed = rulebooks.load(self.rulebook_name, self.as_of).with_policies(self.policy)
+            changed = rulebooks.load(self.rulebook_name, self.as_of)
+            changed = changed.with_policies(self.policy).with_fees(self.fees)
         except BadRulebook as error:
             raise error.located("fleet") from None
         progressive = changed.cross.tier_type == "progressive"
@@ -122,6 +134,7 @@ class Terms:
             "marks": {symbol: plain(price) for symbol, price in self.marks.items()},
             "policy": dict(self.policy),
             "contracts": dict(self.contracts),
+            "fees": None if self.fees is None else _fees_to_json(self.fees),
             "exact": self.exact,
             "notes": list(self.notes),
         }, ensure_ascii=False)  # fmt: skip
@@ -162,9 +175,23 @@ def terms_of(schema: Any, *, where: str) -> Terms:
         {symbol: read_price(price, f"{where}: marks.{symbol}") for symbol, price in (given.get("marks") or {}).items()},
         given.get("policy") or {},
         given.get("contracts") or {},
+        _fees_of_json(given.get("fees")),
         bool(given.get("exact", True)),
         tuple(given.get("notes") or ()),
     )
+
+
+def _fees_to_json(fees: AccountFees) -> dict[str, Any]:
+    rates = {"maker": fees.maker, "taker": fees.taker}
+    return {"level": fees.level, "discounts": list(fees.discounts),
+            **{name: None if rate is None else plain(rate) for name, rate in rates.items()}}  # fmt: skip
+
+
+def _fees_of_json(given: Mapping[str, Any] | None) -> AccountFees | None:
+    if given is None:
+        return None
+    rates = [None if given.get(name) is None else Decimal(given[name]) for name in ("maker", "taker")]
+    return AccountFees(given.get("level"), tuple(given.get("discounts") or ()), *rates)
 
 
 def canonical(value: Decimal | None) -> Decimal | None:
@@ -183,6 +210,7 @@ __all__ = [
     "amount_type",
     "arrow_schema",
     "canonical",
+    "empty_lists",
     "entry_type",
     "field_type",
     "pyarrow",

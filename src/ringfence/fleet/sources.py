@@ -29,7 +29,7 @@ _ARROW_MAGIC = b"ARROW1"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file. ``form``: ``parquet``, ``arrow``, ``csv``, ``rows`` (JSON lines of flat rows), ``accounts`` or ``account``."""
+    """One file. ``form``: ``parquet``, ``arrow``, ``csv``, ``rows`` (lines of JSON), ``accounts`` (lines) ``account``."""
 
     path: Path
     form: str
@@ -67,7 +67,9 @@ def open_source(path: str | Path) -> Source:
     if text.startswith(b"{") or suffix == ".toml":
         return Source(target, "account")
     if not text:
-        raise BadAccount("the file is empty", where=str(path), expected="rows with a first line of names", found="nothing")
+        raise BadAccount(
+            "the file is empty", where=str(path), expected="rows with a first line of names", found="nothing"
+        )
     return Source(target, "csv")
 
 
@@ -133,7 +135,7 @@ def _arrow_errors(source: Source) -> Iterator[None]:
 
 @contextmanager
 def _arrow_reader(source: Source) -> Iterator[Any]:
-    import pyarrow.ipc as ipc
+    from pyarrow import ipc
 
     pa = pyarrow()
     with pa.memory_map(str(source.path)) as stream:
@@ -156,7 +158,7 @@ def _header(source: Source) -> list[str]:
 
 
 def _csv(source: Source) -> Iterator[Any]:
-    import pyarrow.csv as csv
+    from pyarrow import csv
 
     pa = pyarrow()
     names = _header(source)
@@ -175,7 +177,9 @@ def _row_batches(source: Source, faults: Faults) -> Iterator[Any]:
     rows: list[dict[str, Any]] = []
 
     def batch() -> Any:
-        return pa.record_batch([pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in names], names=names)
+        return pa.record_batch(
+            [pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in names], names=names
+        )
 
     for _, row in _json_rows(source, faults):
         rows.append(row)
@@ -191,7 +195,7 @@ def _text(value: object) -> str | None:
 
 
 def _json_rows(source: Source, faults: Faults | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number, object); what is none is a fault, and an empty row in its place, so that rows keep their number."""
+    """Yield (line number, object); what is none is a fault, with an empty row in its place: rows keep their number."""
     with source.path.open(encoding="utf-8-sig") as stream:
         for number, line in enumerate(stream, start=1):
             try:
@@ -200,7 +204,7 @@ def _json_rows(source: Source, faults: Faults | None) -> Iterator[tuple[int, dic
                 row = None
             if not isinstance(row, dict):
                 if faults is not None:
-                    faults.add("not an object", where=f"{source.name}: line {number}", expected="one JSON object a line",
+                    faults.add("not an object", where=f"{source.name}: line {number}", expected="an object a line",
                                found=line.strip()[:60] or "nothing")  # fmt: skip
                 row = {}
             yield number, row

@@ -133,7 +133,7 @@ class Rows(NamedTuple):
 class TableReader:
     """Checks the batches of one table. ``place``: what a row, numbered from 1, is called in errors."""
 
-    def __init__(  # noqa: PLR0913 - what a table is, and how its rows are called
+    def __init__(
         self,
         names: Sequence[str],
         mapping: Names,
@@ -152,7 +152,8 @@ class TableReader:
             close = nearest(missing[0], names)
             raise BadAccount(
                 f"{self.kind} without {' and '.join(missing)}", where=where, expected=", ".join(required),
-                found=", ".join(names), hint=f"name it with --column {missing[0]}=THEIRS{'; ' + close if close else ''}",
+                found=", ".join(names),
+                hint=f"name it with --column {missing[0]}=THEIRS{'; ' + close if close else ''}",
             )  # fmt: skip
         self.used = {name: theirs for name in (*required, *optional)
                      if (theirs := mapping.theirs(self.kind, name)) in names}  # fmt: skip
@@ -186,8 +187,8 @@ class TableReader:
         elif self.kind == "wallets":
             columns = {"asset": check.text("asset"), "balance": check.number("balance")}
         else:
-            columns = {"asset": check.text("asset"),
-                       **{name: check.number(name) for name in ("index", "ratio", "bid_buffer", "ask_buffer")}}  # fmt: skip
+            names = ("index", "ratio", "bid_buffer", "ask_buffer")
+            columns = {"asset": check.text("asset"), **{name: check.number(name) for name in names}}
             check.wrong_where("ratio", columns["ratio"], lambda pc, v: pc.greater(v, 1), "a collateral ratio above 1",
                               "between 0 and 1; 95 % is written 0.95")  # fmt: skip
         rows = np.arange(first, first + size, dtype=np.int64)
@@ -221,7 +222,7 @@ class _Check:
             for index in mask.to_numpy(zero_copy_only=False).nonzero()[0].tolist():
                 value = values[index].as_py()
                 self.faults.add(message, where=self.place(index, ours), expected=expected,
-                                found=_shown(value))  # fmt: skip
+                                found=shown(value))  # fmt: skip
 
     def text(self, ours: str, *, lower: bool = False, null: bool = False) -> Any:
         """Return a column of names; one that is missing is a fault unless ``null``."""
@@ -264,9 +265,9 @@ class _Check:
         found = amounts(column)
         self.exact = self.exact and found.exact
         for wrong in found.wrong:
-            self.faults.add(wrong.message, where=self.place(wrong.index, ours), expected=wrong.expected,
+            self.faults.add(wrong.message, where=self.place(wrong.at, ours), expected=wrong.expected,
                             found=wrong.found)  # fmt: skip
-        noted = {wrong.index for wrong in found.wrong}
+        noted = {wrong.at for wrong in found.wrong}
         if not (ours in _NULLABLE if null is None else null) and found.values.null_count > len(noted):
             self.wrong_where(ours, found.values, lambda pc, v: _nulls_but(pc.is_null(v), noted), f"{ours} is missing",
                              "a number")  # fmt: skip
@@ -308,7 +309,7 @@ class _Check:
                              "the position's own wallet, without unrealised PnL")  # fmt: skip
             shared = pc.fill_null(pc.equal(mode, "cross"), fill_value=False)
             owned = pc.and_(shared, pc.fill_null(pc.not_equal(margin, 0), fill_value=False))
-            self.wrong_where("isolated_margin", margin, lambda _pc, _v: owned, "a cross position with a margin of its own",
+            self.wrong_where("isolated_margin", margin, lambda _pc, _v: owned, "a cross position with its own margin",
                              "nothing, or margin_mode isolated")  # fmt: skip
             margin = pc.if_else(shared, pa.scalar(None, margin.type), margin)
         columns = {"symbol": symbol, "quantity": quantity, "entry_price": entry, "isolated_margin": margin,
@@ -324,7 +325,8 @@ class _Check:
             try:
                 reduce_only = reduce_only.cast(pa.bool_())
             except pa.ArrowException:
-                raise BadAccount("not a yes or no", where=f"{self.reader.where}: column {self.reader.used['reduce_only']}",
+                where = f"{self.reader.where}: column {self.reader.used['reduce_only']}"
+                raise BadAccount("not a yes or no", where=where,
                                  expected="true or false", found=str(reduce_only.type)) from None  # fmt: skip
         return {
             "symbol": self.text("symbol"),
@@ -337,7 +339,8 @@ class _Check:
         }
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value of a column as errors show it."""
     return "nothing" if value is None else plain(value) if isinstance(value, Decimal) else repr(value)
 
 
@@ -350,4 +353,4 @@ def _nulls_but(mask: Any, noted: set[int]) -> Any:
     return pyarrow().array(found)
 
 
-__all__ = ["COLUMNS", "LIST_OF", "Names", "Rows", "TableReader", "kind_of"]
+__all__ = ["COLUMNS", "LIST_OF", "Names", "Rows", "TableReader", "kind_of", "shown"]

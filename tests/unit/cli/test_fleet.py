@@ -1,0 +1,79 @@
+"""``ringfence fleet``: what its commands print."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ringfence.cli import main
+from ringfence.cli.account import _text
+from ringfence.fleet import Fleet
+from ringfence.numbers import plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from ringfence.fleet.example import write_example
+
+    path = tmp_path_factory.mktemp("fleet") / "example.fleet.parquet"
+    write_example(400, 7, path)
+    return path
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(["--quiet", *arguments]) == code
+    captured = capsys.readouterr()
+    return captured.out if code == 0 else captured.err
+
+
+def test_an_example_is_built_and_the_same_seed_gives_the_same_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two"):
+        out = str(tmp_path / name)
+        said = printed(capsys, "fleet", "build", "--example", "--accounts", "50", "--seed", "2", "--out", out)
+        assert said.startswith(f"{out}: 50 accounts, 189 positions")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert "the file is there already" in printed(
+        capsys, "fleet", "build", "--example", "--out", str(tmp_path / "one"), code=3
+    )
+
+
+def test_explaining_an_account_prints_what_assess_prints_of_it(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Fleet.open(example).account("A00000017")
+    held = [
+        {
+            "symbol": p.symbol, "side": p.side, "quantity": plain(abs(p.quantity)), "entry_price": plain(p.entry_price),
+            "mark_price": plain(file.marks[p.symbol]), "margin_mode": p.margin_mode.value,
+            "isolated_margin": None if p.isolated_margin is None else plain(p.isolated_margin),
+            "leverage": None if p.leverage is None else plain(p.leverage),
+        }
+        for p in file.account.positions
+    ]  # fmt: skip
+    wallet = {asset: plain(amount) for asset, amount in file.account.wallet.items() if amount is not None}
+    account = {"rulebook": "binance-usdm", "as_of": "2025-10-10", "account": {"wallet": wallet, "positions": held}}
+    (tmp_path / "account.json").write_text(_text(account))
+    for options in ([], ["--explain"]):
+        assert printed(capsys, "fleet", "explain", str(example), "A00000017", "--json", *options) == printed(
+            capsys, "assess", str(tmp_path / "account.json"), "--json", *options
+        )
+
+
+def test_an_account_is_explained_at_other_marks(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = tmp_path / "marks.csv"
+    marks.write_text("symbol,price\nBTCUSDT,100000.5\n")
+    flat = Fleet.open(example).positions().to_pylist()
+    name = next(row["account"] for row in flat if row["symbol"] == "BTCUSDT")
+    found = json.loads(printed(capsys, "fleet", "explain", str(example), name, "--marks", str(marks), "--json"))
+    assert {p["mark_price"] for p in found["positions"] if p["symbol"] == "BTCUSDT"} == {"100000.5"}
+    said = printed(capsys, "fleet", "explain", str(example), "A0000001", code=3)
+    assert "no account 'A0000001'" in said
