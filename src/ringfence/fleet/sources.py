@@ -29,7 +29,7 @@ _ARROW_MAGIC = b"ARROW1"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file. ``form``: ``parquet``, ``arrow``, ``csv``, ``rows`` (lines of JSON), ``accounts`` (lines) ``account``."""
+    """One file. ``form``: ``parquet``, ``arrow``, ``csv``, ``rows`` (of JSON lines), ``accounts``, ``account``."""
 
     path: Path
     form: str
