@@ -383,8 +383,8 @@ def _tier_key(
         size = max(abs(leg.quantity) for leg in legs)
     if table is not None and table.unit == "contracts":
         if policies.tier_key == "underlying_total" and not pool.isolated:
-            stem = _stem(position.symbol)
-            size = abs(sum((p.quantity for p in pool.positions if _stem(p.symbol) == stem), ZERO))
+            own = stem(position.symbol)
+            size = abs(sum((p.quantity for p in pool.positions if stem(p.symbol) == own), ZERO))
             size = max(size, abs(position.quantity))
         return ZERO, size
     offset = ZERO
@@ -395,7 +395,7 @@ def _tier_key(
     return size, offset
 
 
-def _stem(symbol: str) -> str:
+def stem(symbol: str) -> str:
     """Return what expiries of one underlying share in a symbol: ETH-USD of ETH-USD-210430 and of ETH-USD-SWAP."""
     return "-".join(symbol.split("-")[:2])
 
@@ -808,4 +808,5 @@ __all__ = [
     "assess_account",
     "closing_rate",
     "order_margin_with",
+    "stem",
 ]

@@ -37,8 +37,9 @@ for a level ``L``: the pool is at or below ``L`` exactly where ``surplus_L ≤ 0
     the pool is looked at at every tick.
 
 What is not linear inside a tier gets no band: a fee to close at the bankruptcy price (it depends on the pool's whole
-equity), maintenance as a rounded share of a rounded initial margin, and rates that grow with the size of an inverse
-position. Those pools are looked at at every tick.
+equity), maintenance as a rounded share of a rounded initial margin, rates that grow with the size of an inverse
+position, and order margin that is held against the balance and moves with the mark. Those pools are looked at at every
+tick.
 
 A property test replays random books with and without bands and compares the events.
 """
@@ -148,10 +149,24 @@ def _is_linear(assessment: Assessment) -> bool:
     policies = assessment.policies
     if assessment.pool.mode.backing is Backing.BASKET or policies.closing_fee == "bankruptcy_price":
         return False
+    if not orders_are_constant(assessment):
+        return False
     if policies.maintenance_from_initial and any(line.charge.flat_rate is None for line in assessment.lines):
         return False
     by_size = policies.maintenance_rate_base is not None
     return not (by_size and any(line.contract.inverse for line in assessment.lines))
+
+
+def orders_are_constant(assessment: Assessment) -> bool:
+    """Whether no mark moves what open orders set aside from the balance, or add to the requirement.
+
+    The margin of orders does move where it is held against the balance and counts the position's own margin at the mark
+    or the loss at opening.
+    """
+    policies = assessment.policies
+    if not assessment.orders or not policies.order_margin_deducted:
+        return True
+    return policies.initial_margin_at == "entry" and policies.order_cost != "with_open_loss"
 
 
 def _symbols(assessment: Assessment) -> dict[str, _Symbol]:
@@ -255,4 +270,4 @@ def _inverse_high(contract: Contract, value: UnitValue) -> Price:
     return divide(contract.contract_size, inside, places=PRICE_PLACES, rounding=ROUND_FLOOR)
 
 
-__all__ = ["EMPTY", "NO_END", "Band", "PoolBands"]
+__all__ = ["EMPTY", "NO_END", "Band", "PoolBands", "orders_are_constant"]

@@ -1,0 +1,395 @@
+"""The compiled sweep: price tables, surplus of every pool, tier edges. Needs numba; imported when it is used.
+
+**A table row per instrument, side and tier** holds what one lot adds to the surplus at level ``L``::
+
+    B = lot · (± unit value − L · (maintenance margin of its notional in that tier + closing fee))
+
+computed with the formula sheet's own functions (:mod:`ringfence.margin.formulas`), compiled. So the inner loop only
+multiplies and adds: ``constant + Σ lots · B[code]``, one gather of 8 bytes per leg. Deductions are constants within a
+tier and stand in ``constant``; :func:`cross_edges` rewrites code and constant of the few legs whose tier changes.
+
+**Error bound.** Let ``u = 2⁻⁵³``, ``s`` a pool's exact surplus at level ``0 ≤ L``, ``ŝ`` the computed one, ``k`` its
+legs, and ``G = 4 (1 + L) · gross`` with ::
+
+    gross = |balance| + |requirement given| + Σ size · (value + entry value) · (1 + highest rate)
+
+at the marks of packing, where ``highest rate`` is that of any tier of the instrument, with funding and fee.
+
+*Claim.* While every contract value is at most 4 times that at packing, ``|ŝ − s| ≤ (4 k + 49) · u · G``. From each
+constant ``16 (k + 8) · u · G`` is taken away, more than twice that. So ``s ≤ 0`` implies a computed value below 0:
+**what the exact lane would act on is never called safe.** What is looked at in vain is within
+``16 (k + 12) · u · G`` of the line: of a pool of four legs, ``3 · 10⁻¹⁴ · G``.
+
+*Proof.* ``G`` bounds the sum of the absolute values of all terms of ``s``: values grow at most fourfold, and a leg's
+terms are at most ``size · value · (1 + L · highest rate)``.
+
+1.  *Inputs.* Mark, quantity, entry, size, rate, floor are the floats nearest to the decimals that the exact lane
+    computes with: ≤ u each, relatively, and a term is a product of at most six. (The exact lane's own rounding of an
+    inverse value, at 40 places, is far below.)
+2.  *Rows.* ``B`` takes at most 12 further roundings of terms of that size, its product with ``lots`` (exact, being
+    below 2³¹) one more: together at most ``19 u · G``.
+3.  *Constants* are sums of at most ``3 k + 6`` terms (balance, entry values, fees, deductions) of at most 12 roundings,
+    inputs included: ``(3 k + 18) u · G``. A deduction is at most ``highest rate · notional``, as no tier asks for
+    less than nothing. A constant is computed anew when a tier changes, not adjusted: nothing adds up over time.
+4.  *The sum* of ``k + 1`` terms: ``(k + 1) u · G``.
+5.  *Tiers.* A leg is in the tier of ``lots · lot · value · (1 + 32 u)``; those products are off by at most 10 u, so a
+    leg that is above a floor is never taken to be below. One that is below by at most 42 u may be taken to be above.
+    In a continuous table that costs ``L · rise of the rate · 42 u · notional``, at most ``11 u · G``; at a jump the
+    upper tier asks for more, which is the safe side (an instrument for which it does not is looked at).
+6.  *Lots.* A quantity between two lots is off by a share of its leg. Packing adds 2⁴⁶ times that share of its value to
+    ``gross``, so that 4.5 times what it can cost is taken away; where tiers jump, such a pool is looked at.
+
+What is not a number compares with nothing, and what is not ≥ 0 is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from ringfence.margin import formulas
+from ringfence.screen.compiled import compiled, compiled_parallel, inlined
+from ringfence.screen.packing import ROUND_UP, contract_value
+
+CHUNK = 1 << 14  #: pools that one thread takes at a time
+BOUND = 2.0**-49  #: 16 u: what is taken away per unit of (legs + 8) · G
+REACH = 4.0  #: how many times its value at packing a contract may be worth
+
+_unrealised_pnl = inlined(formulas.unrealised_pnl)
+_notional = inlined(formulas.notional)
+_maintenance_margin = inlined(formulas.maintenance_margin)
+
+
+@compiled
+def unit_values(prices: Any, price_of: Any, size: Any, inverse: Any, lot: Any, values: Any) -> None:
+    """Fill ``values`` (I) with the unsigned value of one lot at ``prices`` (S); NaN where there is no price."""
+    for i in range(price_of.size):
+        price = prices[price_of[i]]
+        values[i] = lot[i] * contract_value(price, size[i], inverse[i]) if price > 0.0 else np.nan
+
+
+@compiled
+def fill_table(
+    level: float, values: Any, inverse: Any, fee_slope: Any, moving: Any, funding: Any, rate: Any, tiers: Any,
+    credit: Any, charge: Any, table: Any,
+) -> None:  # fmt: skip
+    """Fill ``table`` (T · 2 · I): what one lot adds to the surplus at ``level``, by tier, side and instrument."""
+    count = values.size
+    for i in range(count):
+        value = _notional(1.0, values[i])
+        unit = -value if inverse[i] else value
+        long = _unrealised_pnl(1.0, unit, 0.0) * credit[i]
+        short = _unrealised_pnl(-1.0, unit, 0.0) * credit[i]
+        for tier in range(tiers[i]):
+            required = fee_slope[i] * value
+            if moving[i]:
+                required += _maintenance_margin(value, rate[i, tier] + funding[i], 0.0)
+            required *= level * charge[i]
+            table[2 * tier * count + i] = long - required
+            table[(2 * tier + 1) * count + i] = short - required
+
+
+@compiled
+def constant_of(
+    pool: int, legs: int, level: float, margins: float, leg: int, stride: int, code: Any, cash: Any, fixed: Any,
+    gross: Any, deduction: Any, moving: Any, charge: Any,
+) -> float:  # fmt: skip
+    """Return a pool's constant at ``level``, less ``margins`` times the error bound. ``leg``: where its first is."""
+    count = moving.size
+    deducted = 0.0
+    for slot in range(legs):
+        row = code[leg + slot * stride]
+        i = row % count
+        if moving[i]:
+            deducted += deduction[i, row // (2 * count)] * charge[i]
+    bound = margins * BOUND * (legs + 8) * REACH * (1.0 + level)
+    return cash[pool] - level * (fixed[pool] - deducted) - bound * gross[pool]  # type: ignore[no-any-return]
+
+
+@compiled
+def fill_constants(
+    level: float, margins: float, groups: Any, chunks: Any, code: Any, cash: Any, fixed: Any, gross: Any,
+    deduction: Any, moving: Any, charge: Any, constant: Any,
+) -> None:  # fmt: skip
+    """Fill ``constant`` (P) at ``level``; ``chunks``: (group, first, end) of what one thread takes at a time."""
+    for chunk in range(chunks.shape[0]):
+        group = chunks[chunk, 0]
+        legs, begin, pools, leg_begin = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
+        for at in range(chunks[chunk, 1], chunks[chunk, 2]):
+            constant[begin + at] = constant_of(
+                begin + at, legs, level, margins, leg_begin + at, pools, code, cash, fixed, gross, deduction, moving,
+                charge,
+            )  # fmt: skip
+
+
+@compiled
+def _any(constant: Any, code: Any, lots: Any, table: Any, hits: Any, begin: int, legs: int, stride: int) -> int:
+    """Write which of the pools of a chunk are not ≥ 0 into ``hits``; ``code`` and ``lots`` start at its first leg."""
+    found = 0
+    surplus = np.empty(512)
+    for block in range(0, constant.size, 512):
+        size = min(512, constant.size - block)
+        for pool in range(size):
+            surplus[pool] = constant[block + pool]
+        for slot in range(legs):
+            start = slot * stride + block
+            rows, number = code[start : start + size], lots[start : start + size]
+            for pool in range(size):
+                surplus[pool] += number[pool] * table[rows[pool]]
+        for pool in range(size):
+            if not surplus[pool] >= 0.0:
+                hits[found] = begin + block + pool
+                found += 1
+    return found
+
+
+@compiled
+def _one(constant: Any, code: Any, lots: Any, table: Any, hits: Any, begin: int) -> int:
+    """Do as :func:`_any` does for pools of one leg."""
+    found, size = 0, constant.size
+    c0, n0 = code[:size], lots[:size]
+    for pool in range(size):
+        if not constant[pool] + n0[pool] * table[c0[pool]] >= 0.0:
+            hits[found] = begin + pool
+            found += 1
+    return found
+
+
+@compiled
+def _two(constant: Any, code: Any, lots: Any, table: Any, hits: Any, begin: int, stride: int) -> int:
+    """Do as :func:`_any` does for pools of two legs."""
+    found, size = 0, constant.size
+    c0, n0 = code[:size], lots[:size]
+    c1, n1 = code[stride : stride + size], lots[stride : stride + size]
+    for pool in range(size):
+        if not constant[pool] + n0[pool] * table[c0[pool]] + n1[pool] * table[c1[pool]] >= 0.0:
+            hits[found] = begin + pool
+            found += 1
+    return found
+
+
+@compiled
+def _three(constant: Any, code: Any, lots: Any, table: Any, hits: Any, begin: int, stride: int) -> int:
+    """Do as :func:`_any` does for pools of three legs."""
+    found, size = 0, constant.size
+    c0, n0 = code[:size], lots[:size]
+    c1, n1 = code[stride : stride + size], lots[stride : stride + size]
+    c2, n2 = code[2 * stride : 2 * stride + size], lots[2 * stride : 2 * stride + size]
+    for pool in range(size):
+        if (
+            not constant[pool] + n0[pool] * table[c0[pool]] + n1[pool] * table[c1[pool]] + n2[pool] * table[c2[pool]]
+            >= 0.0
+        ):
+            hits[found] = begin + pool
+            found += 1
+    return found
+
+
+@compiled
+def _four(constant: Any, code: Any, lots: Any, table: Any, hits: Any, begin: int, stride: int) -> int:
+    """Do as :func:`_any` does for pools of four legs."""
+    found, size = 0, constant.size
+    c0, n0 = code[:size], lots[:size]
+    c1, n1 = code[stride : stride + size], lots[stride : stride + size]
+    c2, n2 = code[2 * stride : 2 * stride + size], lots[2 * stride : 2 * stride + size]
+    c3, n3 = code[3 * stride : 3 * stride + size], lots[3 * stride : 3 * stride + size]
+    for pool in range(size):
+        surplus = constant[pool]
+        surplus += n0[pool] * table[c0[pool]]
+        surplus += n1[pool] * table[c1[pool]]
+        surplus += n2[pool] * table[c2[pool]]
+        surplus += n3[pool] * table[c3[pool]]
+        if not surplus >= 0.0:
+            hits[found] = begin + pool
+            found += 1
+    return found
+
+
+@compiled
+def _five(constant: Any, code: Any, lots: Any, table: Any, hits: Any, begin: int, stride: int) -> int:
+    """Do as :func:`_any` does for pools of five legs."""
+    found, size = 0, constant.size
+    c0, n0 = code[:size], lots[:size]
+    c1, n1 = code[stride : stride + size], lots[stride : stride + size]
+    c2, n2 = code[2 * stride : 2 * stride + size], lots[2 * stride : 2 * stride + size]
+    c3, n3 = code[3 * stride : 3 * stride + size], lots[3 * stride : 3 * stride + size]
+    c4, n4 = code[4 * stride : 4 * stride + size], lots[4 * stride : 4 * stride + size]
+    for pool in range(size):
+        surplus = constant[pool]
+        surplus += n0[pool] * table[c0[pool]]
+        surplus += n1[pool] * table[c1[pool]]
+        surplus += n2[pool] * table[c2[pool]]
+        surplus += n3[pool] * table[c3[pool]]
+        surplus += n4[pool] * table[c4[pool]]
+        if not surplus >= 0.0:
+            hits[found] = begin + pool
+            found += 1
+    return found
+
+
+@compiled_parallel
+def sweep(groups: Any, chunks: Any, code: Any, lots: Any, constant: Any, table: Any, hits: Any, found: Any) -> int:
+    """Write every pool whose surplus is not ≥ 0 into ``hits`` (P uint32), in order; return how many there are.
+
+    ``found`` (chunks): room for how many each chunk has.
+    """
+    for chunk in prange(chunks.shape[0]):
+        group = chunks[chunk, 0]
+        legs, begin, pools, leg_begin = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
+        start, end = chunks[chunk, 1], chunks[chunk, 2]
+        first = begin + start
+        own = constant[first : begin + end]
+        rows, number = (
+            code[leg_begin + start : leg_begin + legs * pools],
+            lots[leg_begin + start : leg_begin + legs * pools],
+        )
+        room = hits[first : begin + end]
+        if legs == 1:
+            found[chunk] = _one(own, rows, number, table, room, first)
+        elif legs == 2:
+            found[chunk] = _two(own, rows, number, table, room, first, pools)
+        elif legs == 3:
+            found[chunk] = _three(own, rows, number, table, room, first, pools)
+        elif legs == 4:
+            found[chunk] = _four(own, rows, number, table, room, first, pools)
+        elif legs == 5:
+            found[chunk] = _five(own, rows, number, table, room, first, pools)
+        else:
+            found[chunk] = _any(own, rows, number, table, room, first, legs, pools)
+    total = 0
+    for chunk in range(chunks.shape[0]):
+        start = groups[chunks[chunk, 0], 1] + chunks[chunk, 1]
+        for hit in range(found[chunk]):
+            hits[total] = hits[start + hit]
+            total += 1
+    return total
+
+
+@compiled
+def surpluses(
+    groups: Any, chunks: Any, code: Any, lots: Any, constant: Any, table: Any, number: Any, surplus: Any
+) -> None:
+    """Write every pool's surplus to the place of the caller's pool in ``surplus``."""
+    for chunk in range(chunks.shape[0]):
+        group = chunks[chunk, 0]
+        legs, begin, pools, leg_begin = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
+        for at in range(chunks[chunk, 1], chunks[chunk, 2]):
+            total = constant[begin + at]
+            for slot in range(legs):
+                leg = leg_begin + slot * pools + at
+                total += lots[leg] * table[code[leg]]
+            surplus[number[begin + at]] = total
+
+
+@compiled
+def count_edges(code: Any, lots: Any, values: Any, floor: Any, watched: Any, counts: Any) -> None:
+    """Count the legs of each instrument that may cross a tier edge while its value grows at most fourfold."""
+    count = values.size
+    for leg in range(code.size):
+        i = code[leg] % count
+        if watched[i] and lots[leg] * values[i] * REACH * ROUND_UP >= floor[i, 1]:
+            counts[i] += 1
+
+
+@compiled
+def fill_edges(
+    groups: Any, code: Any, lots: Any, values: Any, floor: Any, watched: Any, start: Any, edge_lots: Any, edge_leg: Any,
+    edge_pool: Any,
+) -> None:  # fmt: skip
+    """Sort those legs by lots within each instrument. ``start`` (I + 1): where an instrument's legs begin."""
+    count = values.size
+    used = start[:-1].copy()
+    for group in range(groups.shape[0]):
+        legs, begin, pools, leg_begin = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
+        for slot in range(legs):
+            for pool in range(pools):
+                leg = leg_begin + slot * pools + pool
+                i = code[leg] % count
+                if watched[i] and lots[leg] * values[i] * REACH * ROUND_UP >= floor[i, 1]:
+                    edge_lots[used[i]], edge_leg[used[i]], edge_pool[used[i]] = lots[leg], leg, begin + pool
+                    used[i] += 1
+    for i in range(count):
+        a, b = start[i], start[i + 1]
+        order = np.argsort(edge_lots[a:b])
+        edge_lots[a:b] = edge_lots[a:b][order]
+        edge_leg[a:b] = edge_leg[a:b][order]
+        edge_pool[a:b] = edge_pool[a:b][order]
+
+
+@compiled
+def place_bounds(values: Any, floor: Any, tiers: Any, start: Any, edge_lots: Any, bounds: Any) -> None:
+    """Find where each tier begins among the sorted legs at ``values``: ``bounds`` (I, T)."""
+    for i in range(values.size):
+        for tier in range(1, tiers[i]):
+            low, high = start[i], start[i + 1]
+            while low < high:
+                middle = (low + high) // 2
+                if in_tier(edge_lots[middle], values[i], floor[i, tier]):
+                    high = middle
+                else:
+                    low = middle + 1
+            bounds[i, tier] = low
+
+
+@compiled
+def in_tier(lots: int, value: float, floor: float) -> bool:
+    """Whether that many lots have reached a tier's floor (on the safe side of rounding, as ``tier_of``)."""
+    return floor <= lots * value * ROUND_UP
+
+
+@compiled
+def cross_edges(
+    values: Any, floor: Any, tiers: Any, watched: Any, start: Any, edge_lots: Any, edge_leg: Any, edge_pool: Any,
+    bounds: Any, code: Any, changed: Any,
+) -> int:  # fmt: skip
+    """Bring the tiers of all legs to ``values``; write the pools concerned into ``changed`` and return how many.
+
+    When ``changed`` is full the rest is still brought up to date, and what is returned is more than its size.
+    """
+    count, touched, room = values.size, 0, changed.size
+    for i in range(count):
+        if not watched[i] or not values[i] > 0.0:
+            continue
+        a, b = start[i], start[i + 1]
+        if a == b:
+            continue
+        for tier in range(1, tiers[i]):
+            at = bounds[i, tier]
+            while at > a and in_tier(edge_lots[at - 1], values[i], floor[i, tier]):
+                at -= 1
+                code[edge_leg[at]] += 2 * count
+                if touched < room:
+                    changed[touched] = edge_pool[at]
+                touched += 1
+            bounds[i, tier] = at
+        for tier in range(tiers[i] - 1, 0, -1):
+            at = bounds[i, tier]
+            while at < b and not in_tier(edge_lots[at], values[i], floor[i, tier]):
+                code[edge_leg[at]] -= 2 * count
+                if touched < room:
+                    changed[touched] = edge_pool[at]
+                touched += 1
+                at += 1
+            bounds[i, tier] = at
+    return touched
+
+
+@compiled
+def renew_constants(
+    changed: Any, level: float, margins: float, groups: Any, code: Any, cash: Any, fixed: Any, gross: Any,
+    deduction: Any, moving: Any, charge: Any, constant: Any,
+) -> None:  # fmt: skip
+    """Compute the constants of the pools ``changed`` anew."""
+    for pool in changed:
+        if not np.isfinite(constant[pool]):
+            continue  # taken out
+        group = 0
+        while pool >= groups[group, 1] + groups[group, 2]:
+            group += 1
+        legs, begin, pools, leg_begin = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
+        constant[pool] = constant_of(
+            pool, legs, level, margins, leg_begin + pool - begin, pools, code, cash, fixed, gross, deduction, moving,
+            charge,
+        )  # fmt: skip
