@@ -97,9 +97,11 @@ test: $(DEV_STAMP) ## run every check: format, lint, types, import contracts, te
 
 SOAK_MINUTES ?= 60
 
-soak: $(DEV_STAMP) ## kill a venue 1,000 times, then simulate for an hour; another time: make soak SOAK_MINUTES=600
+soak: $(DEV_STAMP) ## kill a venue 1,000 times, screen ten million pools, simulate for an hour; another time: make soak SOAK_MINUTES=600
 	$(say) 'Killing a venue 1,000 times under load'
 	@RINGFENCE_KILLS=1000 $(BIN)/python -m pytest -q tests/contracts/test_host_kill.py
+	$(say) 'Screening 10,000,000 pools within 1e-7 of the line'
+	@RINGFENCE_LINE_POOLS=10000000 $(BIN)/python -m pytest -q tests/laws/test_screen_line.py
 	$(say) 'Simulating for $(SOAK_MINUTES) minutes'
 	@end=$$(( $$(date +%s) + 60 * $(SOAK_MINUTES) )); seed=$(or $(SEED),$$(date +%s)); \
 	while [ $$(date +%s) -lt $$end ]; do \

@@ -319,8 +319,8 @@ def fill_edges(
 
 
 @compiled
-def place_bounds(values: Any, floor: Any, tiers: Any, start: Any, edge_lots: Any, bounds: Any) -> None:
-    """Find where each tier begins among the sorted legs at ``values``: ``bounds`` (I, T)."""
+def place_bounds(values: Any, floor: Any, tiers: Any, start: Any, edge_lots: Any, bounds: Any, guards: Any) -> None:
+    """Find where each tier begins among the sorted legs at ``values``: ``bounds`` (I, T), and its ``guards``."""
     for i in range(values.size):
         for tier in range(1, tiers[i]):
             low, high = start[i], start[i + 1]
@@ -331,6 +331,7 @@ def place_bounds(values: Any, floor: Any, tiers: Any, start: Any, edge_lots: Any
                 else:
                     low = middle + 1
             bounds[i, tier] = low
+        guard(i, floor, tiers, start, edge_lots, bounds, guards)
 
 
 @compiled
@@ -340,9 +341,25 @@ def in_tier(lots: int, value: float, floor: float) -> bool:
 
 
 @compiled
+def guard(i: int, floor: Any, tiers: Any, start: Any, edge_lots: Any, bounds: Any, guards: Any) -> None:
+    """Set ``guards`` (I, 2) of an instrument: from the first value up to the second no leg changes its tier.
+
+    Between the two, rounding included: each is moved inward by 64 u, where products are off by at most 3 u.
+    """
+    low, high = 0.0, np.inf
+    for tier in range(1, tiers[i]):
+        at = bounds[i, tier]
+        if at < start[i + 1]:
+            low = max(low, floor[i, tier] / edge_lots[at])
+        if at > start[i]:
+            high = min(high, floor[i, tier] / edge_lots[at - 1] * (1.0 - 2.0**-47))
+    guards[i, 0], guards[i, 1] = low, high
+
+
+@compiled
 def cross_edges(
-    values: Any, floor: Any, tiers: Any, watched: Any, start: Any, edge_lots: Any, edge_leg: Any, edge_pool: Any,
-    bounds: Any, code: Any, changed: Any,
+    values: Any, floor: Any, tiers: Any, start: Any, edge_lots: Any, edge_leg: Any, edge_pool: Any, bounds: Any,
+    guards: Any, code: Any, changed: Any,
 ) -> int:  # fmt: skip
     """Bring the tiers of all legs to ``values``; write the pools concerned into ``changed`` and return how many.
 
@@ -350,14 +367,13 @@ def cross_edges(
     """
     count, touched, room = values.size, 0, changed.size
     for i in range(count):
-        if not watched[i] or not values[i] > 0.0:
+        value = values[i]
+        if (guards[i, 0] <= value < guards[i, 1]) or not value > 0.0:
             continue
         a, b = start[i], start[i + 1]
-        if a == b:
-            continue
         for tier in range(1, tiers[i]):
             at = bounds[i, tier]
-            while at > a and in_tier(edge_lots[at - 1], values[i], floor[i, tier]):
+            while at > a and in_tier(edge_lots[at - 1], value, floor[i, tier]):
                 at -= 1
                 code[edge_leg[at]] += 2 * count
                 if touched < room:
@@ -366,13 +382,14 @@ def cross_edges(
             bounds[i, tier] = at
         for tier in range(tiers[i] - 1, 0, -1):
             at = bounds[i, tier]
-            while at < b and not in_tier(edge_lots[at], values[i], floor[i, tier]):
+            while at < b and not in_tier(edge_lots[at], value, floor[i, tier]):
                 code[edge_leg[at]] -= 2 * count
                 if touched < room:
                     changed[touched] = edge_pool[at]
                 touched += 1
                 at += 1
             bounds[i, tier] = at
+        guard(i, floor, tiers, start, edge_lots, bounds, guards)
     return touched
 
 

@@ -76,10 +76,11 @@ class Sweep:
         total = int(self._start[-1])
         legs = (np.empty(total, np.int32), np.empty(total, np.int64), np.empty(total, np.uint32))
         bounds = np.zeros(of.floor.shape, np.int64)
+        guards = np.tile([0.0, np.inf], (of.count, 1))
         if total:
             kernels.fill_edges(columns.groups, *held, self._start, *legs)
-            kernels.place_bounds(self._standing, of.floor, of.tiers, self._start, legs[0], bounds)
-        self._edges = (*legs, bounds)
+            kernels.place_bounds(self._standing, of.floor, of.tiers, self._start, legs[0], bounds, guards)
+        self._edges = (*legs, bounds, guards)
         for level, constant in zip(self.levels, self._constants, strict=True):
             self._renew_all(level, constant)
 
@@ -109,7 +110,7 @@ class Sweep:
         if bool(np.any(self._values > self._reach)):
             self.rebase(self._values)
         touched = kernels.cross_edges(
-            self._values, of.floor, of.tiers, self._watched, self._start, *self._edges, columns.code,
+            self._values, of.floor, of.tiers, self._start, *self._edges, columns.code,
             self._changed,
         )  # fmt: skip
         np.copyto(self._standing, self._values, where=self._values > 0)
