@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 TRADERS = ("ann", "bob", "cy", "dot", "eve")
-SETUP = Setup(as_of="2025-10-10", guard=PriceGuard(jump=Decimal("0.3")), start_fund={"USDT": Decimal(2_000)})
+SETUP = Setup(
+    as_of="2025-10-10",
+    guard=PriceGuard(jump=Decimal("0.3")),
+    impact=True,
+    start_fund={"USDT": Decimal(2_000)},
+)
 
 _START = {"BTCUSDT": Decimal(60_000), "ETHUSDT": Decimal(3_000)}
 _UNIT = {"BTCUSDT": Decimal("0.001"), "ETHUSDT": Decimal("0.01")}

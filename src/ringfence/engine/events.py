@@ -162,6 +162,20 @@ class PriceRejected(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PriceMoved(Event):
+    """Forced orders moved the tape's prices: ``mark`` and ``last`` as they are then, None where there was no new one.
+
+    ``pressure``: what is left of the forced orders, signed contracts, + bought; 0: it has worn off.
+    """
+
+    kind: ClassVar[str] = "price_moved"
+    symbol: str
+    mark: Price | None
+    last: Price | None
+    pressure: Quantity
+
+
+@dataclass(frozen=True, slots=True)
 class FundingPaid(Event):
     """Funding of one trader's position: ``amount`` < 0 was paid, > 0 received."""
 
@@ -268,6 +282,6 @@ class Resumed(Event):
 
 EVENTS: tuple[type[Event], ...] = (
     Refused, MoneyMoved, OrderRested, OrderAmended, OrderClosed, OrderDone, Traded, SettingChanged, PricesChanged,
-    PriceRejected, FundingPaid, MarginCalled, LiquidationStarted, LiquidationStep, LiquidationEnded, InsuranceUsed,
-    RulebookAdopted, VenueSetUp, Resumed,
+    PriceRejected, PriceMoved, FundingPaid, MarginCalled, LiquidationStarted, LiquidationStep, LiquidationEnded,
+    InsuranceUsed, RulebookAdopted, VenueSetUp, Resumed,
 )  # fmt: skip

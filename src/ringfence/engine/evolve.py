@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from ringfence import guard_rails
 from ringfence.account import MarginMode, PositionMode
 from ringfence.engine import events as happened
+from ringfence.engine.impact import FORCED
 from ringfence.engine.liquidity import NOTHING_CONSUMED
 from ringfence.engine.orderbook import RestingOrder
 from ringfence.engine.state import HOUSE, Held, number_text
 from ringfence.engine.triggers import AT_OR_ABOVE, AT_OR_BELOW, Trigger, WaitingOrder
-from ringfence.numbers import exact, plain
+from ringfence.numbers import ZERO, exact, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ringfence.engine.events import Event
     from ringfence.engine.liquidity import Consumed
     from ringfence.engine.state import Order, State, Trader
-    from ringfence.numbers import Quantity, Value
+    from ringfence.numbers import Price, Quantity, Value
 
 
 @exact
@@ -112,11 +113,38 @@ def _traded(state: State, event: happened.Traded) -> None:
     if HOUSE in {event.buyer, event.seller} and event.cause in {"order", "liquidation", "disposal"}:
         taken = "buy" if event.seller == HOUSE else "sell"
         _consume(state, event.symbol, state.consumed.get(event.symbol, NOTHING_CONSUMED).plus(taken, event.quantity))
+        if state.setup.impact and event.cause in FORCED:
+            before, since = state.pressure.get(event.symbol, (ZERO, event.at))
+            _press(state, event.symbol, before + (event.quantity if taken == "buy" else -event.quantity), since)
 
 
 def _consume(state: State, symbol: str, consumed: Consumed) -> None:
     state.consumed[symbol] = consumed
     state.item(("consumed", symbol), f"{plain(consumed.buy)} {plain(consumed.sell)}")
+
+
+def _press(state: State, symbol: str, pressure: Quantity, since: int) -> None:
+    if pressure:
+        state.pressure[symbol] = (pressure, since)
+    else:
+        state.pressure.pop(symbol, None)
+    state.item(("pressure", symbol), f"{plain(pressure)} {since}" if pressure else None)
+
+
+def _price_moved(state: State, event: happened.PriceMoved) -> None:
+    state.priced = state.sequence
+    for kind, price, table in (("mark", event.mark, state.marks), ("last", event.last, state.last)):
+        if price is not None:
+            _tell(state, kind, event.symbol, table[event.symbol])
+            table[event.symbol] = price
+            state.item((kind, event.symbol), plain(price))
+    _press(state, event.symbol, event.pressure, event.at)
+
+
+def _tell(state: State, kind: str, symbol: str, price: Price) -> None:
+    """Remember what the tape said where the venue goes by another price: it is what its next price is held against."""
+    state.told[kind, symbol] = price
+    state.item(("told", kind, symbol), plain(price))
 
 
 def _hold(state: State, name: str, symbol: str, leg: str, quantity: Quantity, entry_value: Value) -> None:
@@ -208,6 +236,8 @@ def _prices_changed(state: State, event: happened.PricesChanged) -> None:
         for symbol, price in prices:
             table[symbol] = price
             state.item((kind, symbol), plain(price))
+            if state.told.pop((kind, symbol), None) is not None:
+                state.item(("told", kind, symbol), None)
             if kind == "mark":
                 state.marked_at[symbol] = event.at
                 state.item(("marked_at", symbol), str(event.at))
@@ -289,6 +319,10 @@ def restore_items(state: State) -> None:
         state.item(("marked_at", symbol), str(at))
     for symbol, consumed in state.consumed.items():
         _consume(state, symbol, consumed)
+    for symbol, (pressure, since) in state.pressure.items():
+        _press(state, symbol, pressure, since)
+    for (kind, symbol), price in state.told.items():
+        _tell(state, kind, symbol, price)
     state.item(("set_up",), state.set_up)
     if state.adopted is not None:
         state.item(("rulebook",), f"{state.adopted[0]} {state.adopted[1]}")
@@ -320,6 +354,7 @@ _CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
     happened.Traded: _traded,
     happened.SettingChanged: _setting_changed,
     happened.PricesChanged: _prices_changed,
+    happened.PriceMoved: _price_moved,
     happened.MarginCalled: _margin_called,
     happened.LiquidationStarted: _liquidation_started,
     happened.LiquidationEnded: _liquidation_ended,

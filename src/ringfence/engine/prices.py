@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ringfence.engine import commands as asked
 from ringfence.engine.events import PriceRejected, PricesChanged
+from ringfence.engine.impact import move_prices
 from ringfence.engine.orders import fill_from_market, set_off_triggers
 from ringfence.engine.review import review
 from ringfence.errors import BadInput
@@ -44,6 +45,8 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     yield PricesChanged(
         command.id, command.at, tuple(believed["marks"]), tuple(believed["last"]), tuple(believed["index"])
     )
+    if state.setup.impact:
+        yield from move_prices(state, command, now["marks"], now["last"])
     moved = list(dict.fromkeys(symbol for prices in believed.values() for symbol, _ in prices))
     yield from set_off_triggers(state, moved, command)
     for symbol in moved:
@@ -77,11 +80,13 @@ def _disbelief(state: State, kind: str, symbol: str, price: Price, now: dict[str
         return "unknown_symbol"
     guard = state.setup.guard
     if kind == "marks":
-        before, reference, away = state.marks.get(symbol), _known(now["index"], state.index, symbol), "away_from_index"
+        before, away = _told(state, "mark", symbol), "away_from_index"
+        reference = now["index"].get(symbol, state.index.get(symbol))
     else:
-        before, reference, away = None, _known(now["marks"], state.marks, symbol), "away_from_mark"
+        before, away = None, "away_from_mark"
+        reference = now["marks"].get(symbol, _told(state, "mark", symbol))
         if reference is None:
-            before = state.last.get(symbol)
+            before = _told(state, "last", symbol)
     limit = guard.jump_of(symbol)
     if before is not None and limit is not None and abs(price - before) > limit * before:
         return "jump"
@@ -93,8 +98,10 @@ def _disbelief(state: State, kind: str, symbol: str, price: Price, now: dict[str
     return None
 
 
-def _known(now: dict[str, Price], before: dict[str, Price], symbol: str) -> Price | None:
-    return now.get(symbol, before.get(symbol))
+def _told(state: State, kind: str, symbol: str) -> Price | None:
+    """Return the price of the tape that a new one is held against: not one that forced orders have moved."""
+    told = state.told.get((kind, symbol))
+    return told if told is not None else (state.marks if kind == "mark" else state.last).get(symbol)
 
 
 def _is_listed(state: State, symbol: str) -> bool:

@@ -35,13 +35,14 @@ class Market:
 
     ``half_spread`` and ``level_gap``: fractions of the price. ``depth_value``: value on each level in the quote
     currency (USDT, USD), also for an inverse contract. ``levels``: how many per side; a larger order finds nobody
-    beyond them.
+    beyond them. ``refill``: how many levels come back a second after forced orders moved the price (``impact``).
     """
 
     half_spread: Rate = Decimal("0.0001")
     level_gap: Rate = Decimal("0.0002")
     depth_value: Value = Decimal(50_000)
     levels: int | None = 500
+    refill: Rate = Decimal(1)
 
     def liquidity(self, contract: Contract, price: Price) -> Liquidity:
         """Return what the market offers around ``price``; whole quantity steps, at least one, per level."""
@@ -76,7 +77,8 @@ class Setup:
     """A venue's set-up.
 
     ``given``: a rulebook in place of the packaged one of that name and day. ``rearm``: how far above a call level
-    health has to rise before the pool is called again. ``start_fund``: what the insurance fund begins with, by asset,
+    health has to rise before the pool is called again. ``impact``: whether forced orders move the tape's prices
+    (:mod:`ringfence.engine.impact`). ``start_fund``: what the insurance fund begins with, by asset,
     or by ``SYMBOL:ASSET`` where the rulebook has a fund per market.
     """
 

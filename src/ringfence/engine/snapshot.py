@@ -55,6 +55,8 @@ def dump(state: State) -> bytes:
         "index": _prices(state.index),
         "marked_at": list(state.marked_at.items()),
         "consumed": [[symbol, str(taken.buy), str(taken.sell)] for symbol, taken in state.consumed.items()],
+        "pressure": [[symbol, str(pressure), since] for symbol, (pressure, since) in state.pressure.items()],
+        "told": [[kind, symbol, str(price)] for (kind, symbol), price in state.told.items()],
         "holders": [[symbol, list(names)] for symbol, names in state.holders.items()],
         "traders": [_trader(trader) for trader in state.traders.values()],
     }
@@ -134,6 +136,8 @@ def _loaded(values: dict[str, Any], setup: Setup) -> State:
     state.index = {symbol: Decimal(price) for symbol, price in values["index"]}
     state.marked_at = dict(values["marked_at"])
     state.consumed = {symbol: Consumed(Decimal(buy), Decimal(sell)) for symbol, buy, sell in values["consumed"]}
+    state.pressure = {symbol: (Decimal(pressure), since) for symbol, pressure, since in values["pressure"]}
+    state.told = {(kind, symbol): Decimal(price) for kind, symbol, price in values["told"]}
     state.holders = {symbol: dict.fromkeys(names) for symbol, names in values["holders"]}
     for kept in values["traders"]:
         _load_trader(state, kept)

@@ -110,8 +110,8 @@ class State:
 
     __slots__ = (
         "_items", "_total", "adopted", "books", "consumed", "handled", "handled_chain", "holders", "index", "last",
-        "ledger", "marked_at", "marks", "offered", "outcomes", "outcomes_kept", "priced", "rulebook", "sequence",
-        "set_up", "setup", "traders", "triggers",
+        "ledger", "marked_at", "marks", "offered", "outcomes", "outcomes_kept", "pressure", "priced", "rulebook",
+        "sequence", "set_up", "setup", "told", "traders", "triggers",
     )  # fmt: skip
 
     def __init__(self, setup: Setup) -> None:
@@ -128,6 +128,8 @@ class State:
         self.triggers: dict[str, Triggers] = {}
         self.offered: dict[str, Liquidity] = {}  # by the tape's market, as long as its price and the rules hold
         self.consumed: dict[str, Consumed] = {}  # of the tape's market since its price changed
+        self.pressure: dict[str, tuple[Quantity, int]] = {}  # of forced orders on the market, and since when
+        self.told: dict[tuple[str, str], Price] = {}  # (mark or last, symbol) → the tape's price where it was moved
         self.outcomes: OrderedDict[str, tuple[Event, ...]] = OrderedDict()  # of the latest commands, oldest first
         self.outcomes_kept: int | None = None  # how many of them; None: all
         self.handled: dict[str, int] = {}  # every command id ever handled → its number, from 1 on

@@ -24,6 +24,7 @@ from bisect import bisect_left, bisect_right, insort
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from ringfence.engine.impact import expected_mark
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.errors import BadInput
 from ringfence.margin.assess import assess
@@ -117,7 +118,11 @@ class BandScreen:
         if len({symbol for symbol, _ in command.marks}) != len(command.marks):
             return None  # one symbol twice: which price is believed is the engine's affair
         # What is no positive number is never believed.
-        moved = {symbol: price for symbol, price in command.marks if price.is_finite() and price > 0}
+        moved = {
+            symbol: price if not state.pressure else expected_mark(state, symbol, price, command.at)
+            for symbol, price in command.marks
+            if price.is_finite() and price > 0
+        }
         hits: dict[str, None] = {}
         for symbol, price in moved.items():
             edges = self._edges.get(symbol)
@@ -136,7 +141,8 @@ class BandScreen:
         self._catch_up(state)
         # Everybody was looked at: a mark may stand outside of bands that nobody was taken out of.
         again = dict.fromkeys(self._placed if suspects is None else suspects)
-        if any(state.marks.get(symbol) != price for symbol, price in command.marks):
+        told = {symbol: state.told.get(("mark", symbol), state.marks.get(symbol)) for symbol, _ in command.marks}
+        if any(told[symbol] != price for symbol, price in command.marks):
             again.update(dict.fromkeys(self._hoped))  # not believed: their bands are around a price that never was
         self._hoped.clear()
         for name in again:
@@ -255,7 +261,7 @@ def _changed_since(state: State, events: int) -> dict[str, None] | None:
             break
         events -= len(outcome)
         for event in outcome:
-            if event.kind == "prices_changed":  # type: ignore[attr-defined]
+            if event.kind in {"prices_changed", "price_moved"}:  # type: ignore[attr-defined]
                 continue
             if event.kind in {"rulebook_adopted", "venue_set_up"}:  # type: ignore[attr-defined]
                 return None

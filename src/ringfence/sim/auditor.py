@@ -16,6 +16,7 @@ from ringfence.engine.state import State
 from ringfence.engine.wire import decode_command, decode_event, encode
 from ringfence.errors import VerificationFailed
 from ringfence.sim.adoptions import what_is_wrong_with_an_adoption
+from ringfence.sim.beliefs import beliefs, pressed, what_is_wrong_with_a_moved_price
 from ringfence.sim.reckoning import TOLERANCE, Leg, Reckoned, worth
 from ringfence.sim.shadow import FUND, MARKET, NOTHING, Shadow
 
@@ -41,6 +42,7 @@ LAWS = {
     "cleared": "nobody owes anything after a liquidation that closed the pool",
     "no_debt": "nobody owes anything without a position",
     "believed": "a price that is taken on is positive, near the one before it and near the index",
+    "impact": "a price that forced orders moved is where the model puts it, by what they were and has not worn off",
     "fresh": "nothing is liquidated on a stale price",
     "hysteresis": "a pool is called when it reaches a level, not twice in a row, and anew once it rose clear of it",
     "healthy": "a pool that is healthy is not liquidated",
@@ -87,6 +89,7 @@ class Auditor:
         self._queues: dict[str, _Queue] = {}  # symbol → who is to be deleveraged
         self._touched: dict[str, None] = {}
         self._symbols: dict[str, None] = {}
+        self._pressed: set[str] = set()  # symbols whose new price forced orders have yet to move
 
     # ── One step ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -97,7 +100,7 @@ class Auditor:
     def step(self, command: Command, events: tuple[Event, ...]) -> None:
         """Check one command and what it led to."""
         self.steps += 1
-        self._touched, self._symbols = {}, {}
+        self._touched, self._symbols, self._pressed = {}, {}, set()
         self._round_trip(command, decode_command)
         if isinstance(command, PlaceOrder):
             self._orders[command.account, command.order] = command
@@ -140,7 +143,13 @@ class Auditor:
         elif isinstance(event, happened.MarginCalled):
             self._called(event)
         elif isinstance(event, happened.PricesChanged):
-            self._prices(event)
+            for what, good in beliefs(self.shadow, self.setup.guard, event):
+                self.hold("believed", good, lambda what=what: what)  # type: ignore[misc]
+            self._pressed = pressed(self.shadow, self.setup, event)
+        elif isinstance(event, happened.PriceMoved):
+            problem = what_is_wrong_with_a_moved_price(self.shadow, self.setup, event)
+            self.hold("impact", problem is None, lambda: f"{problem}: {event!r}")
+            self._pressed.discard(event.symbol)
         elif isinstance(event, happened.LiquidationEnded):
             self._liquidation_end(event)
         elif isinstance(event, happened.OrderClosed) and event.reason == "triggered":
@@ -196,23 +205,6 @@ class Auditor:
             lambda: f"{name} {leg}: {_short(held.quantity)} at {_short(held.entry)}, not {event!r}",
         )  # fmt: skip
         self.shadow.adopt_entry(name, event.symbol, leg, entry)
-
-    def _prices(self, event: happened.PricesChanged) -> None:
-        index = {symbol: Fraction(price) for symbol, price in event.index}
-        for symbol, price in event.marks:
-            good = price.is_finite() and price > 0
-            if good:
-                now, before = Fraction(price), self.shadow.marks.get(symbol)
-                jump, away = self.setup.guard.jump_of(symbol), self.setup.guard.from_index
-                if before is not None and jump is not None:
-                    good = abs(now - before) <= Fraction(jump) * before
-                reference = index.get(symbol, self.shadow.index.get(symbol))
-                if reference is not None and away is not None:
-                    good = good and abs(now - reference) <= Fraction(away) * reference
-            self.hold("believed", good, lambda symbol=symbol, price=price: f"{symbol} {price}")  # type: ignore[misc]
-        for symbol, price in (*event.last, *event.index):
-            good = price.is_finite() and price > 0
-            self.hold("believed", good, lambda symbol=symbol, price=price: f"last or index {symbol} {price}")  # type: ignore[misc]
 
     def _reduce_only(self, event: happened.Traded) -> None:
         resting = event.maker is not None and event.maker_order is not None
@@ -333,6 +325,7 @@ class Auditor:
 
     def _end_of_step(self, command: Command, events: tuple[Event, ...]) -> None:
         shadow = self.shadow
+        self.hold("impact", not self._pressed, lambda: f"{self._pressed} under pressure, and not moved")
         self.hold("balanced", not any(shadow.totals.values()), lambda: repr(shadow.totals))
         trial = self.state.ledger.trial_balance()
         self.hold("balanced", not any(trial.values()), lambda: repr(trial))

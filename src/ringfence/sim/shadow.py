@@ -50,6 +50,8 @@ class Shadow:
     marks: dict[str, Fraction] = field(default_factory=dict)
     marked_at: dict[str, int] = field(default_factory=dict)
     last: dict[str, Fraction] = field(default_factory=dict)
+    told: dict[tuple[str, str], Fraction] = field(default_factory=dict)  # (mark or last, symbol) before it was moved
+    pressure: dict[str, tuple[Fraction, int]] = field(default_factory=dict)  # of forced orders, and since when
     index: dict[str, Fraction] = field(default_factory=dict)
     waiting_until: dict[tuple[str, str], int] = field(default_factory=dict)  # pools in a cooldown
     ring_fenced: dict[str, Fraction] = field(default_factory=dict)  # isolated accounts that hold anything
@@ -192,6 +194,10 @@ def _posted(shadow: Shadow, event: happened.MoneyMoved | happened.FundingPaid | 
 
 
 def _trade(shadow: Shadow, event: happened.Traded) -> None:
+    if event.cause in {"liquidation", "disposal"} and MARKET in {event.buyer, event.seller}:
+        pressure, since = shadow.pressure.get(event.symbol, (NOTHING, event.at))
+        pushed = Fraction(event.quantity) * (1 if event.seller == MARKET else -1)
+        shadow.pressure[event.symbol] = (pressure + pushed, since if pressure else event.at)
     size, price = Fraction(event.quantity), Fraction(event.price)
     shadow.fill(event.buyer, event.symbol, event.buyer_leg, size, price)
     shadow.fill(event.seller, event.symbol, event.seller_leg, -size, price)
@@ -230,10 +236,20 @@ def _price(shadow: Shadow, event: happened.PricesChanged) -> None:
     for symbol, price in event.marks:
         shadow.marks[symbol] = Fraction(price)
         shadow.marked_at[symbol] = event.at
+        shadow.told.pop(("mark", symbol), None)
     for symbol, price in event.last:
         shadow.last[symbol] = Fraction(price)
+        shadow.told.pop(("last", symbol), None)
     for symbol, price in event.index:
         shadow.index[symbol] = Fraction(price)
+
+
+def _moved(shadow: Shadow, event: happened.PriceMoved) -> None:
+    for kind, price, table in (("mark", event.mark, shadow.marks), ("last", event.last, shadow.last)):
+        if price is not None:
+            shadow.told[kind, event.symbol] = table[event.symbol]
+            table[event.symbol] = Fraction(price)
+    shadow.pressure[event.symbol] = (Fraction(event.pressure), event.at)
 
 
 def _resume(shadow: Shadow, event: happened.Resumed) -> None:
@@ -266,6 +282,7 @@ _ADD: dict[type[Event], Callable[[Shadow, Any], None]] = {
     happened.OrderClosed: _close,
     happened.SettingChanged: _set,
     happened.PricesChanged: _price,
+    happened.PriceMoved: _moved,
     happened.LiquidationEnded: _end,
     happened.RulebookAdopted: _adopt,
     happened.Resumed: _resume,

@@ -101,6 +101,7 @@ class World:
                 from_index=chance.pick((Decimal("0.25"), Decimal("0.1"), None)),
                 stale_after=chance.pick((60_000_000, 10_000_000, 60_000_000)),
             ),
+            impact=chance.happens(300),
             self_trade=chance.pick(("cancel_taker", "cancel_maker", "cancel_both")),
             start_fund={} if chance.happens(500) else {self.venue.asset: Decimal(chance.pick((1, 100, 10_000)))},
             venue=self.venue,

@@ -41,9 +41,6 @@ DEPTH_SHARE = Decimal("0.0002")
 """What stands on each level of a symbol's market, as a share of the crowd's open value per symbol: with a level every
 0.02 %, one hundredth of it within one percent of the price. So a crowd of any size stands for a whole market. Ours."""
 
-REFILL = Decimal(1)
-"""With impact: how many levels of the market's depth come back per second. Ours."""
-
 _CORNERS = 4  # open, high, low, close
 _ASSET = "USDT"
 
@@ -101,10 +98,10 @@ def replay_crowd(
     market = options.market or Market(depth_value=_depth(open_value, len(symbols)))
     task = Task(
         holding="isolated", members=members, tape=part, seed=seed, intermediate=options.ticks_per_bar - _CORNERS,
-        rulebook=options.rulebook, as_of=as_of.isoformat(), asset=_ASSET, fund=fund, market=market, refill=None,
+        rulebook=options.rulebook, as_of=as_of.isoformat(), asset=_ASSET, fund=fund, market=market, impact=False,
     )  # fmt: skip
-    tasks = [_journaled(task._replace(holding=holding, refill=refill), options.journal)
-             for refill in ((None, REFILL) if options.impact else (None,)) for holding in HOLDINGS]  # fmt: skip
+    tasks = [_journaled(task._replace(holding=holding, impact=impact), options.journal)
+             for impact in ((False, True) if options.impact else (False,)) for holding in HOLDINGS]  # fmt: skip
     refuse_journals(Path(one.journal) for one in tasks if one.journal is not None)
     outcomes = list(_run_all(tasks, options.processes, progress))
     plainly: dict[Holding, CrowdOutcome] = {one.holding: one for one in outcomes if not one.impact}
@@ -122,7 +119,7 @@ def _journaled(task: Task, file: Path | None) -> Task:
     """Return the task with a journal of its own, where journals are kept."""
     if file is None:
         return task
-    part = task.holding if task.refill is None else f"{task.holding}-impact"
+    part = f"{task.holding}-impact" if task.impact else task.holding
     return task._replace(journal=str(journal_name(file, part)))
 
 
@@ -234,8 +231,8 @@ def _assumptions(
     if options.impact:
         said.append(
             f"Impact: forced volume moves the price by one level for every {market.depth_value:,f} {task.asset} that "
-            f"the market took, and {plain(REFILL)} level comes back per second (a model of ours). The tape's own fall "
-            "holds the liquidations that really happened; this comes on top."
+            f"the market took, and {plain(market.refill)} level comes back per second (a model of ours). The tape's "
+            "own fall holds the liquidations that really happened; this comes on top."
         )
     if left_out:
         said.append(f"Left out, without a table: {', '.join(left_out)}.")
@@ -259,4 +256,4 @@ def _sources(tape: Tape, rulebook: Rulebook) -> tuple[str, ...]:
     return (*said, f"Rules: {rulebook.title} as of {rulebook.as_of}")
 
 
-__all__ = ["DEFAULT_RULEBOOK", "DEFAULT_TICKS_PER_BAR", "FUND_SHARE", "REFILL", "Options", "replay_crowd"]
+__all__ = ["DEFAULT_RULEBOOK", "DEFAULT_TICKS_PER_BAR", "FUND_SHARE", "Options", "replay_crowd"]

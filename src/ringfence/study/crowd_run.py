@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from ringfence import ledger as books
 from ringfence.engine import events as happened
 from ringfence.engine.commands import UpdatePrices
-from ringfence.engine.setup import Market, PriceGuard, Setup
+from ringfence.engine.setup import Market, Setup
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.numbers import ZERO, exact
 from ringfence.screen import BandScreen
 from ringfence.study.crowd_result import CrowdOutcome, CrowdSample, Deleveraging, Fate, Forced, Fund
 from ringfence.study.engine_run import Run
-from ringfence.study.engine_tape import Pressure, forced_volume, guard_of, moments
+from ringfence.study.engine_tape import forced_volume, guard_of, moments
 from ringfence.tape import walk
 from ringfence.tape.bars import micros_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
     from ringfence.engine.events import Event
     from ringfence.engine.state import State
@@ -37,8 +36,8 @@ _OWNERS = frozenset({"wallet", "isolated", "bonus"})
 class Task(NamedTuple):
     """Everything one run needs; plain values, so that another process can do it.
 
-    ``refill``: levels of depth that come back per second after forced orders; None for a tape that they do not move.
-    ``journal``: where its commands and events are kept; None for nowhere.
+    ``impact``: whether forced orders move the tape's prices. ``journal``: where its commands and events are kept; None
+    for nowhere.
     """
 
     holding: Holding
@@ -51,7 +50,7 @@ class Task(NamedTuple):
     asset: str
     fund: Value
     market: Market
-    refill: Decimal | None
+    impact: bool
     journal: str | None = None
 
 
@@ -154,12 +153,9 @@ class _Notes:
 
 def setup_of(task: Task) -> Setup:
     """Return the venue of a run."""
-    guard = guard_of(task.tape)
-    if task.refill is not None:  # what forced orders do to a price has no bound that a tape could know
-        guard = PriceGuard(jump=None, stale_after=guard.stale_after)
     return Setup(
-        rulebook_name=task.rulebook, as_of=task.as_of, market=task.market, guard=guard,
-        impact=task.refill is not None, start_fund={task.asset: task.fund},
+        rulebook_name=task.rulebook, as_of=task.as_of, market=task.market, guard=guard_of(task.tape),
+        impact=task.impact, start_fund={task.asset: task.fund},
     )  # fmt: skip
 
 
@@ -177,7 +173,7 @@ def run(task: Task, progress: Callable[[float], None] | None = None) -> CrowdOut
     fund_end = sum((total for account, _, total in state.ledger.entries() if _is_fund(account)), ZERO)
     return CrowdOutcome(
         holding=task.holding,
-        impact=task.refill is not None,
+        impact=task.impact,
         fates=fates,
         fund=Fund(task.fund, notes.received, notes.paid, fund_end, notes.venue),
         deleveraging=Deleveraging(
@@ -219,25 +215,16 @@ def _play(
 ) -> tuple[tuple[CrowdSample, ...], int, BandScreen]:
     """Go through all prices; return a sample per minute, how many updates there were, and the screen."""
     state, screen = venue.state, BandScreen()
-    pressure = None
-    if task.refill is not None:
-        pressure = Pressure(task.market, state.rulebook, task.tape, refill=task.refill)
     samples: list[CrowdSample] = []
     lowest = notes.lowest
     due = span[0] + _MINUTE
     updates = 0
-    for at, tape_prices in moments(walk(task.tape, task.seed, intermediate=task.intermediate)):
+    for at, prices in moments(walk(task.tape, task.seed, intermediate=task.intermediate)):
         while at >= due:
             samples.append(_sample(state, notes, due, task.asset))
             due += _MINUTE
             if progress is not None:
                 progress((due - span[0]) / (span[1] - span[0]))
-        prices = tape_prices
-        if pressure is not None:
-            prices = [(symbol, pressure.price(symbol, price, at)) for symbol, price in tape_prices]
-        for symbol, price in prices:
-            if price < lowest.get(symbol, price + 1):
-                lowest[symbol] = price
         updates += 1
         command = UpdatePrices(f"tick {updates}", at, tuple(prices))
         suspects = screen.suspects(state, command)
@@ -245,8 +232,10 @@ def _play(
         screen.looked_at(state, command, suspects)
         if len(events) > 1 or not isinstance(events[0], happened.PricesChanged):
             notes.read(events, at)
-            if pressure is not None:
-                pressure.add(events, at)
+        for symbol, _ in prices:
+            mark = state.marks[symbol]
+            if mark < lowest.get(symbol, mark + 1):
+                lowest[symbol] = mark
     while due <= span[1]:
         samples.append(_sample(state, notes, due, task.asset))
         due += _MINUTE

@@ -1,4 +1,4 @@
-"""A tape for the engine: its prices moment by moment, what is believed of them, and what forced orders do to them.
+"""A tape for the engine: its prices moment by moment, what is believed of them, and what was forced onto its market.
 
 A tape's own bounds say how far a price may move from one to the next, gaps included: the crash that really happened is
 never taken for a bad tick. A price counts as too old one bar after it came: where bars are missing, nothing is decided.
@@ -9,23 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence.engine.events import Traded
-from ringfence.engine.liquidity import impact, relaxed
+from ringfence.engine.impact import FORCED
 from ringfence.engine.setup import PriceGuard
 from ringfence.engine.state import HOUSE
-from ringfence.numbers import ONE, ROUND_CEILING, ROUND_HALF_EVEN, ZERO, divide, exact, round_to
+from ringfence.numbers import ROUND_CEILING, ZERO, divide, exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from decimal import Decimal
 
     from ringfence.engine.events import Event
-    from ringfence.engine.setup import Market
     from ringfence.numbers import Price, Quantity
-    from ringfence.rulebook import Rulebook
     from ringfence.tape import Tape, Tick
 
 _JUMP_PLACES = 6
-_FORCED = frozenset({"liquidation", "disposal"})
 
 
 @exact
@@ -66,42 +63,11 @@ def moments(walk: Iterable[Tick]) -> Iterator[tuple[int, list[tuple[str, Price]]
         yield now, prices
 
 
-class Pressure:
-    """What forced orders do to the tape's price: a model of ours, see :mod:`ringfence.engine.liquidity`.
-
-    ``refill``: how many levels of the market's depth come back per second. Prices keep the tape's decimal places.
-    """
-
-    def __init__(self, market: Market, rulebook: Rulebook, tape: Tape, *, refill: Decimal) -> None:
-        self._market, self._rulebook, self._refill = market, rulebook, refill
-        self._steps = {symbol: ONE.scaleb(-series.places) for symbol, series in tape.series.items()}
-        self._pressure: dict[str, tuple[int, Quantity]] = {}
-
-    @exact
-    def price(self, symbol: str, price: Price, at: int) -> Price:
-        """Return the tape's ``price`` of a moment, moved by what was forced before it and has not worn off."""
-        since, pressure = self._pressure.get(symbol, (at, ZERO))
-        if not pressure:
-            return price
-        liquidity = self._market.liquidity(self._rulebook.contract(symbol), price)
-        left = relaxed(pressure, elapsed=at - since, refill=liquidity.depth * self._refill)
-        self._pressure[symbol] = (at, left)
-        step = self._steps[symbol]
-        return max(step, round_to(impact(liquidity, quantity=left), step, rounding=ROUND_HALF_EVEN))
-
-    @exact
-    def add(self, events: Iterable[Event], at: int) -> None:
-        """Take in what was forced onto the tape's market."""
-        for symbol, quantity in forced_volume(events):
-            since, pressure = self._pressure.get(symbol, (at, ZERO))
-            self._pressure[symbol] = (since, pressure + quantity)
-
-
 def forced_volume(events: Iterable[Event]) -> Iterator[tuple[str, Quantity]]:
     """Yield (symbol, contracts) of forced orders that the tape's market took: + bought from it, − sold to it."""
     for event in events:
-        if isinstance(event, Traded) and event.cause in _FORCED and HOUSE in {event.buyer, event.seller}:
+        if isinstance(event, Traded) and event.cause in FORCED and HOUSE in {event.buyer, event.seller}:
             yield event.symbol, event.quantity if event.seller == HOUSE else -event.quantity
 
 
-__all__ = ["Pressure", "bar_of", "forced_volume", "guard_of", "moments"]
+__all__ = ["bar_of", "forced_volume", "guard_of", "moments"]

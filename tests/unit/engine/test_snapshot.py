@@ -116,7 +116,7 @@ def test_bytes_that_are_no_snapshot_are_refused(data: bytes) -> None:
 
 def test_a_snapshot_of_another_set_up_is_refused() -> None:
     with pytest.raises(BadInput, match="another set-up"):
-        snapshot.load(snapshot.dump(State(SETUP)), replace(SETUP, impact=True))
+        snapshot.load(snapshot.dump(State(SETUP)), replace(SETUP, impact=False))
 
 
 # ── After a restart ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,9 @@ import pytest
 from ringfence.engine import commands as asked
 from ringfence.engine import events as happened
 from ringfence.engine.decide import handle
+from ringfence.engine.evolve import evolve
 from ringfence.engine.setup import Fees, Market, PriceGuard
+from ringfence.engine.snapshot import dump, load
 from ringfence.engine.state import State
 from ringfence.ledger import Posting, move
 from ringfence.sim.auditor import LAWS, Auditor, LawBroken
@@ -35,9 +37,9 @@ BTC = "BTCUSDT"
 class Watched:
     """A venue with an auditor; what an event is turned into before the auditor sees it is up to the test."""
 
-    def __init__(self) -> None:
-        self.state = State(SETUP)
-        self.auditor = Auditor(SETUP, self.state)
+    def __init__(self, setup: WorldSetup = SETUP) -> None:
+        self.state = State(setup)
+        self.auditor = Auditor(setup, self.state)
         self.count = 0
         for name in ("a", "b"):
             self.do(asked.Deposit, name, "USDT", Decimal(10_000))
@@ -231,3 +233,35 @@ def test_an_adopted_cross_position_that_takes_money(venue: Watched) -> None:
     assert isinstance(trade, happened.Traded)
     taken = move("USDT", Decimal(1), out_of="wallet:b", into=f"clearing:{BTC}")
     venue.told(replace(trade, postings=taken), law="adopted")
+
+
+def test_a_price_that_is_moved_where_nothing_moves_prices(venue: Watched) -> None:
+    venue.told(happened.PriceMoved("x", 0, BTC, Decimal(99_000), None, Decimal(-1)), law="impact")
+
+
+def test_a_price_that_forced_orders_should_have_moved_elsewhere_or_at_all() -> None:
+    def under_pressure() -> Watched:
+        venue = Watched(
+            replace(SETUP, impact=True, market=replace(SETUP.market, depth_value=Decimal(10_000), levels=40))
+        )
+        venue.do(asked.AdoptPosition, "a", BTC, "long", Decimal(1), Decimal(100_000), Decimal(10))
+        venue.price("90500")
+        venue.price("90200")
+        assert venue.state.pressure
+        return venue
+
+    def moved(venue: Watched, **changes: Decimal) -> None:
+        command = venue.asked(asked.UpdatePrices, ((BTC, Decimal(90_200)),))
+        changed, right, *_ = handle(load(dump(venue.state), venue.auditor.setup), command)
+        assert isinstance(right, happened.PriceMoved)
+        told = (changed, replace(right, **changes)) if changes else (changed,)
+        for event in told:  # an engine that believes it
+            evolve(venue.state, event)
+        venue.state.remember(command.id, told)
+        with pytest.raises(LawBroken) as found:
+            venue.auditor.step(command, told)
+        assert found.value.law == "impact"
+
+    moved(under_pressure(), mark=Decimal(90_100))
+    moved(under_pressure(), pressure=Decimal("-0.5"))
+    moved(under_pressure())
