@@ -250,7 +250,7 @@ def test_a_price_that_forced_orders_should_have_moved_elsewhere_or_at_all() -> N
         assert venue.state.pressure
         return venue
 
-    def moved(venue: Watched, **changes: Decimal) -> None:
+    def moved(venue: Watched, **changes: Any) -> None:
         command = venue.asked(asked.UpdatePrices, ((BTC, Decimal(90_200)),))
         changed, right, *_ = handle(load(dump(venue.state), venue.auditor.setup), command)
         assert isinstance(right, happened.PriceMoved)
