@@ -8,12 +8,13 @@
     tiers X 0:0.01:50 10000:0.02:20
     fund 1000                               what the insurance fund begins with
     market depth 500                        the tape's market has contracts for so much; without it, for everything
+    guard jump 0.5 agreement 0.05           what is believed of prices; without it, everything
     given
     marks X 100
     ann deposits 1000                       also: leverage X 10 · isolates X · hedges · bonus 50 · replenishes X
     ann buys 99 X                           also: sells … at 95 · named exit · reduces · long
     when
-    marks X 90.5                            also: last X 90 · wait 31s · funding X 0.01
+    marks X 90.5                            also: last X 90 · wait 31s · funding X 0.01 · feed X 90 last 91 index 90
     then
     call ann margin_call                    every event since ``when`` that matters, in order
     end safe
@@ -26,7 +27,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,7 @@ class Scenario:
     tiers: dict[str, list[list[str]]] = field(default_factory=dict)
     fund: Decimal = Decimal(0)
     depth: Decimal = Decimal(10) ** 12
+    guard: PriceGuard = field(default_factory=lambda: PriceGuard(jump=None, from_index=None, stale_after=None))
     names: dict[str, Decimal] = field(default_factory=dict)
     happened: list[Event] = field(default_factory=list)
     number: int = 0
@@ -116,6 +118,8 @@ class Scenario:
                 self.fund = Decimal(amount)
             case ["market", "depth", amount]:
                 self.depth = Decimal(amount)
+            case ["guard", *figures]:
+                self.guard = _guard(dict(zip(figures[::2], figures[1::2], strict=True)))
             case _:
                 raise ValueError(" ".join(words))
 
@@ -131,7 +135,7 @@ class Scenario:
             given=book.with_tables(tables),
             fees=Fees(Decimal(0), Decimal(0), Decimal("0.0125")),
             market=Market(Decimal(0), Decimal(0), self.depth, 1),
-            guard=PriceGuard(jump=None, from_index=None, stale_after=None),
+            guard=self.guard,
         )
         self.state = State(setup)
         if self.fund:
@@ -147,6 +151,9 @@ class Scenario:
                 self._do(asked.UpdatePrices, self._prices(pairs))
             case ["last", *pairs]:
                 self._do(asked.UpdatePrices, (), self._prices(pairs))
+            case ["feed", symbol, mark, "last", last, "index", index]:
+                said = (self._prices([symbol, price]) for price in (mark, last, index))
+                self._do(asked.UpdatePrices, *said)
             case ["funding", symbol, rate]:
                 self._do(asked.SettleFunding, symbol, Decimal(rate))
             case ["wait", seconds]:
@@ -231,6 +238,15 @@ class Scenario:
         raise ValueError(f"{what} {' '.join(of)}")
 
 
+def _guard(figures: dict[str, str]) -> PriceGuard:
+    counts: dict[str, Any] = {name: int(figures[name]) for name in ("confirmations", "witnessed") if name in figures}
+    rates: dict[str, Any] = {
+        name: Decimal(figures[name]) for name in ("jump", "agreement", "from_index") if name in figures
+    }
+    stale = int(figures["stale_after"].removesuffix("s")) * _SECOND if "stale_after" in figures else None
+    return replace(PriceGuard(jump=None, from_index=None, stale_after=stale), **rates, **counts)
+
+
 def _contract(symbol: str, terms: dict[str, str]) -> Contract:
     rate = terms.get("clearance")
     return Contract(
@@ -276,6 +292,8 @@ def _tell_liquidation(event: Event) -> str | None:
             return f"step {event.step}"
         case happened.LiquidationEnded():
             return f"end {event.outcome.partition(' ')[0]}"
+        case happened.PriceRejected():
+            return f"rejected {event.symbol} {_number(event.price)} {event.reason}"
         case happened.InsuranceUsed():
             return f"{event.cause} {event.account} {_number(event.amount)}"
     return None

@@ -162,6 +162,20 @@ class PriceRejected(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PriceDoubted(Event):
+    """A price jumped too far to be believed at once; until it is, or another one is, nothing is decided on its symbol.
+
+    ``of``: mark or last. ``agreeing``: how many further updates have said about the same so far.
+    """
+
+    kind: ClassVar[str] = "price_doubted"
+    symbol: str
+    of: str
+    price: Price
+    agreeing: int
+
+
+@dataclass(frozen=True, slots=True)
 class PriceMoved(Event):
     """Forced orders moved the tape's prices: ``mark`` and ``last`` as they are then, None where there was no new one.
 
@@ -282,6 +296,6 @@ class Resumed(Event):
 
 EVENTS: tuple[type[Event], ...] = (
     Refused, MoneyMoved, OrderRested, OrderAmended, OrderClosed, OrderDone, Traded, SettingChanged, PricesChanged,
-    PriceRejected, PriceMoved, FundingPaid, MarginCalled, LiquidationStarted, LiquidationStep, LiquidationEnded,
-    InsuranceUsed, RulebookAdopted, VenueSetUp, Resumed,
+    PriceRejected, PriceDoubted, PriceMoved, FundingPaid, MarginCalled, LiquidationStarted, LiquidationStep,
+    LiquidationEnded, InsuranceUsed, RulebookAdopted, VenueSetUp, Resumed,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ringfence import guard_rails
 from ringfence.account import MarginMode, PositionMode
 from ringfence.engine import events as happened
+from ringfence.engine.doubt import Doubt
 from ringfence.engine.impact import FORCED
 from ringfence.engine.liquidity import NOTHING_CONSUMED
 from ringfence.engine.orderbook import RestingOrder
@@ -131,6 +132,15 @@ def _press(state: State, symbol: str, pressure: Quantity, since: int) -> None:
     state.item(("pressure", symbol), f"{plain(pressure)} {since}" if pressure else None)
 
 
+def _price_doubted(state: State, event: happened.PriceDoubted) -> None:
+    _doubt(state, event.of, event.symbol, Doubt(event.price, event.agreeing, event.at))
+
+
+def _doubt(state: State, of: str, symbol: str, doubt: Doubt) -> None:
+    state.doubts[of, symbol] = doubt
+    state.item(("doubt", of, symbol), f"{plain(doubt.price)} {doubt.agreeing} {doubt.at}")
+
+
 def _price_moved(state: State, event: happened.PriceMoved) -> None:
     state.priced = state.sequence
     for kind, price, table in (("mark", event.mark, state.marks), ("last", event.last, state.last)):
@@ -238,6 +248,8 @@ def _prices_changed(state: State, event: happened.PricesChanged) -> None:
             state.item((kind, symbol), plain(price))
             if state.told.pop((kind, symbol), None) is not None:
                 state.item(("told", kind, symbol), None)
+            if state.doubts and state.doubts.pop((kind, symbol), None) is not None:
+                state.item(("doubt", kind, symbol), None)
             if kind == "mark":
                 state.marked_at[symbol] = event.at
                 state.item(("marked_at", symbol), str(event.at))
@@ -321,6 +333,8 @@ def restore_items(state: State) -> None:
         _consume(state, symbol, consumed)
     for symbol, (pressure, since) in state.pressure.items():
         _press(state, symbol, pressure, since)
+    for (of, symbol), doubt in state.doubts.items():
+        _doubt(state, of, symbol, doubt)
     for (kind, symbol), price in state.told.items():
         _tell(state, kind, symbol, price)
     state.item(("set_up",), state.set_up)
@@ -354,6 +368,7 @@ _CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
     happened.Traded: _traded,
     happened.SettingChanged: _setting_changed,
     happened.PricesChanged: _prices_changed,
+    happened.PriceDoubted: _price_doubted,
     happened.PriceMoved: _price_moved,
     happened.MarginCalled: _margin_called,
     happened.LiquidationStarted: _liquidation_started,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence.engine import commands as asked
-from ringfence.engine.events import PriceRejected, PricesChanged
+from ringfence.engine.doubt import agreeing, confirmed
+from ringfence.engine.events import PriceDoubted, PriceRejected, PricesChanged
 from ringfence.engine.impact import move_prices
 from ringfence.engine.orders import fill_from_market, set_off_triggers
 from ringfence.engine.review import review
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from ringfence.engine.events import Event
     from ringfence.engine.state import State
     from ringfence.numbers import Price
+
+
+_OF = {"marks": "mark", "last": "last"}
 
 
 def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: Iterable[str] | None) -> Iterator[Event]:
@@ -34,12 +38,15 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     now: dict[str, dict[str, Price]] = {"index": {}, "marks": {}, "last": {}}
     for kind, prices in (("index", command.index), ("marks", command.marks), ("last", command.last)):
         for symbol, price in prices:
-            reason = _disbelief(state, kind, symbol, price, now)
+            reason, contradicted = _disbelief(state, command, kind, symbol, price, now)
             if reason is None:
                 believed[kind].append((symbol, price))
                 now[kind][symbol] = price
-            else:
-                yield PriceRejected(command.id, command.at, symbol, price, reason)
+                continue
+            yield PriceRejected(command.id, command.at, symbol, price, reason)
+            if reason == "jump":
+                count = 0 if contradicted else agreeing(state, command, _OF[kind], symbol, price)
+                yield PriceDoubted(command.id, command.at, symbol, _OF[kind], price, count)
     if not any(believed.values()):
         return
     yield PricesChanged(
@@ -66,18 +73,21 @@ def _worth_a_look(state: State, concerned: Iterable[str], suspects: Iterable[str
             yield name
 
 
-def _disbelief(state: State, kind: str, symbol: str, price: Price, now: dict[str, dict[str, Price]]) -> str | None:
-    """Return why a price is not believed, or None: not positive, too far from the one before it, or from the index.
+def _disbelief(
+    state: State, command: asked.UpdatePrices, kind: str, symbol: str, price: Price, now: dict[str, dict[str, Price]]
+) -> tuple[str | None, bool]:
+    """Return why a price is not believed, or None; and whether what it is held against contradicts it.
 
-    A last price is held to the mark as a mark is held to the index; where none is known, to the last price before it.
+    Not positive; too far from the one before it, unless enough updates have said so by now; too far from the index. A
+    last price is held to the mark as a mark is held to the index; where none is known, to the last price before it.
     Only believed prices count as references: what a broken feed says of the index must not decide about a mark.
     """
     if not price.is_finite() or price <= 0:
-        return "not_positive"
+        return "not_positive", True
     if kind == "index":
-        return None
+        return None, False
     if not _is_listed(state, symbol):
-        return "unknown_symbol"
+        return "unknown_symbol", True
     guard = state.setup.guard
     if kind == "marks":
         before, away = _told(state, "mark", symbol), "away_from_index"
@@ -87,15 +97,15 @@ def _disbelief(state: State, kind: str, symbol: str, price: Price, now: dict[str
         reference = now["marks"].get(symbol, _told(state, "mark", symbol))
         if reference is None:
             before = _told(state, "last", symbol)
-    limit = guard.jump_of(symbol)
-    if before is not None and limit is not None and abs(price - before) > limit * before:
-        return "jump"
-    farthest = guard.from_index
+    limit, farthest = guard.jump_of(symbol), guard.from_index
     if farthest is None and kind == "last":
         farthest = limit
-    if reference is not None and farthest is not None and abs(price - reference) > farthest * reference:
-        return away
-    return None
+    contradicted = reference is not None and farthest is not None and abs(price - reference) > farthest * reference
+    if before is not None and limit is not None and abs(price - before) > limit * before:
+        if not contradicted and confirmed(state, command, _OF[kind], symbol, price):
+            return None, False
+        return "jump", contradicted
+    return away if contradicted else None, contradicted
 
 
 def _told(state: State, kind: str, symbol: str) -> Price | None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ringfence.engine.closing import Case, cancel_orders
+from ringfence.engine.doubt import in_doubt
 from ringfence.engine.events import LiquidationEnded, MarginCalled, Traded
 from ringfence.engine.liquidation import liquidate, safe, triggered
 from ringfence.engine.replenishment import replenish
@@ -102,7 +103,9 @@ def unpriced(state: State, name: str) -> str | None:
 
 
 def fresh(state: State, pool: Pool, at: int) -> bool:
-    """Whether every mark the pool is valued at is there and not older than the guard allows."""
+    """Whether every mark the pool is valued at is there, not in doubt, and not older than the guard allows."""
+    if in_doubt(state, pool):
+        return False
     limit = state.setup.guard.stale_after
     for position in pool.positions:
         marked = state.marked_at.get(position.symbol)

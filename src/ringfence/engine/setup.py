@@ -60,12 +60,19 @@ class PriceGuard:
     ``jump``: largest believable move of a mark from the one before (a fraction; None: any). A tape that lets last
     prices stand in for marks declares its own, so that a real crash is not mistaken for a bad tick. ``from_index``:
     largest distance from the index price. ``stale_after``: microseconds after which a mark decides nothing any more.
+
+    A price that jumped is believed after all when ``confirmations`` further updates agree with it (None: never), each
+    within ``agreement`` of the one before; when the last price and the index agree as well, after ``witnessed`` of them
+    (None: as without): :mod:`ringfence.engine.doubt`. All figures are ours.
     """
 
     jump: Rate | None = Decimal("0.5")
     from_index: Rate | None = Decimal("0.25")
     stale_after: int | None = 60_000_000
     by_symbol: Mapping[str, Rate] = field(default_factory=dict)
+    confirmations: int | None = 3
+    witnessed: int | None = 1
+    agreement: Rate = Decimal("0.05")
 
     def jump_of(self, symbol: str) -> Rate | None:
         """Return the largest believable move of a symbol's mark."""

@@ -98,6 +98,9 @@ def _guard(data: Mapping[str, Any]) -> PriceGuard:
         None if distance is None else Decimal(distance),
         data["stale_after"],
         {symbol: Decimal(rate) for symbol, rate in data["by_symbol"].items()},
+        data["confirmations"],
+        data["witnessed"],
+        Decimal(data["agreement"]),
     )
 
 

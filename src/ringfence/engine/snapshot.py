@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ringfence import guard_rails
 from ringfence.account import MarginMode, PositionMode
 from ringfence.engine import setup_text
+from ringfence.engine.doubt import Doubt
 from ringfence.engine.evolve import enter_order, restore_items
 from ringfence.engine.liquidity import Consumed
 from ringfence.engine.state import Held, Order, State
@@ -56,6 +57,7 @@ def dump(state: State) -> bytes:
         "marked_at": list(state.marked_at.items()),
         "consumed": [[symbol, str(taken.buy), str(taken.sell)] for symbol, taken in state.consumed.items()],
         "pressure": [[symbol, str(pressure), since] for symbol, (pressure, since) in state.pressure.items()],
+        "doubts": [[of, symbol, str(price), count, at] for (of, symbol), (price, count, at) in state.doubts.items()],
         "told": [[kind, symbol, str(price)] for (kind, symbol), price in state.told.items()],
         "holders": [[symbol, list(names)] for symbol, names in state.holders.items()],
         "traders": [_trader(trader) for trader in state.traders.values()],
@@ -137,6 +139,7 @@ def _loaded(values: dict[str, Any], setup: Setup) -> State:
     state.marked_at = dict(values["marked_at"])
     state.consumed = {symbol: Consumed(Decimal(buy), Decimal(sell)) for symbol, buy, sell in values["consumed"]}
     state.pressure = {symbol: (Decimal(pressure), since) for symbol, pressure, since in values["pressure"]}
+    state.doubts = {(of, symbol): Doubt(Decimal(price), count, at) for of, symbol, price, count, at in values["doubts"]}
     state.told = {(kind, symbol): Decimal(price) for kind, symbol, price in values["told"]}
     state.holders = {symbol: dict.fromkeys(names) for symbol, names in values["holders"]}
     for kept in values["traders"]:

@@ -23,6 +23,7 @@ from ringfence.margin.assess import assess
 from ringfence.numbers import PRICE_PLACES, ROUND_HALF_EVEN, ZERO, exact
 
 if TYPE_CHECKING:
+    from ringfence.engine.doubt import Doubt
     from ringfence.engine.events import Event, OrderRested
     from ringfence.engine.liquidity import Consumed, Liquidity
     from ringfence.engine.setup import Setup
@@ -109,9 +110,9 @@ class State:
     """Everything a venue knows. Read freely; change only through :func:`ringfence.engine.evolve.evolve`."""
 
     __slots__ = (
-        "_items", "_total", "adopted", "books", "consumed", "handled", "handled_chain", "holders", "index", "last",
-        "ledger", "marked_at", "marks", "offered", "outcomes", "outcomes_kept", "pressure", "priced", "rulebook",
-        "sequence", "set_up", "setup", "told", "traders", "triggers",
+        "_items", "_total", "adopted", "books", "consumed", "doubts", "handled", "handled_chain", "holders", "index",
+        "last", "ledger", "marked_at", "marks", "offered", "outcomes", "outcomes_kept", "pressure", "priced",
+        "rulebook", "sequence", "set_up", "setup", "told", "traders", "triggers",
     )  # fmt: skip
 
     def __init__(self, setup: Setup) -> None:
@@ -129,6 +130,7 @@ class State:
         self.offered: dict[str, Liquidity] = {}  # by the tape's market, as long as its price and the rules hold
         self.consumed: dict[str, Consumed] = {}  # of the tape's market since its price changed
         self.pressure: dict[str, tuple[Quantity, int]] = {}  # of forced orders on the market, and since when
+        self.doubts: dict[tuple[str, str], Doubt] = {}  # (mark or last, symbol): prices that jumped, not yet believed
         self.told: dict[tuple[str, str], Price] = {}  # (mark or last, symbol) → the tape's price where it was moved
         self.outcomes: OrderedDict[str, tuple[Event, ...]] = OrderedDict()  # of the latest commands, oldest first
         self.outcomes_kept: int | None = None  # how many of them; None: all

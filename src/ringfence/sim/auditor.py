@@ -16,7 +16,7 @@ from ringfence.engine.state import State
 from ringfence.engine.wire import decode_command, decode_event, encode
 from ringfence.errors import VerificationFailed
 from ringfence.sim.adoptions import what_is_wrong_with_an_adoption
-from ringfence.sim.beliefs import beliefs, pressed, what_is_wrong_with_a_moved_price
+from ringfence.sim.beliefs import beliefs, claimed, pressed, what_is_wrong_with_a_moved_price
 from ringfence.sim.reckoning import TOLERANCE, Leg, Reckoned, worth
 from ringfence.sim.shadow import FUND, MARKET, NOTHING, Shadow
 
@@ -41,9 +41,9 @@ LAWS = {
     "opposite": "auto-deleveraging takes opposite sides only, in rank order, at the bankruptcy price",
     "cleared": "nobody owes anything after a liquidation that closed the pool",
     "no_debt": "nobody owes anything without a position",
-    "believed": "a price that is taken on is positive, near the one before it and near the index",
+    "believed": "a price that is taken on is positive, near the one before it or confirmed, and near the index",
     "impact": "a price that forced orders moved is where the model puts it, by what they were and has not worn off",
-    "fresh": "nothing is liquidated on a stale price",
+    "fresh": "nothing is liquidated on a price that is stale or in doubt",
     "hysteresis": "a pool is called when it reaches a level, not twice in a row, and anew once it rose clear of it",
     "healthy": "a pool that is healthy is not liquidated",
     "survivors": "a pool that is liquidatable at fresh marks does not survive a review",
@@ -89,6 +89,7 @@ class Auditor:
         self._queues: dict[str, _Queue] = {}  # symbol → who is to be deleveraged
         self._touched: dict[str, None] = {}
         self._symbols: dict[str, None] = {}
+        self._command: Command = Review("nothing yet", 0)
         self._pressed: set[str] = set()  # symbols whose new price forced orders have yet to move
 
     # ── One step ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -104,12 +105,15 @@ class Auditor:
         self._round_trip(command, decode_command)
         if isinstance(command, PlaceOrder):
             self._orders[command.account, command.order] = command
+        self._command = command
         for event in events:
             self._round_trip(event, decode_event)
             self._before(event)
             self.shadow.apply(event)
             self._after(event)
             evolve(self.folded, event)
+        if isinstance(command, UpdatePrices):
+            claimed(self.shadow, self.setup.guard, command)
         self.folded.remember(command.id, events)
         self.hold("fold", self.folded.digest() == self.state.digest(), lambda: "another digest")
         self._end_of_step(command, events)
@@ -143,7 +147,7 @@ class Auditor:
         elif isinstance(event, happened.MarginCalled):
             self._called(event)
         elif isinstance(event, happened.PricesChanged):
-            for what, good in beliefs(self.shadow, self.setup.guard, event):
+            for what, good in beliefs(self.shadow, self.setup.guard, self._command, event):
                 self.hold("believed", good, lambda what=what: what)  # type: ignore[misc]
             self._pressed = pressed(self.shadow, self.setup, event)
         elif isinstance(event, happened.PriceMoved):

@@ -6,20 +6,23 @@ from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING
 
-from ringfence.sim.shadow import NOTHING
+from ringfence.engine.commands import UpdatePrices
+from ringfence.sim.shadow import NOTHING, Claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ringfence.engine.commands import Command
     from ringfence.engine.events import PriceMoved, PricesChanged
     from ringfence.engine.setup import PriceGuard, Setup
     from ringfence.sim.shadow import Shadow
 
 
-def beliefs(shadow: Shadow, guard: PriceGuard, event: PricesChanged) -> Iterator[tuple[str, bool]]:
+def beliefs(shadow: Shadow, guard: PriceGuard, command: Command, event: PricesChanged) -> Iterator[tuple[str, bool]]:
     """Yield each price of an event, and whether a venue may believe it; before the event is applied.
 
-    A mark: positive, near the one the tape told before it, near the index. Last and index: positive.
+    A mark: positive, near the index, and near the one the tape told before it, or else confirmed by the updates between
+    (:func:`claimed` has counted them). Last and index: positive.
     """
     index = {symbol: Fraction(price) for symbol, price in event.index}
     for symbol, price in event.marks:
@@ -28,13 +31,61 @@ def beliefs(shadow: Shadow, guard: PriceGuard, event: PricesChanged) -> Iterator
             now, before = Fraction(price), shadow.told.get(("mark", symbol), shadow.marks.get(symbol))
             jump, away = guard.jump_of(symbol), guard.from_index
             if before is not None and jump is not None:
-                good = abs(now - before) <= Fraction(jump) * before
+                good = abs(now - before) <= Fraction(jump) * before or _confirmed(shadow, guard, command, symbol, now)
             reference = index.get(symbol, shadow.index.get(symbol))
             if reference is not None and away is not None:
                 good = good and abs(now - reference) <= Fraction(away) * reference
         yield f"{symbol} {price}", good
     for symbol, price in (*event.last, *event.index):
         yield f"last or index {symbol} {price}", price.is_finite() and price > 0
+
+
+def claimed(shadow: Shadow, guard: PriceGuard, command: UpdatePrices) -> None:
+    """Count what an update says of marks that jump: what the one before said, or something else; after it was decided.
+
+    A mark that was believed has ended its claim. Only one that is positive and jumps makes one; the index contradicts.
+    """
+    index = {**shadow.index, **{symbol: Fraction(p) for symbol, p in command.index if p.is_finite() and p > 0}}
+    for symbol, price in command.marks:
+        before, jump = shadow.told.get(("mark", symbol), shadow.marks.get(symbol)), guard.jump_of(symbol)
+        if not price.is_finite() or price <= 0 or before is None or jump is None:
+            continue
+        now = Fraction(price)
+        if abs(now - before) <= Fraction(jump) * before:
+            continue  # near enough: believed, or rejected for another reason
+        reference = index.get(symbol)
+        contradicted = (
+            reference is not None
+            and guard.from_index is not None
+            and abs(now - reference) > Fraction(guard.from_index) * reference
+        )
+        agreed = 0 if contradicted else _agreed(shadow, guard, command, symbol, now)
+        shadow.claims[symbol] = Claim(now, agreed, command.at)
+
+
+def _agreed(shadow: Shadow, guard: PriceGuard, command: Command, symbol: str, now: Fraction) -> int:
+    """Return how many updates have agreed with the first that jumped there, with this one; 0 if this is the first."""
+    claim = shadow.claims.get(symbol)
+    if claim is None or abs(now - claim.price) > Fraction(guard.agreement) * claim.price:
+        return 0
+    return claim.agreed + (1 if command.at > claim.at else 0)
+
+
+def _confirmed(shadow: Shadow, guard: PriceGuard, command: Command, symbol: str, now: Fraction) -> bool:
+    agreed = _agreed(shadow, guard, command, symbol, now)
+    if guard.confirmations is None or not isinstance(command, UpdatePrices) or not agreed:
+        return False
+    if agreed >= guard.confirmations:
+        return True
+    if guard.witnessed is None or agreed < guard.witnessed:
+        return False
+    for prices in (command.last, command.index):
+        said = dict(prices).get(symbol)
+        if said is None or not said.is_finite() or said <= 0:
+            return False
+        if abs(now - Fraction(said)) > Fraction(guard.agreement) * Fraction(said):
+            return False
+    return True
 
 
 def pressed(shadow: Shadow, setup: Setup, event: PricesChanged) -> set[str]:
@@ -78,4 +129,4 @@ def _level(shadow: Shadow, setup: Setup, symbol: str, price: Fraction) -> Fracti
     return max(step, floor(Fraction(setup.market.depth_value) / one / step) * step)
 
 
-__all__ = ["beliefs", "pressed", "what_is_wrong_with_a_moved_price"]
+__all__ = ["beliefs", "claimed", "pressed", "what_is_wrong_with_a_moved_price"]

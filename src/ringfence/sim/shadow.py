@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.engine import events as happened
 from ringfence.sim.reckoning import Leg, Reckoned, Terms, Working, profit, reckon, terms, worth
@@ -34,6 +34,14 @@ class Known:
     waits: bool
 
 
+class Claim(NamedTuple):
+    """A mark that jumped too far, how many further updates have said about the same, and when the latest came."""
+
+    price: Fraction
+    agreed: int
+    at: int
+
+
 @dataclass(slots=True)
 class Shadow:
     """What the events add up to."""
@@ -50,6 +58,7 @@ class Shadow:
     marks: dict[str, Fraction] = field(default_factory=dict)
     marked_at: dict[str, int] = field(default_factory=dict)
     last: dict[str, Fraction] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)  # marks that jumped and were not believed
     told: dict[tuple[str, str], Fraction] = field(default_factory=dict)  # (mark or last, symbol) before it was moved
     pressure: dict[str, tuple[Fraction, int]] = field(default_factory=dict)  # of forced orders, and since when
     index: dict[str, Fraction] = field(default_factory=dict)
@@ -177,9 +186,11 @@ class Shadow:
                 yield Working(order.symbol, order.size, order.price)
 
     def fresh(self, name: str, pool: str, at: int, limit: int | None) -> bool:
-        """Whether every mark of a pool is there and young enough."""
+        """Whether every mark of a pool is there, not in doubt, and young enough."""
         return all(
-            leg.symbol in self.marked_at and (limit is None or at - self.marked_at[leg.symbol] <= limit)
+            leg.symbol in self.marked_at
+            and leg.symbol not in self.claims
+            and (limit is None or at - self.marked_at[leg.symbol] <= limit)
             for _, leg in self.members(name, pool)
         )
 
@@ -237,6 +248,7 @@ def _price(shadow: Shadow, event: happened.PricesChanged) -> None:
         shadow.marks[symbol] = Fraction(price)
         shadow.marked_at[symbol] = event.at
         shadow.told.pop(("mark", symbol), None)
+        shadow.claims.pop(symbol, None)
     for symbol, price in event.last:
         shadow.last[symbol] = Fraction(price)
         shadow.told.pop(("last", symbol), None)
@@ -288,4 +300,4 @@ _ADD: dict[type[Event], Callable[[Shadow, Any], None]] = {
     happened.Resumed: _resume,
 }
 
-__all__ = ["FUND", "MARKET", "NOTHING", "Known", "Shadow"]
+__all__ = ["FUND", "MARKET", "NOTHING", "Claim", "Known", "Shadow"]

@@ -100,6 +100,8 @@ class World:
                 jump=chance.pick((Decimal("0.5"), Decimal("0.2"), Decimal("0.5"))),
                 from_index=chance.pick((Decimal("0.25"), Decimal("0.1"), None)),
                 stale_after=chance.pick((60_000_000, 10_000_000, 60_000_000)),
+                confirmations=chance.pick((3, 3, 2, None)),
+                witnessed=chance.pick((1, 1, None)),
             ),
             impact=chance.happens(300),
             self_trade=chance.pick(("cancel_taker", "cancel_maker", "cancel_both")),
@@ -219,7 +221,7 @@ class World:
             mark is not None
             and limit is not None
             and abs(path.price - mark) > limit * mark
-            and self.chance.happens(300)
+            and self.chance.happens(300 if self.setup.guard.confirmations is None else 40)
         ):
             path.price = mark
 

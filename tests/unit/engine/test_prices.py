@@ -127,3 +127,97 @@ def test_last_and_index_alone_move_no_margin() -> None:
     events = venue.do(asked.UpdatePrices, (), (("X", Decimal(95)),), (("X", Decimal(95)),))
     assert of_kind(events, LiquidationStarted) == []
     assert [venue.state.last["X"], venue.state.index["X"], venue.state.marks["X"]] == [95, 95, 100]
+
+
+# ── A jump that is true ──────────────────────────────────────────────────────────────────────────────────────────────
+
+SURE = PriceGuard(jump=Decimal("0.5"), from_index=None, stale_after=None, confirmations=2, agreement=Decimal("0.05"))
+
+
+def _rejections(venue: SmallVenue, *marks: str) -> list[int]:
+    """How many prices each of the marks had rejected."""
+    return [len(of_kind(venue.marks(X=mark), PriceRejected)) for mark in marks]
+
+
+def test_a_jump_that_as_many_updates_confirm_as_the_guard_asks_for_is_believed() -> None:
+    venue = _venue(SURE)
+    assert _rejections(venue, "40", "41", "40") == [1, 1, 0]
+    assert venue.state.marks["X"] == 40
+    assert venue.state.doubts == {}
+    assert venue.held("ann") == 0
+
+
+def test_each_confirmation_is_held_to_the_one_before_to_the_very_limit() -> None:
+    assert _rejections(_venue(SURE), "40", "42", "44.1") == [1, 1, 0]  # 5 % each
+    assert _rejections(_venue(SURE), "40", "42", "44.2", "44.2", "44.2") == [1, 1, 1, 1, 0]  # begins anew at 44.2
+
+
+def test_prices_of_one_moment_count_once() -> None:
+    venue = _venue(SURE)
+    venue.marks(X="40")
+    for _ in range(5):
+        venue.at -= SECOND
+        assert _rejections(venue, "40") == [1]
+    assert _rejections(venue, "40", "40") == [1, 0]
+
+
+def test_a_command_sent_again_confirms_nothing() -> None:
+    venue = _venue(SURE)
+    command = asked.UpdatePrices("again", venue.at + SECOND, (("X", Decimal(40)),))
+    assert venue.handle(command) == venue.handle(command) == venue.handle(command)
+    assert venue.state.doubts["mark", "X"].agreeing == 0
+
+
+def test_a_believed_price_ends_the_doubt() -> None:
+    venue = _venue(SURE)
+    assert _rejections(venue, "40", "40", "101", "40", "40", "40") == [1, 1, 0, 1, 1, 0]
+
+
+def test_a_guard_without_confirmations_believes_no_jump_ever() -> None:
+    venue = _venue(PriceGuard(jump=Decimal("0.5"), confirmations=None, from_index=None, stale_after=None))
+    assert _rejections(venue, *["40"] * 20) == [1] * 20
+    assert venue.held("ann") == 99
+
+
+def test_what_the_index_contradicts_confirms_nothing() -> None:
+    venue = _venue(PriceGuard(jump=Decimal("0.5"), from_index=Decimal("0.1"), stale_after=None, confirmations=2))
+    for _ in range(9):
+        assert _rejected(venue, "40", "100") == ["jump"]
+    assert _rejected(venue, "40", "41") == ["jump"]  # the first that confirms what was said before
+    events = venue.do(asked.UpdatePrices, (("X", Decimal(40)),), (), (("X", Decimal(41)),))
+    assert of_kind(events, PriceRejected) == []
+
+
+def test_while_a_mark_is_in_doubt_nothing_is_decided_on_it_by_anybody() -> None:
+    venue = _venue(SURE)
+    venue.marks(X="300")
+    venue.do(asked.SettleFunding, "X", Decimal("0.099"))  # 980 of 1,000 are gone: liquidatable at the mark there is
+    venue.do(asked.Review)
+    assert venue.held("ann") == 99
+    events = venue.marks(X="100")
+    assert of_kind(events, LiquidationStarted) != []
+
+
+def test_a_last_price_that_jumps_where_there_is_no_mark_is_confirmed_too() -> None:
+    venue = SmallVenue(guard=SURE)
+    said = [len(of_kind(venue.last(X=price), PriceRejected)) for price in ("100", "40", "40", "40")]
+    assert said == [0, 1, 1, 0]
+    assert venue.state.last["X"] == 40
+
+
+def test_a_doubt_survives_a_snapshot_and_is_part_of_the_digest() -> None:
+    from ringfence.engine import snapshot
+    from ringfence.engine.decide import handle
+    from ringfence.engine.setup import Setup
+    from ringfence.engine.state import State
+
+    state = State(Setup(as_of="2025-10-10", guard=SURE))
+    for number, mark in enumerate(("100000", "40000", "41000")):
+        before = state.digest()
+        handle(state, asked.UpdatePrices(f"p{number}", number + 1, (("BTCUSDT", Decimal(mark)),)))
+        assert state.digest() != before
+    assert tuple(state.doubts["mark", "BTCUSDT"]) == (Decimal(41_000), 1, 3)
+    again = snapshot.load(snapshot.dump(state))
+    assert (again.digest(), again.doubts) == (state.digest(), state.doubts)
+    handle(again, asked.UpdatePrices("p3", 4, (("BTCUSDT", Decimal(40_500)),)))
+    assert again.marks["BTCUSDT"] == 40_500

@@ -156,7 +156,7 @@ def test_a_price_that_is_not_believed_leaves_nobody_with_bands_around_it() -> No
     command = prices("120000")  # twice the price before: more than the guard's half
     suspects = screen.suspects(state, command)
     kinds = [event.kind for event in handle(state, command, suspects)]  # type: ignore[attr-defined]
-    assert kinds == ["price_rejected"]
+    assert kinds == ["price_rejected", "price_doubted"]
     screen.looked_at(state, command, suspects)
     assert walked(state, screen, ["40200"])[-1] == ("ann",)
 

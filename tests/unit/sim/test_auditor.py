@@ -17,6 +17,7 @@ from ringfence.engine.snapshot import dump, load
 from ringfence.engine.state import State
 from ringfence.ledger import Posting, move
 from ringfence.sim.auditor import LAWS, Auditor, LawBroken
+from ringfence.sim.beliefs import beliefs
 from ringfence.sim.venues import VENUES
 from ringfence.sim.world import WorldSetup
 
@@ -265,3 +266,22 @@ def test_a_price_that_forced_orders_should_have_moved_elsewhere_or_at_all() -> N
     moved(under_pressure(), mark=Decimal(90_100))
     moved(under_pressure(), pressure=Decimal("-0.5"))
     moved(under_pressure())
+
+
+def test_a_jump_that_too_few_updates_have_confirmed(venue: Watched) -> None:
+    for mark in ("40000", "41000", "40500"):
+        venue.price(mark)  # rejected
+    right = venue.asked(asked.UpdatePrices, ((BTC, Decimal(40_000)),))
+    believed = happened.PricesChanged(right.id, right.at, ((BTC, Decimal(40_000)),), (), ())
+    assert list(beliefs(venue.auditor.shadow, SETUP.guard, right, believed)) == [(f"{BTC} 40000", True)]
+    elsewhere = asked.UpdatePrices("x", right.at, ((BTC, Decimal(30_000)),))
+    believed = happened.PricesChanged("x", right.at, ((BTC, Decimal(30_000)),), (), ())
+    assert list(beliefs(venue.auditor.shadow, SETUP.guard, elsewhere, believed)) == [(f"{BTC} 30000", False)]
+    venue.do(type(right), *(right.marks,))  # type: ignore[attr-defined]
+    assert venue.auditor.shadow.claims == {}
+
+
+def test_a_liquidation_while_a_mark_is_in_doubt(venue: Watched) -> None:
+    venue.buy("a", "0.5")
+    venue.price("10000")
+    venue.told(happened.LiquidationStarted("x", venue.count, "a", "cross USDT", Decimal(1), Decimal(2)), law="fresh")

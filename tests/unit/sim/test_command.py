@@ -35,10 +35,13 @@ def test_the_json_counts_what_the_table_counts(capsys: pytest.CaptureFixture[str
 @pytest.fixture
 def gullible(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that believes every price that is a number above 0."""
-    careful: Callable[..., str | None] = prices._disbelief  # noqa: SLF001 - to break it
-    monkeypatch.setattr(
-        prices, "_disbelief", lambda *given: None if (no := careful(*given)) in {"jump", "away_from_index"} else no
-    )
+    careful: Callable[..., tuple[str | None, bool]] = prices._disbelief  # noqa: SLF001 - to break it
+
+    def believe(*given: object) -> tuple[str | None, bool]:
+        reason, contradicted = careful(*given)
+        return (None, False) if reason in {"jump", "away_from_index"} else (reason, contradicted)
+
+    monkeypatch.setattr(prices, "_disbelief", believe)
 
 
 @pytest.mark.usefixtures("gullible")
