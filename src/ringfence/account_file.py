@@ -59,7 +59,11 @@ if TYPE_CHECKING:
 
 SCHEMA = "ringfence.account/1"
 
-_TOP = ("schema", "rulebook", "account", "as_of", "contracts", "policy", "notes", "id", "source", "authority", "title")
+_TOP = (
+    "schema", "rulebook", "account", "as_of", "contracts", "policy", "notes", "id", "source", "authority", "title",
+    "circumstances",
+)  # fmt: skip
+_CIRCUMSTANCES = ("experience", "purpose", "purposes")
 _ACCOUNT = (
     "position_mode", "collateral_mode", "wallet", "collateral", "positions", "orders", "fee_level", "fee_discounts",
     "fees",
@@ -85,6 +89,7 @@ FIELDS = {
     "fees": _FEES,
     "contract": _CONTRACT,
     "tier": _TIER,
+    "circumstances": _CIRCUMSTANCES,
 }
 """The fields that each part of a file may have."""
 
@@ -103,6 +108,7 @@ class AccountFile:
     marks_assumed: tuple[str, ...] = ()
     contracts: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
+    circumstances: Mapping[str, Any] = field(default_factory=dict)
     where: str = "account"
     fees: AccountFees | None = None
 
@@ -252,6 +258,7 @@ def parse(data: Any, *, where: str) -> AccountFile:
         marks_assumed=tuple(assumed),
         contracts=_mapping(top.get("contracts"), f"{where}: contracts"),
         policy=_policy(top.get("policy"), f"{where}: policy"),
+        circumstances=_circumstances(top.get("circumstances"), f"{where}: circumstances"),
         where=where,
         fees=_fees(body, f"{where}: account"),
     )
@@ -276,6 +283,19 @@ def _fees(body: Mapping[str, Any], where: str) -> AccountFees | None:
             )  # fmt: skip
     name = None if level is None else _text(level, f"{where}.fee_level")
     return AccountFees(name, tuple(discounts), rates["maker"], rates["taker"])
+
+
+def _circumstances(raw: Any, where: str) -> dict[str, Any]:
+    """Return who asks for advice and what for, as text; which words are known is for the advice to say."""
+    if raw is None:
+        return {}
+    told = dict(_table(raw, _CIRCUMSTANCES, where))
+    for key in ("experience", "purpose"):
+        if told.get(key) is not None:
+            _text(told[key], f"{where}.{key}")
+    for symbol, word in _mapping(told.get("purposes"), f"{where}.purposes").items():
+        _text(word, f"{where}.purposes.{symbol}")
+    return told
 
 
 def with_marks(file: AccountFile, marks: Mapping[str, Price]) -> AccountFile:

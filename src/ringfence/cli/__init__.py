@@ -37,6 +37,7 @@ VERBS = (
     Verb("distance", "distance", "distance", "distance account.json --tape 2025-10-10"),
     Verb("stress", "stress", "stress", "stress account.json --symbol ETHUSDT --symbol BTCUSDT --report s.html"),
     Verb("rescue", "rescue", "rescue", "rescue account.json --health 2 --fee-rate 0.0005"),
+    Verb("advise", "advise", "advise", "advise account.json --experience new --report advice.html"),
     Verb("replay", "replay", "replay", "replay --example crash-book --tape 2025-10-10 --report crash.html"),
     Verb("conform", "conform", "conform", "conform answers/ --json"),
     Verb("sim", "sim", "sim", "sim --seed 7 --steps 100000"),

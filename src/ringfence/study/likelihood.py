@@ -91,7 +91,7 @@ def simulate(
     draw = np.random.Generator(np.random.PCG64(horizon.seed))
     margins = [Margin(assessment, estimate.symbols) for assessment in assessments]
     start = np.array([marks[symbol] for symbol in estimate.symbols])
-    factor = _root(np, estimate) * sqrt(horizon.minutes / horizon.steps)
+    factor = root(np, estimate) * sqrt(horizon.minutes / horizon.steps)
     scale = (horizon.tail - 2) / horizon.tail
     log = np.zeros((horizon.paths, len(estimate.symbols)))
     dead = [np.full(horizon.paths, margin.liquidatable) for margin in margins]
@@ -109,7 +109,7 @@ def simulate(
     return tuple(found)
 
 
-def _root(np: Any, estimate: Estimate) -> Any:
+def root(np: Any, estimate: Estimate) -> Any:
     """Return a matrix whose product with its transpose is the covariance per minute (also where it is singular)."""
     values, vectors = np.linalg.eigh(np.array(estimate.covariance))
     return vectors * np.sqrt(np.clip(values, 0, None))
@@ -139,7 +139,7 @@ class Margin:
             asset = contract.settle_asset
             gained[asset] = gained.get(asset, zero) + signed * (value - float(line.contract_value))
             ask = float(held.pool.collateral[asset].ask) if basket else 1.0
-            required += ask * (_required(np, line, value) - float(line.liquidation_requirement or 0))
+            required += ask * (requirement(np, line, value) - float(line.liquidation_requirement or 0))
         balance = float(held.balance_held_against or 0)
         if not basket:
             balance = balance + sum(gained.values(), zero)
@@ -153,7 +153,7 @@ class Margin:
         return balance - float(held.liquidation_requirement or 0) - required
 
 
-def _required(np: Any, line: PositionLine, value: Any) -> Any:
+def requirement(np: Any, line: PositionLine, value: Any) -> Any:
     """Return a line's liquidation requirement at arrays of the value of one contract."""
     charge = line.charge
     fee = float(charge.fee_slope) * value + float(charge.fee)
@@ -172,4 +172,4 @@ def _required(np: Any, line: PositionLine, value: Any) -> Any:
     return fee + size * value * (rates[index] + funding) - deductions[index]
 
 
-__all__ = ["Horizon", "Likelihood", "Margin", "check", "numpy", "simulate"]
+__all__ = ["Horizon", "Likelihood", "Margin", "check", "numpy", "requirement", "root", "simulate"]

@@ -1,0 +1,110 @@
+"""Advice as ``ringfence advise --json`` prints it: decimals as strings, none and unknown as null."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ringfence.numbers import plain
+from ringfence.study.advise import SCHEMA
+from ringfence.study.advise_trials import certainty
+from ringfence.study.advise_words import NO_ADVICE, account_wide, assumptions, steps, unknown, verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ringfence.numbers import Value
+    from ringfence.study.advise import Advice
+    from ringfence.study.advise_trials import Chance, Trial
+
+
+_QUANTILES = ("5", "25", "50", "75", "95")
+
+
+def as_json(advice: Advice, name: str = "ACCOUNT") -> dict[str, Any]:
+    """Return advice as a document. ``name``: of the account file, for the commands in it."""
+    look, checked = advice.outlook, advice.trials.agreement + advice.crashes.agreement
+    return {
+        "schema": SCHEMA,
+        "circumstances": {
+            "experience": advice.circumstances.experience,
+            "purpose": advice.circumstances.purpose,
+            "purposes": dict(advice.circumstances.purposes),
+        },
+        "positions": [_position(advice, index, verdict) for index, verdict in enumerate(verdicts(advice))],
+        "account": list(account_wide(advice)),
+        "steps": list(steps(advice, name)),
+        "unknown": list(unknown(advice)),
+        "hedges": [
+            {
+                "positions": [f"{advice.book.positions[i].symbol} {advice.book.positions[i].side}" for i in g.members],
+                "kind": g.kind, "daily_sigma": f"{g.together:.2f}", "daily_sigma_alone": [f"{s:.2f}" for s in g.alone],
+                "correlation": f"{g.correlation:.4f}",
+            }
+            for g in advice.groups
+        ],
+        "ways": [_way(advice, trial) for trial in advice.trials.trials],
+        "unavailable": [{"way": way, "why": why} for way, why in advice.unavailable],
+        "past": [
+            {"window": p.window, "way": p.holding, "liquidated": list(p.died), "kept": plain(p.kept),
+             "counted": p.window in advice.crashes.counted}
+            for p in advice.crashes.past
+        ],
+        "simulation": {
+            "days": look.days, "paths": look.paths, "seed": look.seed, "tail": f"{look.tail:g}",
+            "steps_a_day": look.steps, "capital": f"{advice.trials.capital:.2f}",
+            "crash_weight": f"{advice.crash_chance:.6f}",
+            "exact_looks": checked.looks, "exact_same": checked.same, "largest_difference": f"{checked.difference:.3g}",
+        },
+        "assumptions": list(assumptions(advice)),
+        "disclaimer": NO_ADVICE,
+    }  # fmt: skip
+
+
+def _position(advice: Advice, index: int, verdict: Any) -> dict[str, Any]:
+    role = advice.roles[index]
+    turned = next((item for item in advice.turned if item.position == index), None)
+    return {
+        "symbol": verdict.symbol, "side": verdict.side, "verdict": verdict.verdict, "how": verdict.how,
+        "account": verdict.account, "isolated_margin": _text(verdict.margin), "changed": verdict.changed,
+        "decided_by": advice.fixed.get(index, "evidence"), "role": role.kind, "coin": role.coin,
+        "leverage": _text(role.leverage), "daily_sigma": f"{role.sigma:.6f}", "exposure": f"{role.exposure:.2f}",
+        "liquidated_alone": None if role.alone is None else f"{role.alone:.6g}",
+        "initial_margin": _text(role.initial), "comfortable_margin": plain(role.comfortable),
+        "purpose": role.purpose,
+        "the_other_way": None if turned is None or turned.trial is None else {
+            "how": turned.to,
+            "liquidated": _chance(turned.trial.by_position[index]),
+            "rest_liquidated": _chance(turned.trial.rest[index]),
+            "worst_twentieth": _chance(turned.trial.worst),
+            "advised_liquidated": _chance(advice.trial(advice.chosen).by_position[index]),
+            "advised_rest_liquidated": _chance(advice.trial(advice.chosen).rest[index]),
+        },
+        "reasons": list(verdict.reasons),
+    }  # fmt: skip
+
+
+def _way(advice: Advice, trial: Trial) -> dict[str, Any]:
+    return {
+        "way": trial.holding.name, "what": trial.holding.what,
+        "liquidated": _chance(trial.liquidated), "ruined": _chance(trial.ruined), "mean": _chance(trial.mean),
+        "worst_twentieth": _chance(trial.worst),
+        "worth": f"{certainty(advice.scores[trial.holding.name].share):.6g}",
+        "worth_error": f"{advice.scores[trial.holding.name].error:.2g}",
+        "quantiles": {share: f"{q:.6g}" for share, q in zip(_QUANTILES, trial.quantiles, strict=True)},
+        "margin_used": _amounts(trial.used), "out_of_reach": _amounts(trial.idle),
+    }  # fmt: skip
+
+
+def _chance(found: Chance) -> dict[str, str]:
+    return {"value": f"{found.share:.6g}", "standard_error": f"{found.error:.2g}"}
+
+
+def _amounts(held: Mapping[str, Value]) -> dict[str, str]:
+    return {asset: plain(value) for asset, value in held.items()}
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else plain(value)
+
+
+__all__ = ["as_json"]

@@ -1,0 +1,477 @@
+"""What advice says: a verdict per position with its reasons, what to do step by step, and what is not known.
+
+Every sentence is made from the figures of an :class:`~ringfence.study.advise.Advice`; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from ringfence.account import CollateralMode, MarginMode
+from ringfence.margin.change import switch_margin_mode
+from ringfence.margin.refusal import Refusal
+from ringfence.numbers import ROUND_FLOOR, ZERO, divide, exact, plain, round_to
+from ringfence.study.advise_alert import REACTION, SIGMAS, alert_level
+from ringfence.study.advise_crashes import YEARS
+from ringfence.study.advise_groups import dated
+from ringfence.study.advise_holding import MAIN
+from ringfence.study.wording import amount, fixed, listed, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ringfence.numbers import Value
+    from ringfence.study.advise import Advice, Role, Turned
+    from ringfence.study.advise_trials import Chance
+
+STAKE = {"new": Decimal("0.05"), None: Decimal("0.2"), "experienced": Decimal("0.2")}
+"""The largest share of the capital to put at stake in one ring-fenced position, by experience. Ours."""
+
+CEILING = {"bitcoin": 5, "ether": 5, "major": 3, "small": 2, "dollar": 2}
+"""The highest leverage for somebody who is new, by class of coin. Ours."""
+
+NO_ADVICE = (
+    "This is arithmetic on assumptions, not financial advice: what you do with it is your own decision and risk."
+)
+
+
+class Verdict(NamedTuple):
+    """One position's. ``verdict``: ``pool`` or ``ring-fence``; ``how``: in words; ``margin``: of an isolated one."""
+
+    symbol: str
+    side: str
+    verdict: str
+    how: str
+    margin: Value | None
+    account: str
+    changed: bool
+    reasons: tuple[str, ...]
+
+
+def verdicts(advice: Advice) -> tuple[Verdict, ...]:
+    """Return a verdict per position, in the order of the book."""
+    return tuple(_verdict(advice, index) for index in range(len(advice.book.positions)))
+
+
+def _verdict(advice: Advice, index: int) -> Verdict:
+    position, place = advice.book.positions[index], advice.holding.places[index]
+    asset = advice.book.asset(position)
+    main = advice.holding.accounts[MAIN].collateral_mode
+    given = advice.given.positions[index]
+    if place.kind == "sub_account":
+        funds = listed([amount(v, a) for (name, a), v in advice.holding.moved.items() if name == place.name])
+        how, verdict = f"sub-account “{place.name}” with {funds}", "ring-fence"
+    elif place.kind == "isolated":
+        how, verdict = f"isolated with {amount(place.margin or ZERO, asset)}", "ring-fence"
+    elif main is not CollateralMode.SINGLE_ASSET:
+        how, verdict = f"{main.value.replace('_', '-')} account", "pool"
+    else:
+        how, verdict = f"cross {asset}", "pool"
+    kept = place.kind != "sub_account" and place.margin == given.isolated_margin
+    kept = kept and main is advice.given.collateral_mode
+    return Verdict(
+        position.symbol, position.side, verdict, how, place.margin, place.name, not kept, tuple(_reasons(advice, index))
+    )
+
+
+# ── Reasons ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _reasons(advice: Advice, index: int) -> Iterator[str]:
+    role = advice.roles[index]
+    why = advice.fixed.get(index)
+    if why is not None:
+        yield _circumstance(why)
+    yield from _role(advice, index, role)
+    turned = next((item for item in advice.turned if item.position == index), None)
+    if turned is not None:
+        yield from _turned(advice, turned)
+    place = advice.holding.places[index]
+    if place.kind == "isolated" and place.margin is not None:
+        share = share_of_capital(advice, index, place.margin)
+        text = f"At most its margin can be lost: {percent(share)} of the capital"
+        limit = STAKE[advice.circumstances.experience]
+        yield f"{text}, more than the {percent(limit, 0)} we would stake." if share > limit else f"{text}."
+    others = {advice.book.asset(p) for p in advice.book.positions} - {advice.book.asset(advice.book.positions[index])}
+    if others and place.kind == "cross" and advice.holding.accounts[MAIN].collateral_mode is (
+        CollateralMode.SINGLE_ASSET
+    ):  # fmt: skip
+        own = advice.book.asset(advice.book.positions[index])
+        yield (
+            f"It is settled in {own}: cross margin pools by settlement asset, so a gain in {listed(sorted(others))} "
+            f"does not keep it alive, nor a loss there endanger it."
+        )
+
+
+def _circumstance(why: str) -> str:
+    said = {
+        "new": "You are new to this: ring-fenced by default, so that one mistake costs its margin and no more.",
+        "new, hedged": "You are new to this, and these legs hedge one another: an account of their own keeps them "
+        "together and everything else out of reach.",
+        "testing": "A strategy under test gets an account of its own: what it may lose is decided before it runs, and "
+        "its record is its own.",
+        "bot": "A bot gets an account of its own: a fault in it, or a leaked key, reaches what is there and no more.",
+        "testing the whole account": "The whole account is a test: a sub-account with this much, the rest out of "
+        "reach.",
+        "bot the whole account": "The whole account is run by a bot: a sub-account with this much and a key that "
+        "cannot withdraw, the rest out of reach.",
+    }  # fmt: skip
+    return said[why]
+
+
+def _role(advice: Advice, index: int, role: Role) -> Iterator[str]:
+    symbol = advice.book.positions[index].symbol
+    if role.group is not None:
+        yield _hedge(advice, index, role)
+    elif role.kind == "long shot":
+        yield f"A long shot: {_times(role.leverage)} on a small coin that moves {role.sigma:.1%} a day (1 σ)."
+    elif role.kind == "calm":
+        yield f"Low leverage on a major coin: {_times(role.leverage)}, {role.sigma:.1%} a day (1 σ)."
+    else:
+        times = "no leverage given" if role.leverage is None else _times(role.leverage)
+        yield f"{times} on {symbol}, which moves {role.sigma:.1%} a day (1 σ)."
+    if role.alone is not None and role.initial is not None:
+        asset = advice.book.asset(advice.book.positions[index])
+        yield (
+            f"Alone on its initial margin of {amount(role.initial, asset)} it is liquidated on {role.alone:.1%} of the "
+            f"paths; {amount(role.comfortable, asset)} brings that to 5 %{_ceiling(advice, index, role)}."
+        )
+
+
+def _ceiling(advice: Advice, index: int, role: Role) -> str:
+    """Return the leverage that a comfortable margin is, where it is one."""
+    position = advice.book.positions[index]
+    contract = advice.book.rulebook.contract(position.symbol)
+    value = abs(position.quantity) * contract.contract_value(position.entry_price)
+    if role.comfortable <= 0 or value <= role.comfortable:
+        return ""
+    return f", a leverage of {float(value / role.comfortable):.1f}×"
+
+
+def _hedge(advice: Advice, index: int, role: Role) -> str:
+    assert role.group is not None  # noqa: S101 - asked before
+    group = advice.groups[role.group]
+    others = [advice.book.positions[i] for i in group.members if i != index]
+    named = listed([f"{p.symbol} {p.side}" for p in others])
+    said = {
+        "calendar spread": f"A calendar spread with {named}",
+        "hedge": f"It hedges {named}, delta-neutral or nearly",
+        "partial hedge": f"It is hedged in part by, or hedges, {named}",
+        "hedge across assets": f"It hedges {named}, which is settled in another asset",
+    }[group.kind]
+    apart = fixed(Decimal(f"{max(group.alone):.2f}"), 0)
+    common = fixed(Decimal(f"{group.together:.2f}"), 0)
+    return (
+        f"{said}: a day's standard deviation is {common} $ together, against {apart} $ for the wildest leg "
+        f"(correlation of their PnL {group.correlation:.2f})."
+    )
+
+
+def _turned(advice: Advice, turned: Turned) -> Iterator[str]:
+    index, other, own = turned.position, turned.trial, advice.trial(advice.chosen)
+    if other is None:
+        yield f"It cannot be held {turned.to} as well: the capital does not reach for that."
+        return
+    asset = advice.book.asset(advice.book.positions[index])
+    if turned.to == "isolated":
+        hedge = advice.roles[index].group is not None
+        bare = ", and leaves its hedge bare" if hedge else ""
+        yield (
+            f"Isolated instead, it is liquidated on {_c(other.by_position[index])} of the paths{bare}; pooled on "
+            f"{_c(own.by_position[index])}. The rest of the book: {_c(other.rest[index])} against "
+            f"{_c(own.rest[index])}."
+        )
+    else:
+        yield (
+            f"Pooled with everything else in {asset} instead, the rest of the book is liquidated on "
+            f"{_c(other.rest[index])} of the paths; with it ring-fenced on {_c(own.rest[index])}. Itself: "
+            f"{_c(other.by_position[index])} against {_c(own.by_position[index])}."
+        )
+    gain = advice.scores[advice.chosen].share - advice.scores[other.holding.name].share
+    worse = f"Worst twentieth of the paths: {_r(own.worst)} as advised, {_r(other.worst)} {turned.to}"
+    yield f"{worse}; past crashes weighed in, advised is worth {gain:+.2%} of the capital against that."
+
+
+def _c(chance: Chance) -> str:
+    return f"{chance.share:.1%} ± {chance.error:.1%}"
+
+
+def _r(result: Chance) -> str:
+    return f"{result.share:+.1%}".replace("-", "−")
+
+
+def _times(leverage: Decimal | None) -> str:
+    return "unknown leverage" if leverage is None else f"{plain(leverage)}×"
+
+
+def share_of_capital(advice: Advice, index: int, margin: Value) -> Decimal:
+    """Return a margin as a share of the capital, in dollars at the marks."""
+    position, role = advice.book.positions[index], advice.roles[index]
+    contract = advice.book.rulebook.contract(position.symbol)
+    value = float(abs(position.quantity) * contract.contract_value(advice.book.marks[position.symbol]))
+    price = abs(role.exposure) / value if value else 1.0
+    return Decimal(f"{float(margin) * price / advice.trials.capital:.6f}")
+
+
+# ── The account as a whole ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def account_wide(advice: Advice) -> tuple[str, ...]:
+    """Return what holds for the whole account, in sentences."""
+    return tuple(_account_wide(advice))
+
+
+def _account_wide(advice: Advice) -> Iterator[str]:
+    gross = sum(abs(role.exposure) for role in advice.roles)
+    capital = advice.trials.capital
+    yield f"All positions together are {gross / capital:.1f} times the capital of {_dollars(capital)}."
+    if advice.needed is not None:
+        if advice.needed <= capital:
+            yield (
+                f"Pooled, the book outlasts 95 % of the paths on {_dollars(advice.needed)}: what is above that may "
+                "stay outside as a reserve."
+            )
+        else:
+            yield (
+                f"Pooled, the book needs {_dollars(advice.needed)} to outlast 95 % of the paths: deposit "
+                f"{_dollars(advice.needed - capital)}, or hold at most {capital / advice.needed:.0%} of the sizes."
+            )
+    yield from _worst_window(advice)
+    if len({advice.book.asset(p) for p in advice.book.positions}) > 1:
+        yield from _several_assets(advice)
+    if any(dated(p.symbol) for p in advice.book.positions):
+        yield "A dated contract ends: roll both legs of a spread together, or one of them stands bare after delivery."
+    yield from _by_circumstance(advice)
+
+
+def _worst_window(advice: Advice) -> Iterator[str]:
+    """Say what the worst past window leaves under each way."""
+    own = [past for past in advice.crashes.past if past.holding == advice.chosen]
+    if not own:
+        return
+    worst = min(own, key=lambda past: past.kept)
+    others = [past for past in advice.crashes.past if past.window == worst.window and past.holding != advice.chosen]
+    listing = listed([f"{past.kept:.0%} {past.holding}" for past in others])
+    against = f", against {listing}" if others else ""
+    yield f"Through {worst.window} from today's marks, nobody acting, {worst.kept:.0%} is kept as advised{against}."
+
+
+def _several_assets(advice: Advice) -> Iterator[str]:
+    names = {trial.holding.name for trial in advice.trials.trials}
+    missing = dict(advice.unavailable).get("multi-asset")
+    if "multi-asset" in names:
+        trial = advice.trial("multi-asset")
+        yield (
+            f"One multi-asset account would be liquidated on {_c(trial.liquidated)} of the paths, worst twentieth "
+            f"{_r(trial.worst)}: there the assets stand behind one another, after their haircuts."
+        )
+    elif missing is not None:
+        yield f"A multi-asset account could not be tried: {missing}."
+    else:
+        yield (
+            "Coin-margined and dollar-margined positions are separate pools here: keep both funded, or hold the hedge "
+            "where one account takes both as collateral."
+        )
+
+
+def _by_circumstance(advice: Advice) -> Iterator[str]:
+    told = advice.circumstances
+    if told.experience == "new":
+        over = [
+            f"{p.symbol} {_times(r.leverage)} → {CEILING[r.coin]}×"
+            for p, r in zip(advice.book.positions, advice.roles, strict=True)
+            if r.leverage is not None and r.leverage > CEILING[r.coin]
+        ]
+        yield "Leverage ceilings for a beginning (ours): 5× on bitcoin and ether, 3× on majors, 2× on small coins" + (
+            f"; here that is {listed(over)}." if over else "; this book keeps them."
+        )
+        stake = percent(STAKE["new"], 0)
+        yield f"Stake at most {stake} of the capital on one position until three months have gone well (ours)."
+    if told.purpose == "bot" or "bot" in told.purposes.values():
+        yield (
+            "An automated account needs a watcher that is not the bot: `ringfence check` answers by exit code (10 "
+            "warning, 11 margin call, 12 liquidatable), `ringfence rescue --json` gives the next step. Give the bot an "
+            "API key without the right to withdraw."
+        )
+
+
+def _dollars(value: float) -> str:
+    return f"{fixed(Decimal(f'{value:.2f}'), 0)} $"
+
+
+# ── What to do ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def steps(advice: Advice, name: str = "ACCOUNT") -> tuple[str, ...]:
+    """Return what to do, in order. ``name``: of the account file, for commands."""
+    return (*_transfers(advice), *_moves(advice), *_alerts(advice, name), *_transition(advice))
+
+
+def _transfers(advice: Advice) -> Iterator[str]:
+    for (sub, asset), value in advice.holding.moved.items():
+        held = [f"{p.symbol} {p.side}" for p, place in zip(advice.book.positions, advice.holding.places, strict=True)
+                if place.name == sub and advice.book.asset(p) == asset]  # fmt: skip
+        yield f"Open the sub-account “{sub}”, transfer {amount(value, asset)} there, and hold {listed(held)} in it."
+
+
+def _moves(advice: Advice) -> Iterator[str]:
+    changes = 0
+    for index, verdict in enumerate(verdicts(advice)):
+        if not verdict.changed:
+            continue
+        changes += 1
+        place, given = advice.holding.places[index], advice.given.positions[index]
+        asset = advice.book.asset(given)
+        name = f"{given.symbol} {given.side}"
+        if place.kind == "sub_account":
+            yield f"{name}: close it here and open it there in one go{_fees(advice, index)}."
+            continue
+        if advice.holding.accounts[MAIN].collateral_mode is not advice.given.collateral_mode:
+            mode = advice.holding.accounts[MAIN].collateral_mode.value.replace("_", "-")
+            yield f"Switch the account to {mode} mode; positions stay, all of them cross."
+            return
+        wanted = MarginMode.ISOLATED if place.kind == "isolated" else MarginMode.CROSS
+        if wanted is given.margin_mode:
+            more = (place.margin or ZERO) - (given.isolated_margin or ZERO)
+            yield f"{name}: {'add' if more > 0 else 'take out'} {amount(abs(more), asset)} of margin."
+            continue
+        yield f"{name}: {_switch(advice, index, wanted)}"
+        initial = advice.roles[index].initial
+        if place.margin is not None and initial is not None and place.margin > initial:
+            yield f"{name}: add {amount(place.margin - initial, asset)} of margin to the {amount(initial, asset)}."
+    if not changes:
+        yield "Leave everything where it is: no other way of holding it is clearly better."
+
+
+def _switch(advice: Advice, index: int, wanted: MarginMode) -> str:
+    symbol = advice.given.positions[index].symbol
+    outcome = switch_margin_mode(
+        advice.given, symbol, wanted, marks=advice.book.marks, rulebook=advice.book.rulebook
+    )  # fmt: skip
+    if not isinstance(outcome, Refusal):
+        return f"switch {symbol} to {wanted.value}."
+    if outcome.number == 301:
+        return (
+            f"{advice.book.rulebook.title} switches a symbol only without a position in it: close it, switch to "
+            f"{wanted.value}, open it again{_fees(advice, index)}; or keep it and open the next one {wanted.value}."
+        )
+    return f"switch {symbol} to {wanted.value}; the venue says now: {outcome}."
+
+
+def _fees(advice: Advice, index: int) -> str:
+    position = advice.given.positions[index]
+    contract = advice.book.rulebook.contract(position.symbol)
+    value = abs(position.quantity) * contract.contract_value(advice.book.marks[position.symbol])
+    if contract.taker_fee_rate is None:
+        return " (two taker fees; the rate is not known here)"
+    return f" (two taker fees, {amount(2 * value * contract.taker_fee_rate, contract.settle_asset)})"
+
+
+def _alerts(advice: Advice, name: str) -> Iterator[str]:
+    """Say at which health to act on each pool, and which command shows how."""
+    for account, assessment in advice.holding.assessed(advice.book.marks, advice.book.rulebook):
+        if assessment.pool.isolated and _long_shot(advice, assessment.lines[0].position.symbol):
+            yield f"{assessment.pool.name}: add nothing when it is called: its margin is the stake."
+            continue
+        level = alert_level(assessment, advice.moves.estimate)
+        if level is None or assessment.health is None:
+            continue
+        where = assessment.pool.name + ("" if account == MAIN else f" of “{account}”")
+        now = fixed(assessment.health, 1)
+        low = " It is there now: act today." if assessment.health <= level else ""
+        yield (
+            f"{where}: act when health falls to {plain(level)} (now {now}; below that, {REACTION} minutes of "
+            f"{SIGMAS:g} σ can liquidate it).{low} `ringfence rescue {name} --health {plain(level)}` lists the ways."
+        )
+
+
+def _long_shot(advice: Advice, symbol: str) -> bool:
+    pairs = zip(advice.book.positions, advice.roles, strict=True)
+    return any(role.kind == "long shot" for position, role in pairs if position.symbol == symbol)
+
+
+def _transition(advice: Advice) -> Iterator[str]:
+    if advice.circumstances.experience != "new":
+        return
+    ceilings = {CEILING[role.coin] for role in advice.roles}
+    yield from _smaller(advice)
+    yield (
+        'Write guard rails: `margin_mode = "isolated"`, `health_floor = "2"`, `largest_share = "'
+        f"{plain(STAKE['new'])}\"`, `[leverage] ceiling = \"{min(ceilings)}\"` in a guardrails.toml; "
+        "`ringfence size change … --rails guardrails.toml` refuses what breaks them."
+    )  # fmt: skip
+    yield "Month 1: every position isolated, one at a time, with a stop order at half of its margin."
+    yield "Months 2 to 3: two positions at a time, still isolated; add margin only where that was planned before."
+    yield (
+        "Then pool what hedges itself and nothing else: cross in a sub-account with a fifth of the capital, health "
+        "never below 3, and compare every week with `ringfence compare`."
+    )
+    yield (
+        "Cross for low-leverage positions on majors when three months passed without a margin call; long shots and "
+        "tests stay ring-fenced for good."
+    )
+
+
+@exact
+def _smaller(advice: Advice) -> Iterator[str]:
+    """Say how large each position may be: the stake times the ceiling of its class, at the mark."""
+    capital = Decimal(f"{advice.trials.capital:.2f}")
+    for position, role in zip(advice.book.positions, advice.roles, strict=True):
+        contract = advice.book.rulebook.contract(position.symbol)
+        size = abs(position.quantity)
+        one = Decimal(f"{abs(role.exposure):.8f}")
+        most = divide(capital * STAKE["new"] * CEILING[role.coin] * size, one, places=8, rounding=ROUND_FLOOR)
+        most = round_to(most, contract.quantity_step or Decimal("0.001"), rounding=ROUND_FLOOR)
+        if most < size:
+            yield (
+                f"{position.symbol} {position.side}: close {plain(size - most)} of {plain(size)}; what is left is "
+                f"{percent(STAKE['new'], 0)} of the capital at {CEILING[role.coin]}×."
+            )
+
+
+def unknown(advice: Advice) -> tuple[str, ...]:
+    """Return what the advice does not know, in sentences."""
+    told = advice.circumstances
+    said = []
+    if told.experience is None:
+        said.append("how experienced you are (--experience new|experienced): nothing was decided by it")
+    if told.purpose is None and not told.purposes:
+        said.append("what the account is for (--purpose trading|testing|bot|hedging): nothing was decided by it")
+    said += [
+        "what you hold elsewhere, what you can afford to lose, and whether you are there when it calls",
+        "where prices go: paths have no drift, and yesterday's volatilities and correlations may not be tomorrow's",
+        "fees, funding, slippage and gaps on the way; the venue's own partial liquidation, which may leave something",
+        "whether the venue offers sub-accounts to you, what it does in a crash, and whether it is there afterwards",
+    ]
+    if advice.given.orders:
+        said.append("what your open orders would do: they are left out")
+    return tuple(said)
+
+
+def assumptions(advice: Advice) -> tuple[str, ...]:
+    """Return what was assumed, in sentences."""
+    look, trials = advice.outlook, advice.trials
+    checked = trials.agreement + advice.crashes.agreement
+    steps_of, other = 60 * 24 // look.steps, look.seed + 1_000_003
+    simulated = (
+        f"simulated: {look.paths:,} paths of {look.days} days in steps of {steps_of} min, Student t with {look.tail:g} "
+        f"degrees of freedom by the day, no drift, seed {look.seed}; the search used others (seed {other})"
+    )
+    taken = (
+        "nobody acts on the way; a pool at its requirement at the end of a step is taken over, nothing of it is left"
+    )
+    worth = (
+        "worth: mean logarithm of what is left, at least 1 % of the capital, less 2 % where anything is liquidated, "
+        f"with past crashes weighed at {advice.crash_chance:.1%} ({len(advice.crashes.counted)} windows in {YEARS:g} "
+        "years); ours"
+    )
+    floats = (
+        f"paths are computed in floats; of {checked.looks:,} pools looked at exactly {checked.same:,} said the same "
+        f"(largest difference {checked.difference:.0e} of the requirement)"
+    )
+    return (*advice.notes, simulated, taken, worth, floats)
+
+
+__all__ = ["CEILING", "NO_ADVICE", "STAKE", "Verdict", "account_wide", "assumptions", "share_of_capital", "steps",
+           "unknown", "verdicts"]  # fmt: skip

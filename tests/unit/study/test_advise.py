@@ -1,0 +1,307 @@
+"""Advice: the cases that must come out with reasons, and that what is said of paths is what happens on them."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from functools import cache
+from math import isclose, log, sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ringfence.account_file import AccountFile, parse, read
+from ringfence.errors import BadAccount, BadConfiguration, BadTape
+from ringfence.study.advise import Advice, advise
+from ringfence.study.advise_alert import alert_level
+from ringfence.study.advise_circumstances import circumstances_of
+from ringfence.study.advise_groups import dated
+from ringfence.study.advise_holding import Place, book_of, hold
+from ringfence.study.advise_json import as_json
+from ringfence.study.advise_moves import MINUTES_A_DAY, moves_of
+from ringfence.study.advise_page import html_page
+from ringfence.study.advise_scene import Outlook, scenes
+from ringfence.study.advise_words import CEILING, NO_ADVICE, STAKE, account_wide, steps, unknown, verdicts
+from ringfence.study.likelihood import numpy
+from ringfence.study.volatility import fewest_returns
+from ringfence.tape.csv_file import read_csv_text
+
+if TYPE_CHECKING:
+    from ringfence.account import Account
+
+CASES = Path(__file__).parent / "advice"
+FEW = Outlook(days=7, paths=2_000, seed=3)
+
+
+def case(name: str) -> AccountFile:
+    return read(CASES / f"{name}.json")
+
+
+def advised(file: AccountFile, **changed: Any) -> Advice:
+    symbols = [position.symbol for position in file.account.positions]
+    told = circumstances_of(experience=None, purposes=[], symbols=symbols, file=file.circumstances)
+    settings: dict[str, Any] = {"circumstances": told, "outlook": FEW, **changed}
+    return advise(file.account, marks=file.marks, rulebook=file.rulebook(), **settings)
+
+
+@cache
+def of_case(name: str) -> Advice:
+    return advised(case(name))
+
+
+def said(advice: Advice, index: int) -> str:
+    return " ".join(verdicts(advice)[index].reasons)
+
+
+# ── The cases ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_somebody_new_is_isolated_with_ceilings_a_small_stake_and_a_way_to_cross() -> None:
+    advice = of_case("new_trader")
+    found = verdicts(advice)
+    assert [(v.verdict, v.margin) for v in found] == [
+        ("ring-fence", Decimal("293.98")),  # 0.05 · 117590 ÷ 20, in cents up
+        ("ring-fence", Decimal("150.00")),  # 500 · 3 ÷ 10
+    ]
+    assert all("new to this" in v.reasons[0] for v in found)
+    whole = " ".join(account_wide(advice))
+    assert f"BTCUSDT 20× → {CEILING['bitcoin']}×" in whole
+    assert f"NEARUSDT 10× → {CEILING['small']}×" in whole
+    todo = " ".join(steps(advice))
+    # 2000 · 5 % at 2× of 3 USDT: 66.666 stay of 500
+    assert STAKE["new"] == Decimal("0.05")
+    assert "NEARUSDT long: close 433.334 of 500" in todo
+    assert "guardrails.toml" in todo
+    assert "Month 1" in todo
+    assert "Then pool what hedges itself" in todo
+
+
+def test_a_strategy_under_test_gets_an_account_of_its_own_beside_a_pooled_book() -> None:
+    advice = of_case("testing")
+    btc, eth, link = verdicts(advice)
+    assert (btc.verdict, eth.verdict, link.verdict, link.account) == ("pool", "pool", "ring-fence", "test")
+    assert "decided before it runs" in link.reasons[0]
+    assert any("Open the sub-account “test”, transfer" in step for step in steps(advice))
+    assert set(advice.fixed) == {2}
+
+
+def test_an_automated_account_is_fenced_off_and_watched_by_something_else() -> None:
+    advice = of_case("automated")
+    assert {(v.verdict, v.account) for v in verdicts(advice)} == {("ring-fence", "bot")}
+    assert "ringfence check" in " ".join(account_wide(advice))
+    assert "key that cannot withdraw" in said(advice, 0)
+
+
+def test_a_long_shot_on_a_small_coin_is_fenced_because_the_rest_dies_with_it_otherwise() -> None:
+    advice = of_case("long_shot")
+    btc, eth, algo = verdicts(advice)
+    assert (btc.verdict, eth.verdict, algo.verdict) == ("pool", "pool", "ring-fence")
+    assert algo.margin == Decimal("735.00")  # 70000 · 0.21 ÷ 20
+    assert "A long shot: 20×" in said(advice, 2)
+    pooled = next(item.trial for item in advice.turned if item.position == 2)
+    assert pooled is not None
+    own = advice.trial(advice.chosen)
+    assert pooled.rest[2].share > own.rest[2].share + 5 * pooled.rest[2].error
+    assert pooled.worst.share < own.worst.share
+
+
+@pytest.mark.parametrize(("name", "kind"), [("delta_neutral", "delta-neutral"), ("calendar_spread", "calendar spread")])
+def test_a_hedge_is_pooled_because_isolating_a_leg_breaks_it(name: str, kind: str) -> None:
+    advice = of_case(name)
+    assert [v.verdict for v in verdicts(advice)] == ["pool", "pool"]
+    own = advice.trial(advice.chosen)
+    for index in (0, 1):
+        assert kind in said(advice, index)
+        assert "leaves its hedge bare" in said(advice, index)
+        turned = next(item.trial for item in advice.turned if item.position == index)
+        assert turned is not None
+        assert turned.liquidated.share > own.liquidated.share + 5 * turned.liquidated.error
+
+
+def test_coin_margined_beside_dollar_margined_shares_nothing_and_says_so() -> None:
+    advice = of_case("coin_margined")
+    assert [v.how for v in verdicts(advice)] == ["cross USDT", "cross BTC"]
+    assert advice.groups[0].kind == "hedge across assets"
+    assert "a gain in BTC does not keep it alive" in said(advice, 0)
+    assert any("multi-asset" in sentence for sentence in account_wide(advice))
+
+
+def test_several_low_leverage_positions_on_majors_are_pooled() -> None:
+    advice = of_case("majors")
+    assert {(v.verdict, v.changed) for v in verdicts(advice)} == {("pool", True)}
+    assert "Low leverage on a major coin" in said(advice, 0)
+    assert any("switch to cross" in step for step in steps(advice))
+
+
+def test_every_advice_says_what_it_does_not_know_and_that_it_is_none() -> None:
+    bare = advised(case("majors"), circumstances=None)
+    assert "how experienced you are" in " ".join(unknown(bare))
+    document = as_json(bare, "majors.json")
+    assert document["disclaimer"] == NO_ADVICE
+    assert document["simulation"]["seed"] == FEW.seed
+    page = html_page(bare, title="majors <1>")
+    assert NO_ADVICE in page
+    assert "majors &lt;1&gt;" in page
+    assert page.count("<svg") == len(bare.trials.trials)
+
+
+def test_the_same_question_has_the_same_answer_and_the_fast_lane_says_what_the_exact_one_says() -> None:
+    one, again = of_case("long_shot"), advised(case("long_shot"))
+    assert json.dumps(as_json(one)) == json.dumps(as_json(again))
+    checked = one.trials.agreement + one.crashes.agreement
+    assert checked.same == checked.looks
+    assert checked.looks > 100
+    assert checked.difference < 1e-9
+
+
+# ── What it stands on ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_way_holds_the_same_capital_and_the_same_positions() -> None:
+    advice = of_case("long_shot")
+    sizes = [(p.symbol, p.quantity) for p in advice.given.positions]
+    for trial in advice.trials.trials:
+        accounts = trial.holding.accounts.values()
+        assert sorted((p.symbol, p.quantity) for a in accounts for p in a.positions) == sorted(sizes)
+        assert sum(_cash(account) for account in accounts) == Decimal(5000)
+
+
+def _cash(account: Account) -> Decimal:
+    isolated = sum((p.isolated_margin or Decimal(0) for p in account.positions), Decimal(0))
+    return isolated + sum((held or Decimal(0) for held in account.wallet.values()), Decimal(0))
+
+
+def test_paths_have_the_volatility_and_correlation_they_are_drawn_from_and_no_drift() -> None:
+    np = numpy()
+    file = case("majors")
+    book = book_of(file.account, file.marks, file.rulebook())
+    moves = moves_of(("BTCUSDT", "ETHUSDT"), correlations={("BTCUSDT", "ETHUSDT"): 0.6})
+    outlook = Outlook(days=1, paths=40_000, seed=1, tail=30.0, steps=24)
+    ends = np.concatenate([scene.prices[-1] for scene in scenes(np, book, moves.estimate.symbols, moves, outlook)])
+    starts = np.array([117590.0, 4300.0])
+    returns = np.log(ends / starts)
+    assert isclose(float(returns[:, 0].std()), 0.026, rel_tol=0.03)
+    assert isclose(float(returns[:, 1].std()), 0.036, rel_tol=0.03)
+    assert isclose(float(np.corrcoef(returns.T)[0, 1]), 0.6, abs_tol=0.02)
+    assert abs(float((ends / starts).mean()) - 1) < 4 * 0.036 / sqrt(80_000)
+
+
+def test_a_position_alone_dies_as_often_as_a_driftless_walk_crosses_its_edge() -> None:
+    """One long position, thin tails: the reflection principle gives the chance to touch a level."""
+    body = {"wallet": {"USDT": "11759"}, "positions": [
+        {"symbol": "BTCUSDT", "side": "long", "quantity": "1", "entry_price": "117590", "leverage": "10"}]}  # fmt: skip
+    file = parse({"rulebook": "binance-usdm", "as_of": "2025-10-10", "account": body}, where="test")
+    advice = advised(file, outlook=Outlook(days=7, paths=20_000, seed=1, tail=200.0), circumstances=None)
+    own = advice.trial(advice.chosen)
+    pool = next(a for _, a in own.holding.assessed(file.marks, file.rulebook()))
+    from ringfence.margin.price import liquidation_prices
+
+    price = liquidation_prices(pool, "BTCUSDT").below
+    assert price is not None
+    sigma = 0.026 * sqrt(7)
+    step = 0.026 / sqrt(24)
+    distance = log(117590 / float(price)) + 0.5826 * step  # a walk in steps: Broadie, Glasserman and Kou 1997
+    from statistics import NormalDist
+
+    drift = -(sigma**2) / 2
+    phi = NormalDist().cdf
+    touched = phi((-distance - drift) / sigma) + _image(distance, drift, sigma, phi)
+    assert abs(own.liquidated.share - touched) < 4 * own.liquidated.error + 0.005
+
+
+def _image(distance: float, drift: float, sigma: float, phi: Any) -> float:
+    from math import exp
+
+    return float(exp(-2 * drift * distance / sigma**2) * phi((-distance + drift) / sigma))
+
+
+def test_at_the_alert_level_the_reaction_time_is_that_many_deviations_away() -> None:
+    file = case("majors")
+    book = book_of(file.account, file.marks, file.rulebook())
+    moves = moves_of(tuple(p.symbol for p in book.positions))
+    holding = hold(book, "all cross", "", [Place("cross")] * 4)
+    pool = next(a for _, a in holding.assessed(file.marks, file.rulebook()) if a.lines)
+    level = alert_level(pool, moves.estimate, minutes=60, sigmas=2.0)
+    assert level is not None
+    values = [float(p.quantity * file.marks[p.symbol]) for p in book.positions]
+    sigmas = [v * moves.daily(p.symbol) / sqrt(MINUTES_A_DAY / 60) for v, p in zip(values, book.positions, strict=True)]
+    rho = [[moves.estimate.correlation(a.symbol, b.symbol) for b in book.positions] for a in book.positions]
+    spread = sqrt(sum(sigmas[i] * sigmas[j] * rho[i][j] for i in range(4) for j in range(4)))
+    assert pool.liquidation_requirement is not None
+    exactly = 1 + 2 * spread / float(pool.liquidation_requirement)
+    assert 0 <= float(level) - exactly <= 0.05
+
+
+def test_dated_contracts_are_told_by_their_names() -> None:
+    assert all(dated(name) for name in ("BTCUSDT_251226", "BTC-USDT-260327", "BTC-27DEC24", "XBTZ25"))
+    assert not any(dated(name) for name in ("BTCUSDT", "BTC-USDT-SWAP", "PF_XBTUSD", "1000SHIBUSDT"))
+
+
+# ── Bad input ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_correlations_that_cannot_hold_together_are_refused_with_the_book_that_shows_it() -> None:
+    symbols = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+    pairs = {("BTCUSDT", "ETHUSDT"): 0.9, ("ETHUSDT", "SOLUSDT"): 0.9, ("BTCUSDT", "SOLUSDT"): -0.9}
+    with pytest.raises(BadConfiguration, match="cannot hold together") as caught:
+        moves_of(symbols, correlations=pairs)
+    assert "would have the variance -" in (caught.value.found or "")
+    assert moves_of(symbols, correlations={**pairs, ("BTCUSDT", "SOLUSDT"): 0.7}).estimate.correlation(
+        "BTCUSDT", "SOLUSDT"
+    ) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(("given", "match"), [
+    ({("BTCUSDT", "XUSDT"): 0.5}, "not held"), ({("BTCUSDT", "ETHUSDT"): 1.5}, "not a correlation"),
+])  # fmt: skip
+def test_overrides_that_mean_nothing_are_refused(given: dict[tuple[str, str], float], match: str) -> None:
+    with pytest.raises(BadConfiguration, match=match):
+        moves_of(("BTCUSDT", "ETHUSDT"), correlations=given)
+
+
+def test_a_tape_too_short_is_refused_with_how_short_it_is() -> None:
+    rows = "\n".join(
+        f"2025-01-01T00:{minute:02}:00Z,{symbol},{price + minute},{price + minute},{price + minute},{price + minute}"
+        for minute in range(40)
+        for symbol, price in (("BTCUSDT", 100000), ("NEARUSDT", 30))
+    )
+    tape = read_csv_text(f"ts,symbol,open,high,low,close\n{rows}\n", name="short", file="short.csv")
+    with pytest.raises(BadTape, match="too short") as caught:
+        advised(case("new_trader"), tape=tape)
+    assert f"at least {fewest_returns(2)} returns" in (caught.value.expected or "")
+    assert (caught.value.found or "").startswith("39, ")
+
+
+def test_an_account_without_positions_or_with_an_unknown_balance_is_refused() -> None:
+    held = [{"symbol": "BTCUSDT", "side": "long", "quantity": "1", "entry_price": "100000", "leverage": "10"}]
+    for body, match in (
+        ({"wallet": {"USDT": "1"}}, "no position"), ({"wallet": {"USDT": None}, "positions": held}, "not known"),
+    ):  # fmt: skip
+        file = parse({"rulebook": "binance-usdm", "as_of": "2025-10-10", "account": body}, where="test")
+        with pytest.raises(BadAccount, match=match):
+            advised(file, circumstances=None)
+
+
+def test_circumstances_that_are_no_words_of_ours_are_refused() -> None:
+    with pytest.raises(BadConfiguration, match="not known"):
+        circumstances_of(experience="expert", purposes=[], symbols=["BTCUSDT"])
+    with pytest.raises(BadConfiguration, match="not held"):
+        circumstances_of(experience=None, purposes=["ETHUSDT=bot"], symbols=["BTCUSDT"])
+    found = circumstances_of(
+        experience="new", purposes=["BTCUSDT=bot", "trading"], symbols=["BTCUSDT"], file={"experience": "experienced"}
+    )
+    assert (found.experience, found.purpose, found.purpose_of("BTCUSDT")) == ("new", "trading", "bot")
+
+
+def test_what_cannot_be_simulated_is_refused() -> None:
+    with pytest.raises(BadConfiguration, match="cannot be simulated"):
+        advised(case("majors"), outlook=Outlook(paths=10))
+
+
+def test_a_book_that_is_liquidatable_now_is_dead_on_every_path() -> None:
+    leg = {"symbol": "BTCUSDT", "side": "long", "quantity": "1", "entry_price": "117590", "leverage": "100"}
+    body = {"wallet": {"USDT": "1200"}, "positions": [{**leg, "mark_price": "116500"}]}
+    file = parse({"rulebook": "binance-usdm", "as_of": "2025-10-10", "account": body}, where="test")
+    # 1200 − 1090 are left of what 116500 · 0.004 require
+    assert advised(file, circumstances=None).trial("as given").liquidated.share == 1
