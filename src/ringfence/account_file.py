@@ -108,9 +108,9 @@ class AccountFile:
     marks_assumed: tuple[str, ...] = ()
     contracts: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
-    circumstances: Mapping[str, Any] = field(default_factory=dict)
     where: str = "account"
     fees: AccountFees | None = None
+    circumstances: Mapping[str, Any] = field(default_factory=dict)
 
     def rulebook(self, as_of: date | None = None) -> Rulebook:
         """Return the rulebook the file is assessed under: ``as_of`` > the file's day > the latest; its tables first.
