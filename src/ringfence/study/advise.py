@@ -29,11 +29,12 @@ from ringfence.study.advise_groups import Group, exposures, groups
 from ringfence.study.advise_holding import MAIN, Place, basket, book_of, hold, initial_margins, whole
 from ringfence.study.advise_moves import class_of, moves_of
 from ringfence.study.advise_scene import Outlook, check_outlook, scenes, valued
-from ringfence.study.advise_trials import Chance, Runner, run_trials, score_of, start_capital
+from ringfence.study.advise_trials import CHARGE, Chance, Runner, run_trials, score_of, start_capital
 from ringfence.study.likelihood import numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from ringfence.account import Account, Marks
     from ringfence.numbers import Value
@@ -59,6 +60,20 @@ _MOST_TURNED = 16  # positions whose other way is tried, the largest first
 _CLEAR = 2.0  # standard errors that a difference must have to be one
 _MATERIAL = 5e-4  # and the share of the capital that it must be worth
 _ALONE = "by the evidence alone"
+
+
+class Question(NamedTuple):
+    """What advice is asked with. ``before``: past windows from that day on are not known yet; ``paths``: of the search.
+
+    ``charge``: what a liquidation counts as in the search's score.
+    """
+
+    circumstances: Circumstances
+    outlook: Outlook
+    tape: Tape | None = None
+    before: datetime | None = None
+    paths: int = _SEARCH_PATHS
+    charge: float = CHARGE
 
 
 class Role(NamedTuple):
@@ -157,7 +172,7 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
     say = progress or (lambda _share, _what: None)
     say(0.02, "searching")
     margins = [position.isolated_margin for position in account.positions]
-    desk = Desk(np, book, moves, outlook, circumstances, tape, margins)
+    desk = Desk(np, book, moves, Question(circumstances, outlook, tape), margins)
     ways, unavailable = desk.ways(account)
     fixed = desk.fixed()
     free = desk.search(ways, {})
@@ -186,6 +201,15 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
     )  # fmt: skip
 
 
+def decide(account: Account, *, marks: Marks, rulebook: Rulebook, moves: Moves, question: Question) -> Holding:
+    """Return how to hold ``account``, as :func:`advise` finds it, without the trial that shows why. Needs numpy."""
+    np = numpy()
+    book = book_of(replace(account, collateral_mode=CollateralMode.SINGLE_ASSET), marks, rulebook)
+    desk = Desk(np, book, moves, question, [position.isolated_margin for position in account.positions])
+    ways, _ = desk.ways(account)
+    return desk.search(ways, desk.fixed())
+
+
 class _Scored(NamedTuple):
     """A way's score by path, its mean over past crashes, and both weighed together."""
 
@@ -197,11 +221,9 @@ class _Scored(NamedTuple):
 class Desk:
     """What advice on one book works with: its positions' roles, the ways to hold it, and the search among them."""
 
-    def __init__(
-        self, np: Any, book: Book, moves: Moves, outlook: Outlook, circumstances: Circumstances,
-        tape: Tape | None, margins: Sequence[Value | None],
-    ) -> None:  # fmt: skip
-        self.np, self.book, self.circumstances = np, book, circumstances
+    def __init__(self, np: Any, book: Book, moves: Moves, question: Question, margins: Sequence[Value | None]) -> None:
+        self.np, self.book, self.question = np, book, question
+        self.circumstances, outlook = question.circumstances, question.outlook
         self.book_margins = margins
         symbols = moves.estimate.symbols
         worth = valued(book, symbols)
@@ -210,9 +232,9 @@ class Desk:
         self.prices = {asset: float(worth.at(asset, here)) for asset in assets}
         exposure = exposures(book, self.prices)
         self.groups = groups(book, moves, exposure)
-        search = outlook._replace(paths=_SEARCH_PATHS, seed=outlook.seed + 1_000_003)
+        search = outlook._replace(paths=question.paths, seed=outlook.seed + 1_000_003)
         self.scenes = tuple(scenes(np, book, symbols, moves, search))
-        self.windows = Windows(np, book, symbols, tape=tape)
+        self.windows = Windows(np, book, symbols, tape=question.tape, before=question.before)
         self.crash_chance = self.windows.chance(outlook.days)
         self.runner = Runner(np, book)
         self.capital = start_capital(book, worth, symbols, np)
@@ -450,7 +472,9 @@ class Desk:
     def _scores(self, holding: Holding) -> _Scored:
         runner = Runner(self.np, self.book)
         outcomes = [runner.play(scene, holding) for scene in self.scenes]
-        paths = self.np.concatenate([score_of(self.np, o.left, o.dead, self.capital) for o in outcomes])
+        paths = self.np.concatenate(
+            [score_of(self.np, o.left, o.dead, self.capital, self.question.charge) for o in outcomes]
+        )
         crash = self.windows.score(runner, holding, self.capital)
         weight = self.crash_chance
         return _Scored(paths, crash, (1 - weight) * float(paths.mean()) + weight * crash)
@@ -521,4 +545,4 @@ def _as_given(book: Book, given: Account, name: str, what: str) -> Holding:
     return hold(book, name, what, places)
 
 
-__all__ = ["ADVISED", "SAFE", "SCHEMA", "Advice", "Desk", "Role", "Turned", "advise"]
+__all__ = ["ADVISED", "SAFE", "SCHEMA", "Advice", "Desk", "Question", "Role", "Turned", "advise", "decide"]

@@ -7,16 +7,18 @@ moment and at their highs at another. Float finds the bar; the exact lane is ask
 from __future__ import annotations
 
 from decimal import Decimal
-from statistics import median
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.study.advise_scene import Agreement, Scene, check, valued
 from ringfence.study.advise_trials import score_of
+from ringfence.study.likelihood import numpy
 from ringfence.study.stand_in import stand_in
-from ringfence.tape import packaged_windows, summarise
+from ringfence.tape import packaged_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from ringfence.study.advise_holding import Book, Holding
     from ringfence.study.advise_trials import Runner
@@ -57,21 +59,24 @@ class Crashes(NamedTuple):
 class Windows:
     """The packaged windows that have a coin of a book, and a tape of the user's, as scenes of one path each."""
 
-    def __init__(self, np: Any, book: Book, symbols: Sequence[str], *, tape: Tape | None = None) -> None:
+    def __init__(
+        self, np: Any, book: Book, symbols: Sequence[str], *, tape: Tape | None = None, before: datetime | None = None
+    ) -> None:
         self.np, self.book = np, book
         self.scenes: dict[str, Scene] = {}
         self.crashes: list[str] = []
         self.notes: list[str] = []
-        tapes = [(window.name, window.symbols, window.load) for window in packaged_windows()]
-        if tape is not None and tape.name not in {name for name, *_ in tapes}:
-            tapes.insert(0, (tape.name, tape.symbols, lambda: tape))
-        for name, known, load in tapes:
+        packaged = {w.name: w.symbols for w in packaged_windows() if before is None or w.start < before}
+        tapes = dict(packaged)
+        if tape is not None and tape.name not in tapes:
+            tapes = {tape.name: tape.symbols, **tapes}
+        for name, known in tapes.items():
             names = {symbol: other for symbol in symbols if (other := stand_in(symbol, known)) is not None}
             if not names:
                 continue
-            prices = load()
-            self.scenes[name] = _scene(np, book, symbols, prices, names)
-            if prices is not tape and max(s.largest_drop for s in summarise(prices)) >= A_CRASH:
+            course = _packaged(name) if name in packaged or tape is None else _course(np, tape)
+            self.scenes[name] = _scene(np, book, symbols, course, names)
+            if name in packaged and course.fall >= float(A_CRASH):
                 self.crashes.append(name)
             absent = [symbol for symbol in symbols if symbol not in names]
             if absent:
@@ -108,23 +113,39 @@ class Windows:
         return Crashes(tuple(found), tuple(self.notes), agreement, tuple(self.crashes))
 
 
-def _scene(np: Any, book: Book, symbols: Sequence[str], tape: Tape, names: dict[str, str]) -> Scene:
-    """Return a scene of one path: four corners per bar, every symbol's price relative to its first one."""
+class _Course(NamedTuple):
+    """A tape's prices relative to their first ones, four corners a bar, by symbol; the largest fall of any of them."""
+
+    relative: Mapping[str, Any]
+    typical: Any
+    fall: float
+
+
+@cache
+def _packaged(name: str) -> _Course:
+    window = next(window for window in packaged_windows() if window.name == name)
+    return _course(numpy(), window.load())
+
+
+def _course(np: Any, tape: Tape) -> _Course:
     times = sorted({ts for series in tape.series.values() for ts in series.ts})
     row = {ts: index for index, ts in enumerate(times)}
-    moves: dict[str, Any] = {}
+    relative: dict[str, Any] = {}
     for name, series in tape.series.items():
         corners = np.full((len(times), _CORNERS), np.nan)
-        first = series.open[0]
         at = [row[ts] for ts in series.ts]
         for corner, values in enumerate((series.open, series.low, series.high, series.close)):
-            corners[at, corner] = np.array(values, dtype=float) / first
-        moves[name] = _filled(np, corners.reshape(-1))
-    typical = np.array([median(column) for column in zip(*moves.values(), strict=True)])
-    steps = len(times) * _CORNERS
-    prices = np.empty((steps, 1, len(symbols)))
+            corners[at, corner] = np.array(values, dtype=float) / series.open[0]
+        relative[name] = _filled(np, corners.reshape(-1))
+    typical = np.median(np.array(list(relative.values())), axis=0)
+    return _Course(relative, typical, 1 - min(float(values.min()) for values in relative.values()))
+
+
+def _scene(np: Any, book: Book, symbols: Sequence[str], course: _Course, names: Mapping[str, str]) -> Scene:
+    """Return a scene of one path: every symbol from its mark along its coin's course, or the typical one."""
+    prices = np.empty((len(course.typical), 1, len(symbols)))
     for index, symbol in enumerate(symbols):
-        relative = moves[names[symbol]] if symbol in names else typical
+        relative = course.relative[names[symbol]] if symbol in names else course.typical
         prices[:, 0, index] = float(book.marks[symbol]) * relative
     return Scene(np, symbols, prices, valued(book, symbols))
 

@@ -40,6 +40,12 @@ class Moves(NamedTuple):
         """Return the standard deviation of a symbol's return over a day."""
         return self.estimate.volatility(symbol) * sqrt(MINUTES_A_DAY)
 
+    def part(self, symbols: Sequence[str]) -> Moves:
+        """Return the same for some of the symbols."""
+        at = [self.estimate.symbols.index(symbol) for symbol in symbols]
+        rows = tuple(tuple(self.estimate.covariance[i][j] for j in at) for i in at)
+        return self._replace(estimate=self.estimate._replace(symbols=tuple(symbols), covariance=rows))
+
 
 def class_of(symbol: str) -> str:
     """Return the class of a symbol's coin: bitcoin, ether, major, dollar, or small for all others. Ours."""

@@ -43,7 +43,7 @@ TARGET = Decimal("1.5")
 
 
 class Follower(NamedTuple):
-    """One account as it begins. ``accounts``: the main one and sub-accounts by name; ``cash``: at hand, outside of them.
+    """One account as it begins. ``accounts``: the main one and sub-accounts by name; ``cash``: at hand, outside.
 
     ``levels``: the alert level of each pool by (account, pool name); the venue's margin-call level for all others.
     """
@@ -100,7 +100,7 @@ def follow(
     samples: int,
     progress: Callable[[float], None] | None = None,
 ) -> list[Followed]:
-    """Return what becomes of every account on ``tape``. ``marks``: before its first prices; ``samples``: of exposure."""
+    """Return what becomes of every account. ``marks``: before its first prices; ``samples``: of exposures."""
     run = _Run(followers, tape, rules, marks)
     start, end = micros_of(tape.start), micros_of(tape.end)
     step = max(1, (end - start) // samples)
