@@ -288,9 +288,8 @@ def shown(np: Any, months: Sequence[Month], title: str, seed: int) -> tuple[str,
     better = min(FIXED, key=lambda group: found[group].liquidated)
     lines = [f"{title}: {found['advice'].accounts:,} accounts", "", table(headers, rows), ""]
     against = {group: versus(np, months, group, better, seed) for group in GROUPS if group != better}
-    for group in ("advice", "advice, venue's call", "cross + alert"):
-        if group in against:
-            lines.append(_sentence(group, against[group]))
+    told = ("advice", "advice, venue's call", "cross + alert", "isolated + alert")
+    lines += [_sentence(group, against[group]) for group in told if group in against]
     return "\n".join(lines), {
         "summary": {group: s._asdict() for group, s in found.items()},
         "better_fixed": better,

@@ -1,12 +1,13 @@
-"""At which health to act: early enough that the prices of a reaction time do not liquidate what is left.
+"""At which health to act: early enough that a wild day does not liquidate what is left.
 
 The venue's call comes at a fixed health, mostly a little above 1. Where maintenance margin is half a percent of value,
 a health of 1.25 is an eighth of a percent of price away from the end. The level here is a distance in price instead::
 
-    level = 1 + sigmas · σ(pool, reaction) ÷ requirement
+    level = 1 + sigmas · σ(pool, day) ÷ requirement
 
-with the standard deviation of the pool's balance over the reaction time, from the covariance of its symbols and what
-each gains per relative move. Never below the venue's own call level. How many standard deviations is ours.
+with the standard deviation of the pool's balance over a day, from the covariance of its symbols and what each gains per
+relative move. Never below the venue's own call level. How many standard deviations is ours: ``bench/advice.py`` shows
+what it is worth.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from ringfence.margin.assess import Assessment
     from ringfence.study.volatility import Estimate
 
-REACTION = 60
-"""Minutes that pass until a trader has acted. Ours."""
+REACTION = 1440
+"""Minutes of prices that a pool must outlast: a day. Ours."""
 
-SIGMAS = 4.0
-"""Standard deviations of the reaction time that a pool must outlast; tails are fat. Ours."""
+SIGMAS = 3.0
+"""That many standard deviations of them. Crashes make several of a day's in a quarter of an hour. Ours, see bench."""
 
-HIGHEST = Decimal(10)
+HIGHEST = Decimal(50)
 """No level above this: a pool that requires next to nothing has a health of hundreds. Ours."""
 
 _STEP = Decimal("0.05")

@@ -12,7 +12,7 @@ from ringfence.account import CollateralMode, MarginMode
 from ringfence.margin.change import switch_margin_mode
 from ringfence.margin.refusal import Refusal
 from ringfence.numbers import ROUND_FLOOR, ZERO, divide, exact, plain, round_to
-from ringfence.study.advise_alert import REACTION, SIGMAS, alert_level
+from ringfence.study.advise_alert import SIGMAS, alert_level
 from ringfence.study.advise_crashes import YEARS
 from ringfence.study.advise_groups import dated
 from ringfence.study.advise_holding import MAIN
@@ -381,8 +381,8 @@ def _alerts(advice: Advice, name: str) -> Iterator[str]:
         now = fixed(assessment.health, 1)
         low = " It is there now: act today." if assessment.health <= level else ""
         yield (
-            f"{where}: act when health falls to {plain(level)} (now {now}; below that, {REACTION} minutes of "
-            f"{SIGMAS:g} σ can liquidate it).{low} `ringfence rescue {name} --health {plain(level)}` lists the ways."
+            f"{where}: act when health falls to {plain(level)} (now {now}; below that, a day of {SIGMAS:g} σ can "
+            f"liquidate it).{low} `ringfence rescue {name} --health {plain(level)}` lists the ways."
         )
 
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from ringfence.study.rescue import Way
     from ringfence.tape.bars import Tape
 
-TARGET = Decimal("1.5")
-"""A rescue aims at that many times the level at which the call came. Ours."""
+TARGET = Decimal(2)
+"""A rescue aims at this many times the level at which the call came. Ours."""
 
 
 class Follower(NamedTuple):
