@@ -54,7 +54,8 @@ def test_an_early_call_and_cash_at_hand_keep_a_book_alive_that_dies_without() ->
     assert silent.liquidated
     assert not sold.liquidated
     assert not paid.liquidated
-    assert (sold.acted, sold.paid_in) == ({"reduce_all": 1}, 0)
+    assert sold.acted == {"reduce_all": 1}
+    assert sold.paid_in == 0
     assert set(paid.acted) == {"deposit"}
     assert 0 < paid.paid_in <= Decimal(20000)
     assert paid.exposure > sold.exposure
