@@ -10,10 +10,11 @@ Everything here is immutable. A quantity is signed: + long, − short.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from ringfence.contract import coin
 from ringfence.errors import BadAccount
 from ringfence.numbers import ONE, ZERO
 
@@ -83,6 +84,9 @@ class Mode(NamedTuple):
 DOLLARS = frozenset({"USD", "USDT", "USDC"})
 """Assets that baskets are counted in: without terms of their own they count at 1."""
 
+STABLE = DOLLARS | {"BUSD", "DAI", "FDUSD", "PYUSD", "RLUSD", "TUSD", "USD1", "USDD", "USDE", "USDP", "USDS", "EUR"}
+"""Assets whose index does not follow the mark of a coin, unless an account says so."""
+
 ISOLATED = Mode(PoolBy.POSITION, Backing.SINGLE_ASSET, Requirement.TIERED)
 CROSS = Mode(PoolBy.SETTLE_ASSET, Backing.SINGLE_ASSET, Requirement.TIERED)
 MULTI_ASSET = Mode(PoolBy.ACCOUNT, Backing.BASKET, Requirement.TIERED)
@@ -133,22 +137,40 @@ class OpenOrder:
         return "buy" if self.quantity > 0 else "sell"
 
 
+class Slice(NamedTuple):
+    """One slice of an amount that is discounted step by step: what lies between ``floor`` and ``cap`` counts ``ratio``.
+
+    ``cap`` None: without end. Above the cap of the last slice nothing counts.
+    """
+
+    floor: Decimal
+    cap: Decimal | None
+    ratio: Rate
+
+
 @dataclass(frozen=True, slots=True)
 class Collateral:
     """How one asset counts in a basket, in the account's currency.
 
     A balance counts at ``index · ratio · (1 − bid_buffer)``, a debt at ``index · (1 + ask_buffer)``: what the asset is
-    credited is after its haircut, what is owed in it is not.
+    credited is after its haircut, what is owed in it is not. With ``slices`` each slice of a balance counts at its own
+    ratio (``ratio`` is the first one's); they are amounts of the asset (``unit`` base) or of the account's currency at
+    the index (``usd``). ``moves_with``: the coin with whose marks the index moves, one to one in ratio; None: it stays.
+    ``source``: where the terms were read.
     """
 
     index: Price = ONE
     ratio: Rate = ONE
     bid_buffer: Rate = ZERO
     ask_buffer: Rate = ZERO
+    slices: tuple[Slice, ...] = ()
+    unit: str = "base"
+    moves_with: str | None = None
+    source: str = "the account's own"
 
     @property
     def bid(self) -> Decimal:
-        """Account currency credited per unit held."""
+        """Account currency credited per unit held, in the first slice."""
         return self.index * self.ratio * (ONE - self.bid_buffer)
 
     @property
@@ -156,12 +178,44 @@ class Collateral:
         """Account currency charged per unit owed or required."""
         return self.index * (ONE + self.ask_buffer)
 
+    @classmethod
+    def follows(cls, asset: str) -> str | None:
+        """Return the coin whose marks an asset's index moves with unless said otherwise: its own; None for a stable."""
+        return None if asset in STABLE else coin(asset)
+
+    def steps(self) -> tuple[tuple[Decimal, Decimal], ...]:
+        """Return (amount from which it holds, credit per unit of account currency at the index), from 0 upward.
+
+        Amounts in :attr:`unit`. The last rate goes on without end; it is 0 above the cap of the last slice.
+        """
+        if not self.slices:
+            return ((ZERO, self.ratio * (ONE - self.bid_buffer)),)
+        found = [(one.floor, one.ratio * (ONE - self.bid_buffer)) for one in self.slices]
+        last = self.slices[-1].cap
+        return tuple(found) if last is None else (*found, (last, ZERO))
+
+    def value(self, equity: Value) -> Value:
+        """Return what an amount of the asset counts for: credit slice by slice, a debt (< 0) at the ask. Exact."""
+        if equity <= 0:
+            return equity * self.ask
+        if not self.slices:
+            return min(equity * self.bid, equity * self.ask)
+        amount = equity * self.index if self.unit == "usd" else equity
+        counted = ZERO
+        for one in self.slices:
+            end = amount if one.cap is None else min(amount, one.cap)
+            if end > one.floor:
+                counted += (end - one.floor) * one.ratio
+        return counted * (ONE - self.bid_buffer) * (ONE if self.unit == "usd" else self.index)
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """Everything one account holds. A wallet balance of None is not known (and then neither is what depends on it).
 
     ``wallet``: balance of the shared wallet by asset, without isolated margins and without unrealised PnL.
+    ``index_prices``: by asset, for a basket whose assets count by the venue's own terms; ``collateral``: an asset's
+    terms where they are not the venue's.
     """
 
     positions: tuple[Position, ...] = ()
@@ -170,6 +224,7 @@ class Account:
     collateral: Mapping[str, Collateral] = field(default_factory=dict)
     position_mode: PositionMode = PositionMode.ONE_WAY
     collateral_mode: CollateralMode = CollateralMode.SINGLE_ASSET
+    index_prices: Mapping[str, Price] = field(default_factory=dict)
 
     def position(self, symbol: str, side: str | None = None) -> Position | None:
         """Return the position held in ``symbol`` (its ``side`` leg when given), or None."""
@@ -206,12 +261,21 @@ class Pool:
         return self.mode.pool_by is PoolBy.POSITION
 
 
-def pools(account: Account, contract: Callable[[str], Contract]) -> tuple[Pool, ...]:
+def _no_terms(_asset: str) -> Collateral | None:
+    return None
+
+
+def pools(
+    account: Account,
+    contract: Callable[[str], Contract],
+    terms: Callable[[str], Collateral | None] = _no_terms,
+) -> tuple[Pool, ...]:
     """Return the collateral pools of ``account``: isolated positions first, in their order, then the shared pools.
 
-    ``contract`` looks a symbol's contract up (usually ``rulebook.contract``). Orders draw on the shared pools.
-    Raises BadAccount for an isolated position whose margin is missing, or a basket in which an asset without a price
-    stands; only :data:`DOLLARS` count at 1 without one.
+    ``contract`` looks a symbol's contract up (usually ``rulebook.contract``), ``terms`` how an asset counts in a basket
+    (``rulebook.collateral``; it may refuse an asset). Orders draw on the shared pools. Raises BadAccount for an
+    isolated position whose margin is missing, or a basket in which an asset without a price or without terms stands;
+    only :data:`DOLLARS` count at 1 without them.
     """
     hedge = account.position_mode is PositionMode.HEDGE
     isolated = [p for p in account.positions if p.margin_mode is MarginMode.ISOLATED]
@@ -220,7 +284,7 @@ def pools(account: Account, contract: Callable[[str], Contract]) -> tuple[Pool, 
     if account.collateral_mode is CollateralMode.SINGLE_ASSET:
         built += _cross_pools(account, shared, contract, hedge=hedge)
     else:
-        built.append(_basket_pool(account, shared, contract, hedge=hedge))
+        built.append(_basket_pool(account, shared, contract, terms, hedge=hedge))
     return tuple(built)
 
 
@@ -266,20 +330,18 @@ def _cross_pools(
     ]
 
 
-def _basket_pool(account: Account, shared: list[Position], contract: Callable[[str], Contract], *, hedge: bool) -> Pool:
+def _basket_pool(
+    account: Account,
+    shared: list[Position],
+    contract: Callable[[str], Contract],
+    terms: Callable[[str], Collateral | None],
+    *,
+    hedge: bool,
+) -> Pool:
     balances: dict[str, Value | None] = dict(account.wallet)
     for symbol in (*(position.symbol for position in shared), *(order.symbol for order in account.orders)):
         balances.setdefault(contract(symbol).settle_asset, ZERO)
-    collateral = {**{asset: Collateral() for asset in balances if asset in DOLLARS}, **account.collateral}
-    missing = [asset for asset in balances if asset not in collateral]
-    if missing:
-        raise BadAccount(
-            f"no collateral price for {', '.join(missing)}",
-            where="account.collateral",
-            expected="an entry for every asset that is held, owed or settled in",
-            found=", ".join(account.collateral) or "nothing",
-            hint=f'add "{missing[0]}": {{"index": "…", "ratio": "…"}}',
-        )
+    collateral = {asset: _terms_of(asset, account, terms) for asset in balances}
     portfolio = account.collateral_mode is CollateralMode.PORTFOLIO
     return Pool(
         name="account",
@@ -292,11 +354,41 @@ def _basket_pool(account: Account, shared: list[Position], contract: Callable[[s
     )
 
 
+def _terms_of(asset: str, account: Account, terms: Callable[[str], Collateral | None]) -> Collateral:
+    """Return how an asset counts: by the account's own terms, else by the venue's at the asset's index price."""
+    own = account.collateral.get(asset)
+    if own is not None:
+        return own
+    index = account.index_prices.get(asset, ONE if asset in DOLLARS else None)
+    if index is None:
+        raise BadAccount(
+            f"no collateral price for {asset}",
+            where=f"account.collateral.{asset}",
+            expected="an index price for every asset that is held, owed or settled in",
+            found=", ".join({**account.collateral, **account.index_prices}) or "nothing",
+            hint=f'add "{asset}": {{"index": "…"}}',
+        )
+    found = terms(asset)
+    if found is None and asset in DOLLARS:
+        found = Collateral()
+    if found is None:
+        raise BadAccount(
+            f"how {asset} counts as collateral is not known",
+            where=f"account.collateral.{asset}",
+            expected="an asset of the venue's collateral list, or terms of its own",
+            found="an index price alone",
+            hint=f'add "ratio", the share of {asset} that counts',
+        )
+    return replace(found, index=index)
+
+
 __all__ = [
     "CROSS",
+    "DOLLARS",
     "ISOLATED",
     "MULTI_ASSET",
     "PORTFOLIO",
+    "STABLE",
     "Account",
     "Backing",
     "Collateral",
@@ -309,5 +401,6 @@ __all__ = [
     "Position",
     "PositionMode",
     "Requirement",
+    "Slice",
     "pools",
 ]

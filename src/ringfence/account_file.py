@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence import rulebooks
 from ringfence.account import (
+    DOLLARS,
     Account,
     Collateral,
     CollateralMode,
@@ -44,8 +45,9 @@ from ringfence.account import (
     OpenOrder,
     Position,
     PositionMode,
+    Slice,
 )
-from ringfence.contract import Contract, ContractKind
+from ringfence.contract import Contract, ContractKind, coin
 from ringfence.errors import BadAccount, BadInput, BadRulebook, nearest
 from ringfence.fees import AccountFees
 from ringfence.numbers import ONE, ZERO, exact, plain
@@ -73,7 +75,8 @@ _POSITION = (
 )  # fmt: skip
 _ORDER = ("symbol", "side", "quantity", "price", "leverage", "mark_price", "reduce_only", "position_side")
 _FEES = ("maker", "taker")
-_COLLATERAL = ("index", "ratio", "bid_buffer", "ask_buffer")
+_COLLATERAL = ("index", "ratio", "bid_buffer", "ask_buffer", "tiers", "tier_unit", "moves_with")
+_SLICE = ("floor", "cap", "ratio")
 _CONTRACT = (
     "kind", "contract_size", "settle_asset", "price_step", "quantity_step", "minimum_quantity", "minimum_notional",
     "maker_fee_rate", "taker_fee_rate", "liquidation_fee_rate", "tiers", "tier_unit", "underlying",
@@ -86,6 +89,7 @@ FIELDS = {
     "position": _POSITION,
     "order": _ORDER,
     "collateral": _COLLATERAL,
+    "collateral_tier": _SLICE,
     "fees": _FEES,
     "contract": _CONTRACT,
     "tier": _TIER,
@@ -236,12 +240,13 @@ def parse(data: Any, *, where: str) -> AccountFile:
     mode = _choice(body.get("position_mode"), PositionMode, f"{where}: account.position_mode", PositionMode.ONE_WAY)
     _check_legs(positions, mode, f"{where}: account.positions")
     wallet = _mapping(body.get("wallet"), f"{where}: account.wallet")
-    collateral = _mapping(body.get("collateral"), f"{where}: account.collateral")
+    collateral, index_prices = _collateral(body.get("collateral"), f"{where}: account.collateral")
     account = Account(
         positions=positions,
         orders=orders,
         wallet={a: _number(v, f"{where}: account.wallet.{a}", signed=True, null=True) for a, v in wallet.items()},
-        collateral={a: _collateral(v, f"{where}: account.collateral.{a}") for a, v in collateral.items()},
+        collateral=collateral,
+        index_prices=index_prices,
         position_mode=mode,
         collateral_mode=_choice(
             body.get("collateral_mode"),
@@ -513,22 +518,85 @@ def _check_legs(positions: tuple[Position, ...], mode: PositionMode, where: str)
         seen[key] = index
 
 
-def _collateral(raw: Any, where: str) -> Collateral:
-    row = _table(raw, _COLLATERAL, where)
-    values = {key: _number(row.get(key), f"{where}.{key}", null=True) for key in _COLLATERAL}
-    index = values["index"]
-    if index is not None and index == 0:
-        raise BadAccount("a price of 0", where=f"{where}.index", expected="a positive price", found="0")
-    ratio = ONE if values["ratio"] is None else values["ratio"]
-    if ratio > ONE:
-        raise BadAccount("a collateral ratio above 1", where=f"{where}.ratio", expected="between 0 and 1",
-                         found=str(ratio), hint="95 % is written 0.95")  # fmt: skip
+def _collateral(given: Any, where: str) -> tuple[dict[str, Collateral], dict[str, Price]]:
+    """Return the assets that have terms of their own, and the index prices of those that have the venue's."""
+    own: dict[str, Collateral] = {}
+    prices: dict[str, Price] = {}
+    for asset, raw in _mapping(given, where).items():
+        place = f"{where}.{asset}"
+        row = _table(raw, _COLLATERAL, place)
+        index = None if row.get("index") is None else _positive(row["index"], f"{place}.index")
+        if index is None and asset not in DOLLARS:
+            raise BadAccount(
+                f"no collateral price for {asset}", where=f"{place}.index", expected="a positive price",
+                found="null", hint="give the asset's index price in the account's currency",
+            )  # fmt: skip
+        if any(row.get(key) is not None for key in _COLLATERAL[1:]):
+            own[asset] = _own_terms(asset, row, ONE if index is None else index, place)
+        elif index is not None:
+            prices[asset] = index
+    return own, prices
+
+
+def _own_terms(asset: str, row: dict[str, Any], index: Price, where: str) -> Collateral:
+    ratio, bid, ask = (_number(row.get(key), f"{where}.{key}", null=True) for key in _COLLATERAL[1:4])
+    slices = _slices(_list(row.get("tiers"), f"{where}.tiers"), f"{where}.tiers")
+    if ratio is not None and slices:
+        raise BadAccount("a ratio and tiers", where=f"{where}.ratio", expected="one of the two", found=str(ratio),
+                         hint="each tier has its own ratio; leave ratio out")  # fmt: skip
+    if ratio is not None:
+        _check_ratio(ratio, f"{where}.ratio")
+    if bid is not None and bid > ONE:
+        raise BadAccount("a bid buffer above 1", where=f"{where}.bid_buffer", expected="between 0 and 1",
+                         found=str(bid), hint="2 % is written 0.02")  # fmt: skip
+    unit, moves = row.get("tier_unit"), row.get("moves_with")
+    if moves is None:
+        follows = Collateral.follows(asset)
+    else:
+        follows = None if _text(moves, f"{where}.moves_with") == "none" else coin(moves)
     return Collateral(
-        ONE if index is None else index,
-        ratio,
-        values["bid_buffer"] or ZERO,
-        values["ask_buffer"] or ZERO,
+        index,
+        slices[0].ratio if slices else ONE if ratio is None else ratio,
+        bid or ZERO,
+        ask or ZERO,
+        slices,
+        _word("base" if unit is None else unit, ("base", "usd"), f"{where}.tier_unit"),
+        follows,
     )
+
+
+def _check_ratio(ratio: Decimal, where: str) -> None:
+    if ratio > ONE:
+        raise BadAccount("a collateral ratio above 1", where=where, expected="between 0 and 1",
+                         found=str(ratio), hint="95 % is written 0.95")  # fmt: skip
+
+
+def _slices(rows: list[Any], where: str) -> tuple[Slice, ...]:
+    """Return an asset's discount tiers: ascending from 0 without gaps, ratios that never rise."""
+    found: list[Slice] = []
+    for index, raw in enumerate(rows):
+        place = f"{where}[{index}]"
+        row = _table(raw, _SLICE, place)
+        floor = _number(row.get("floor"), f"{place}.floor")
+        cap = None if row.get("cap") is None else _positive(row["cap"], f"{place}.cap")
+        ratio = _number(row.get("ratio"), f"{place}.ratio")
+        _check_ratio(ratio, f"{place}.ratio")
+        expected = found[-1].cap if found else ZERO
+        if expected is None or floor != expected:
+            raise BadAccount(
+                "tiers that do not follow one another", where=f"{place}.floor",
+                expected="the cap of the tier before" if expected is None else str(expected), found=str(floor),
+                hint="the first tier starts at 0, and each next one where the one before it ends",
+            )  # fmt: skip
+        if cap is not None and cap <= floor:
+            raise BadAccount("a tier that ends before it starts", where=f"{place}.cap", expected=f"above {floor}",
+                             found=str(cap))  # fmt: skip
+        if found and ratio > found[-1].ratio:
+            raise BadAccount("a collateral ratio that rises", where=f"{place}.ratio",
+                             expected=f"at most {found[-1].ratio}", found=str(ratio),
+                             hint="more of an asset never counts for more per unit")  # fmt: skip
+        found.append(Slice(floor, cap, ratio))
+    return tuple(found)
 
 
 def read_contract(

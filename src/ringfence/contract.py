@@ -16,8 +16,10 @@ unrealised PnL of every kind (DESIGN: one signed number per thing).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import ROUND_HALF_EVEN, UNIT_VALUE_PLACES, divide
@@ -26,6 +28,24 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.numbers import Price, Quantity, Rate, UnitValue
+
+
+_COIN = re.compile(
+    r"(?:[PF][FI]_|CMT_)?(?:10{3,6}|1M(?=[A-Z]{2}))?(?P<coin>[A-Z0-9]+?)(?:USD[TC]?M?|PERP)?(?:[-_/:].*)?", re.ASCII
+)
+_SAME = {"XBT": "BTC", "WBTC": "BTC", "BETH": "ETH", "STETH": "ETH", "WBETH": "ETH", "WETH": "ETH"}
+
+
+@lru_cache(maxsize=4096)
+def coin(name: str) -> str:
+    """Return the coin that a symbol or an asset stands for: BTC of BTCUSDT, XBTUSDTM, PF_XBTUSD and WBTC.
+
+    By the name alone: the quote, the expiry and a multiplier (1000SHIB) are taken off, and wrapped coins are the coin
+    they wrap. Only used to say which index moves with which mark.
+    """
+    found = _COIN.fullmatch(name.upper())
+    stem = name.upper() if found is None else found["coin"]
+    return _SAME.get(stem, stem)
 
 
 class ContractKind(Enum):

@@ -13,7 +13,8 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from ringfence.errors import BadRulebook, nearest
+from ringfence.account import DOLLARS
+from ringfence.errors import BadAccount, BadRulebook, nearest
 from ringfence.fees import NO_SCHEDULE
 from ringfence.numbers import ZERO, exact
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import date
 
+    from ringfence.account import Collateral
     from ringfence.contract import Contract
     from ringfence.fees import AccountFees, FeeSchedule
     from ringfence.numbers import Quantity, Rate, Value
@@ -124,6 +126,9 @@ def choices() -> Mapping[str, tuple[str, ...]]:
     return _CHOICES
 
 
+ARCHITECTURES = ("isolated", "cross", "multi_asset", "portfolio")  #: every margin architecture, in order of pooling
+
+
 class Tier(NamedTuple):
     """One risk tier: it holds from ``floor`` on (in the table's unit) up to the next tier's floor.
 
@@ -183,6 +188,36 @@ class Levels(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class AutoExchange:
+    """When a venue sells collateral for what an account owes, and at which loss.
+
+    ``thresholds``: a debt of an asset at or beyond its amount is paid back whole, with what ``|debt| ÷ (1 − haircut)``
+    is worth. ``loan_to_value``: so is every debt of an account that owes at least this share of what its collateral
+    counts for; ``idle_only``: where that holds only without positions and orders. ``order_of_sale``: which assets go
+    first. ``assumed``: what of this no venue publishes and is ours.
+    """
+
+    thresholds: Mapping[str, Value] = field(default_factory=dict)
+    haircut: Rate = ZERO
+    loan_to_value: Rate | None = None
+    idle_only: bool = False
+    order_of_sale: str = "largest_value"
+    assumed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Whether a venue offers a margin architecture. ``reason``: why not, or what it asks of an account that wants it.
+
+    ``name``: isolated, cross, multi_asset or portfolio. ``offered`` None: nothing is known.
+    """
+
+    name: str
+    offered: bool | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rulebook:
     """One venue's margin rules as of one day.
 
@@ -192,6 +227,7 @@ class Rulebook:
     where it has one of its own; ``stop_at_health`` is for shared pools. ``cancel_orders_at``: the requirement as a
     share of the balance at which a shared pool's orders are cancelled. docs/reference/liquidation.md says what each
     choice means. ``account_fees``: an account's own fee rates, which :meth:`contract` then has.
+    :meth:`collateral` says how an asset counts in a basket, :meth:`architectures` what the venue offers.
     """
 
     name: str
@@ -216,6 +252,10 @@ class Rulebook:
     bonus_use: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
+    auto_exchange: AutoExchange | None = None
+    offers: Mapping[str, str] = field(default_factory=dict)
+    haircuts: Callable[[str], Collateral | None] = lambda _asset: None
+    accepted: Callable[[], tuple[str, ...]] = tuple
     lookup: Callable[[str], tuple[Contract, TierTable | None] | None] = lambda _symbol: None
     symbols: Callable[[], tuple[str, ...]] = tuple
     table_source: Callable[[str], str | None] = lambda _symbol: None
@@ -282,6 +322,36 @@ class Rulebook:
     def tiers(self, symbol: str) -> TierTable | None:
         """Return the risk tiers of ``symbol``, or None where the venue's are not known."""
         return self.entry(symbol)[1]
+
+    def collateral(self, asset: str) -> Collateral | None:
+        """Return how the venue counts an asset in a basket, at an index of 1; None where it has no list at all.
+
+        Raises BadAccount for an asset that is not on the venue's list (:data:`~ringfence.account.DOLLARS` count whole),
+        and for one whose discount is published in part only.
+        """
+        found = self.haircuts(asset)
+        if found is not None or asset in DOLLARS:
+            return found
+        listed = self.accepted()
+        if not listed:
+            return None
+        raise BadAccount(
+            f"{asset} is not on the collateral list of {self.name}", where=f"account.collateral.{asset}",
+            expected="one of " + ", ".join(listed), found=asset,
+            hint=nearest(asset, listed) or f'give its terms in the file: "{asset}": {{"index": "…", "ratio": "…"}}',
+        )  # fmt: skip
+
+    def architectures(self) -> tuple[Offer, ...]:
+        """Return every margin architecture with whether the venue offers it, and why not: isolated first.
+
+        In the rules: ``yes``, ``yes: what it asks``, or ``no: why``. What is not said there is not known.
+        """
+        found = []
+        for name in ARCHITECTURES:
+            said, _, reason = self.offers.get(name, "").partition(":")
+            offered = {"yes": True, "no": False}.get(said)
+            found.append(Offer(name, offered, reason.strip() or ("" if offered else "not known of this venue")))
+        return tuple(found)
 
     def with_tables(self, tables: Mapping[str, tuple[Contract, TierTable | None]]) -> Rulebook:
         """Return this rulebook with ``tables`` in place of its own for the symbols they name."""
@@ -398,7 +468,10 @@ def largest_amount_at(tiers: TierTable, leverage: Decimal) -> Decimal | None:
 
 
 __all__ = [
+    "ARCHITECTURES",
+    "AutoExchange",
     "Levels",
+    "Offer",
     "Policies",
     "Rulebook",
     "Tier",

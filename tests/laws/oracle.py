@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from decimal import Decimal
 
-    from ringfence.account import Pool, Position
+    from ringfence.account import Collateral, Pool, Position
     from ringfence.contract import Contract
     from ringfence.rulebook import Policies, Rulebook, TierTable
 
@@ -174,7 +174,7 @@ class Book:
             for number, position in enumerate(self.pool.positions)
         ]
         if self.basket:
-            return self._basket_totals(legs)
+            return self._basket_totals(legs, prices)
         (cash,) = self.pool.balances.values()
         assert cash is not None
         pnl = sum((leg.pnl for _, leg in legs), Fraction(0))
@@ -195,19 +195,19 @@ class Book:
         b = (gain * worth(contract, prices[position.symbol]) - balance) / (gain - rate * size)
         return rate * size * b if b > 0 else Fraction(0)
 
-    def _basket_totals(self, legs: list[tuple[Position, Leg]]) -> Totals:
+    def _basket_totals(self, legs: list[tuple[Position, Leg]], prices: Mapping[str, Fraction]) -> Totals:
         balance = maintenance = fee = pnl = Fraction(0)
         for asset, cash in self.pool.balances.items():
             assert cash is not None
             terms = self.pool.collateral[asset]
             index = Fraction(terms.index)
-            credit = index * Fraction(terms.ratio) * (1 - Fraction(terms.bid_buffer))
+            if terms.moves_with is not None and terms.moves_with in prices:
+                index *= prices[terms.moves_with] / self.marks[terms.moves_with]
             charge = index * (1 + Fraction(terms.ask_buffer))
             own = [leg for position, leg in legs if self.terms[position.symbol][0].settle_asset == asset]
             equity = Fraction(cash) + sum((leg.pnl for leg in own), Fraction(0))
-            gained = equity - Fraction(cash)
-            balance += equity * (credit if equity > 0 else charge)
-            pnl += gained * (credit if gained > 0 else charge)
+            balance += counts_for(terms, equity, index)
+            pnl += counts_for(terms, equity, index) - counts_for(terms, Fraction(cash), index)
             maintenance += charge * sum((leg.maintenance for leg in own), Fraction(0))
             fee += charge * sum((leg.fee for leg in own), Fraction(0))
         return Totals(balance, pnl, maintenance, fee)
@@ -254,6 +254,22 @@ class Book:
                     value = (Fraction(tier.floor) - offset) / size
                     if value > 0:
                         yield price_of(contract, value)
+
+
+def counts_for(terms: Collateral, amount: Fraction, index: Fraction) -> Fraction:
+    """Return what an amount of an asset counts for: a debt at the ask, a balance slice by slice at the bid."""
+    if amount < 0:
+        return amount * index * (1 + Fraction(terms.ask_buffer))
+    bid = 1 - Fraction(terms.bid_buffer)
+    if not terms.slices:
+        return amount * index * bid * Fraction(terms.ratio)
+    per_unit = index if terms.unit == "usd" else Fraction(1)
+    left, total = amount * per_unit, Fraction(0)
+    for floor, cap, ratio in terms.slices:
+        slice_ = left if cap is None else min(left, Fraction(cap) - Fraction(floor))
+        total += slice_ * Fraction(ratio)
+        left -= slice_
+    return total * bid * index / per_unit
 
 
 def worth(contract: Contract, price: Fraction) -> Fraction:

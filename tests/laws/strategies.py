@@ -21,12 +21,15 @@ from ringfence.account import (
     Pool,
     Position,
     PositionMode,
+    Slice,
     pools,
 )
 from ringfence.contract import Contract, ContractKind
 from ringfence.rulebook import Policies, Rulebook, Tier, TierTable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hypothesis.strategies import DrawFn, SearchStrategy
 
 FOUR_DIGITS = Context(prec=4, rounding=ROUND_HALF_EVEN)
@@ -204,16 +207,39 @@ def scenes(  # noqa: PLR0913 - each narrows what is drawn
         tuple(held),
         tuple(working),
         wallet,
-        {asset: draw(collaterals()) for asset in wallet} if basket else {},
+        {a: draw(collaterals(of, draw(_followed(a, tables)))) for a, of in shared.items()} if basket else {},
         PositionMode.HEDGE if hedged else PositionMode.ONE_WAY,
         CollateralMode.MULTI_ASSET if basket else CollateralMode.SINGLE_ASSET,
     )
     return Scene(account, marks, rulebook_of(tables, chosen), name)
 
 
-def collaterals() -> SearchStrategy[Collateral]:
-    indexes = st.sampled_from([Decimal(1), Decimal("0.25"), Decimal(2000)])
-    return indexes.map(lambda index: Collateral(index, Decimal("0.95"), Decimal("0.001"), Decimal("0.02")))
+@st.composite
+def collaterals(draw: DrawFn, notional: Decimal, moves_with: str | None) -> Collateral:
+    """Terms of an asset, with one ratio or discount tiers that begin about the ``notional`` held in it."""
+    index = draw(st.sampled_from([Decimal(1), Decimal("0.25"), Decimal(2000)]))
+    buffers = Decimal("0.001"), Decimal("0.02")
+    parts = draw(st.lists(st.integers(1, 15), max_size=3, unique=True).map(sorted))
+    if not parts:
+        return Collateral(index, Decimal("0.95"), *buffers, moves_with=moves_with)
+    unit = draw(st.sampled_from(["base", "usd"]))
+    whole = notional * index if unit == "usd" else notional
+    caps = [whole * part / 10 for part in parts]
+    ratios = [Decimal(ratio) / 100 for ratio in (95, 80, 50, 0)]
+    last = draw(st.sampled_from([[], [None]]))  # nothing counts above the last cap, or a tier without end
+    slices = tuple(
+        Slice(floor, cap, ratio) for floor, cap, ratio in zip([Decimal(0), *caps], [*caps, *last], ratios, strict=False)
+    )
+    return Collateral(index, Decimal("0.95"), *buffers, slices, unit, moves_with)
+
+
+def _followed(asset: str, tables: Mapping[str, tuple[Contract, TierTable | None]]) -> SearchStrategy[str | None]:
+    """Symbols whose marks an asset's index may follow so that a price can be solved exactly.
+
+    Of linear contracts those that are not settled in the asset, of inverse ones those that are.
+    """
+    fit = [s for s, (terms, _) in tables.items() if terms.inverse == (terms.settle_asset == asset)]
+    return st.sampled_from([None, *fit])
 
 
 __all__ = ["AT_BANKRUPTCY", "FROZEN", "MOVING", "PROGRESSIVE", "STEP", "Scene", "four_digits", "rulebook_of", "scenes"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ringfence.account import Account, MarginMode, OpenOrder, Pool, Position
 from ringfence.contract import Contract, ContractKind
 from ringfence.margin.assess import Assessment, assess, assess_account
+from ringfence.margin.basket import pool_at
 from ringfence.margin.price import LiquidationPrices, bankruptcy_price, liquidation_prices
 from ringfence.rulebook import Policies, Tier, TierTable
 from tests.laws.strategies import AT_BANKRUPTCY, FROZEN, MOVING, PROGRESSIVE, STEP, Scene, rulebook_of, scenes
@@ -32,7 +33,8 @@ def _symbols(pool: Pool) -> list[str]:
 
 
 def _at(scene: Scene, pool: Pool, symbol: str, price: Decimal) -> bool | None:
-    return assess(pool, {**scene.marks, symbol: price}, scene.rulebook).liquidatable
+    moved = {**scene.marks, symbol: price}
+    return assess(pool_at(pool, scene.marks, moved), moved, scene.rulebook).liquidatable
 
 
 def _by_price(prices: LiquidationPrices, assessment: Assessment) -> tuple[Decimal | None, Decimal | None]:

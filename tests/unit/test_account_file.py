@@ -100,8 +100,9 @@ def test_marks_can_be_overridden() -> None:
         with_marks(file, {"ETHUSDT": D(1)})
 
 
-def test_collateral_counts_fully_unless_it_says_otherwise() -> None:
-    given = {"USDT": {}, "BTC": {"index": "60000", "ratio": "0.95", "bid_buffer": "0.05", "ask_buffer": "0.02"}}
+def test_collateral_of_its_own_counts_fully_unless_it_says_otherwise() -> None:
+    terms = {"index": "60000", "ratio": "0.95", "bid_buffer": "0.05", "ask_buffer": "0.02"}
+    given = {"USDT": {"ratio": "1"}, "BTC": terms}
     file = parse(_file({"collateral_mode": "multi_asset", "collateral": given}), where="a")
     assert (file.account.collateral["USDT"].bid, file.account.collateral["USDT"].ask) == (D(1), D(1))
     assert file.account.collateral["BTC"].bid == D(60000) * D("0.95") * (1 - D("0.05"))
@@ -208,7 +209,10 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "position mode": (_file({"position_mode": "hedged"}), "a: account.position_mode"),
     "collateral mode": (_file({"collateral_mode": "cross"}), "a: account.collateral_mode"),
     "collateral index": (_file({"collateral": {"BTC": {"index": "0"}}}), "a: account.collateral.BTC.index"),
-    "collateral negative": (_file({"collateral": {"BTC": {"ratio": "-1"}}}), "a: account.collateral.BTC.ratio"),
+    "collateral negative": (
+        _file({"collateral": {"BTC": {"index": "1", "ratio": "-1"}}}),
+        "a: account.collateral.BTC.ratio",
+    ),
     "policy float": (_file(policy={"adjustment_factor": 0.1}), "a: policy.adjustment_factor"),
     "policy list": (_file(policy={"trigger": []}), "a: policy.trigger"),
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ringfence.account_file import AccountFile
     from ringfence.cli.show import Cell, Column
-    from ringfence.margin.assess import Assessment, OrderLine, PositionLine
+    from ringfence.margin.assess import Assessment, AssetLine, OrderLine, PositionLine
     from ringfence.rulebook import Rulebook
 
 _POOL_COLUMNS: tuple[Column, ...] = (
@@ -36,6 +36,13 @@ _POSITION_COLUMNS: tuple[Column, ...] = (
     ("PnL", "% of margin"),
     ("initial", "required"),
     ("liquidation", "distance", "bankruptcy"),
+)
+_ASSET_COLUMNS: tuple[Column, ...] = (
+    ("asset", "moves with"),
+    ("balance", "equity"),
+    ("index", "counts at"),
+    ("value", "haircut loss"),
+    ("available",),
 )
 _ORDER_COLUMNS: tuple[Column, ...] = (("order", "pool"), ("size", "price"), ("value", "initial"), ("order cost",))
 
@@ -57,6 +64,9 @@ def print_assessment(
         return
     pools = [_pool_row(a, file, rulebook) for a in shown]
     screen.print(show.paired_table(screen, "Pools", _POOL_COLUMNS, pools))
+    assets = [_asset_row(line) for a in shown for line in a.assets]
+    if assets:
+        screen.print(show.paired_table(screen, "Collateral", _ASSET_COLUMNS, assets))
     positions = [_position_row(a, line) for a in shown for line in a.lines]
     if positions:
         screen.print(show.paired_table(screen, "Positions", _POSITION_COLUMNS, positions))
@@ -87,6 +97,21 @@ def _pool_row(assessment: Assessment, file: AccountFile, rulebook: Rulebook) -> 
         (show.percent(move.up) if assessment.lines else "", ""),
         (show.STATUS_WORDS[assessment.status] if holds else "idle", style if holds else "dim"),
         (_venue_ratio(assessment) if holds else "", "dim"),
+    ]
+
+
+def _asset_row(line: AssetLine) -> list[Cell]:
+    index = show.price(line.terms.index, show.price_decimals(None, (line.terms.index,)))
+    return [
+        (line.asset, "bold"),
+        (line.terms.moves_with or "nothing", "dim"),
+        (show.amount(line.balance, line.asset), ""),
+        (show.amount(line.equity, line.asset), ""),
+        (index, ""),
+        (show.percent(line.effective_ratio, missing="").lstrip("+"), "dim"),
+        (show.amount(line.value, None), ""),
+        (show.amount(line.haircut_loss, None), "dim"),
+        (show.amount(line.available, line.asset), ""),
     ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ringfence import rulebooks
 from ringfence.account import Requirement
+from ringfence.margin.basket import moving_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,7 @@ def notes_of(file: AccountFile, rulebook: Rulebook, assessments: tuple[Assessmen
         notes.append(
             f"levels as health: warning {rulebook.levels.warning}, margin call {rulebook.levels.margin_call} ({source})"
         )
+    notes += _collateral(assessments)
     return notes + _tables(rulebook, [line.position.symbol for line in lines]) + _fees(rulebook)
 
 
@@ -52,6 +54,28 @@ def _fees(rulebook: Rulebook) -> list[str]:
         said.append(f"level {fees.level} ({schedule.source})")
     said += [f"discount {name}" for name in fees.discounts]
     return ["fees: " + ", ".join(said)]
+
+
+def _collateral(assessments: tuple[Assessment, ...]) -> list[str]:
+    """Return where the terms of a basket's assets were read, and which indices move with which marks."""
+    held = [line for assessment in assessments for line in assessment.assets]
+    sources: dict[str, list[str]] = {}
+    for line in held:
+        sources.setdefault(line.terms.source, []).append(line.asset)
+    notes = [f"collateral terms of {_listed(of)}: {source}" for source, of in sources.items()]
+    for assessment in assessments:
+        for symbol in dict.fromkeys(line.position.symbol for line in assessment.lines):
+            moving = moving_with(assessment, symbol)
+            if moving.assets and not moving.held:
+                notes.append(
+                    f"prices of {symbol}: the index of {_listed(list(moving.assets))} moves with it, one to one"
+                )
+            elif moving.assets:
+                notes.append(f"prices of {symbol}: the index of {_listed(list(moving.assets))} is held where it is")
+    stays = sorted({line.asset for line in held if line.terms.moves_with is None})
+    if any(assessment.lines for assessment in assessments) and stays:
+        notes.append(f"when all marks move together, so do the indices of collateral, but not of {_listed(stays)}")
+    return notes
 
 
 def _not_rounded(assessments: tuple[Assessment, ...], already: list[str]) -> list[str]:

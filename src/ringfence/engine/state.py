@@ -169,7 +169,7 @@ class State:
         """Return the collateral pools of a trader."""
         trader = self.trader(name)
         if trader.pooled is None:
-            trader.pooled = pools(self.account(name), self.rulebook.contract)
+            trader.pooled = pools(self.account(name), self.rulebook.contract, self.rulebook.collateral)
         return trader.pooled
 
     def assessment(self, name: str, pool_name: str) -> Assessment | None:

@@ -32,7 +32,7 @@ from ringfence.numbers import (
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ringfence.account import Account, Marks, OpenOrder, Pool, Position
+    from ringfence.account import Account, Collateral, Marks, OpenOrder, Pool, Position
     from ringfence.contract import Contract
     from ringfence.numbers import Price, Rate, UnitValue, Value
     from ringfence.rulebook import Levels, Policies, Rulebook, TierTable
@@ -103,7 +103,11 @@ class OrderLine(NamedTuple):
 
 
 class AssetLine(NamedTuple):
-    """One asset of a basket. ``value``: what its equity counts for, in the account's currency; debts at the ask."""
+    """One asset of a basket. ``value``: what its equity counts for, in the account's currency; debts at the ask.
+
+    ``available``: what can open positions settled in it: the pool's available balance at the asset's ask, rounded down
+    (Binance, Multi-Assets mode). The other amounts are in the account's currency, balance and PnL in the asset.
+    """
 
     asset: str
     balance: Value | None
@@ -111,6 +115,30 @@ class AssetLine(NamedTuple):
     value: Value | None
     initial_margin: Value | None
     liquidation_requirement: Value | None
+    order_margin: Value | None
+    opening_fees: Value
+    terms: Collateral
+    available: Value | None = None
+
+    @property
+    @exact
+    def equity(self) -> Value | None:
+        """Balance with unrealised PnL, in the asset."""
+        return None if self.balance is None else self.balance + self.unrealised_pnl
+
+    @property
+    @exact
+    def haircut_loss(self) -> Value | None:
+        """What the asset counts for less than it is worth at its index: haircut of a credit, surcharge of a debt."""
+        equity = self.equity
+        return None if equity is None or self.value is None else equity * self.terms.index - self.value
+
+    @property
+    @exact
+    def effective_ratio(self) -> Rate | None:
+        """Share of the equity's worth at the index that counts, over all slices, to 18 places; None for nothing."""
+        equity = self.equity
+        return _ratio(self.value, None if equity is None else equity * self.terms.index)
 
 
 class Assessment(NamedTuple):
@@ -210,7 +238,7 @@ def assess(pool: Pool, marks: Marks, rulebook: Rulebook) -> Assessment:
 @exact
 def assess_account(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Assessment, ...]:
     """Return the assessment of every pool of ``account``, isolated pools first."""
-    return tuple(assess(pool, marks, rulebook) for pool in pools(account, rulebook.contract))
+    return tuple(assess(pool, marks, rulebook) for pool in pools(account, rulebook.contract, rulebook.collateral))
 
 
 def _mark(item: Position, marks: Marks) -> Price:
@@ -706,18 +734,18 @@ def _basket_totals(
     terms = pool.collateral
     charge = {asset: terms[asset].ask for asset in pool.balances}
     index = {asset: terms[asset].index for asset in pool.balances}
-    pnl = sum(
-        (a.unrealised_pnl * (terms[a.asset].bid if a.unrealised_pnl > 0 else charge[a.asset]) for a in assets), ZERO
-    )
+    pnl = sum((_gained(a) for a in assets), ZERO)
     balance = _total([line.value for line in assets])
     initial = _total([line.initial_margin for line in assets])
-    order_margin = _total(
-        [_charged(_asset_order_margin(asset, pool, lines, orders), charge[asset]) for asset in charge]
-    )
-    opening_fees = sum((line.opening_fee * charge[line.contract.settle_asset] for line in orders), ZERO)
+    order_margin = _total([line.order_margin for line in assets])
+    opening_fees = sum((line.opening_fees for line in assets), ZERO)
     available = None
     if balance is not None and initial is not None and order_margin is not None:
         available = max(ZERO, balance - initial - order_margin)
+        assets = tuple(
+            line._replace(available=divide(available, charge[line.asset], places=VALUE_PLACES, rounding=ROUND_FLOOR))
+            for line in assets
+        )
     values = [line.notional * index[line.contract.settle_asset] for line in lines]
     return Assessment(
         pool,
@@ -742,6 +770,13 @@ def _basket_totals(
     )
 
 
+def _gained(line: AssetLine) -> Value:
+    """Return what an asset's unrealised PnL adds to what the asset counts for; by itself where that is unknown."""
+    if line.balance is None or line.value is None:
+        return line.terms.value(line.unrealised_pnl)
+    return line.value - line.terms.value(line.balance)
+
+
 def _asset_line(asset: str, pool: Pool, lines: tuple[PositionLine, ...], orders: tuple[OrderLine, ...]) -> AssetLine:
     """Return what one asset of a basket counts for, and what is required in it."""
     terms, held = pool.collateral[asset], pool.balances[asset]
@@ -754,9 +789,12 @@ def _asset_line(asset: str, pool: Pool, lines: tuple[PositionLine, ...], orders:
         asset,
         held,
         gained,
-        None if equity is None else min(equity * terms.bid, equity * terms.ask),
+        None if equity is None else terms.value(equity),
         _charged(_total([line.initial_margin for line in own]), terms.ask),
         _charged(_total(required), terms.ask),
+        _charged(_asset_order_margin(asset, pool, lines, orders), terms.ask),
+        terms.ask * sum((line.opening_fee for line in orders if line.contract.settle_asset == asset), ZERO),
+        terms,
     )
 
 

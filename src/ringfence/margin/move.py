@@ -4,17 +4,24 @@ A liquidation price holds the pool's other marks fixed. In a crash they do not h
 move ``x`` at which marks ``price · (1 + beta · x)`` bring health to a level, the same for all symbols (beta 1) or along
 given betas, down and up.
 
-Exact where contract values move linearly with ``x`` (linear and quanto contracts) or with ``1 ÷ (1 + beta · x)``
-(inverse contracts that share one beta). Otherwise, and where fees follow the pool's equity, found by an outward scan
-and bisection on exact assessments, and said to be so.
+In a basket the index of every asset moves too, but of those that move with nothing (:mod:`ringfence.margin.basket`):
+by the beta given for the asset, else by that of a symbol of its coin (:func:`asset_betas`).
+
+Exact where contract values move linearly with ``x`` (linear and quanto contracts; an inverse one whose coin's index
+moves with it, since its value in the account's currency then does) or with ``1 ÷ (1 + beta · x)`` (inverse contracts
+that share one beta, where no index moves). Otherwise, and where fees follow the pool's equity, found by an outward
+scan and bisection on exact assessments, and said to be so.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.account import Backing
+from ringfence.contract import coin
 from ringfence.margin.assess import assess
+from ringfence.margin.basket import Line, counted, set_aside
 from ringfence.margin.walk import Equity, Leg, Walk
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ZERO, divide, exact
 
@@ -23,7 +30,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.account import Marks, Pool
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assess import Assessment, AssetLine, PositionLine
+    from ringfence.margin.walk import Hinge
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook
 
@@ -62,62 +70,111 @@ def combined_move(
 ) -> CombinedMove:
     """Return the moves of all marks, down and up, at which the pool's health reaches ``health``.
 
-    ``betas``: how much of the move each symbol makes; 1 where none is given. Rounded to 18 places toward 0 (the earlier
-    move). (None, None) when balance or requirement is not known. Collateral prices of a basket stay fixed.
+    ``betas``: how much of the move each symbol (and each asset of a basket) makes; 1 where none is given. Rounded to 18
+    places toward 0 (the earlier move). (None, None) when balance or requirement is not known.
     """
     assessment = assess(pool, marks, rulebook)
     if not assessment.lines or assessment.balance_held_against is None or assessment.liquidation_requirement is None:
         return CombinedMove(None, None, exact=True)
     beta = {line.position.symbol: (betas or {}).get(line.position.symbol, ONE) for line in assessment.lines}
+    of_assets = asset_betas(pool, betas or {})
     moving = {symbol: share for symbol, share in beta.items() if share}
-    inverse = {line.contract.inverse for line in assessment.lines if line.position.symbol in moving}
-    if not inverse:
+    if not moving and not any(of_assets.values()):
         return CombinedMove(None, None, exact=True)
     if assessment.policies.closing_fee == "bankruptcy_price":
-        return _by_scan(pool, marks, rulebook, beta, health)  # the fees follow the pool's equity: no line
-    if inverse == {False}:
-        return _along_prices(assessment, beta, health)
-    if inverse == {True} and len(set(moving.values())) == 1:
+        return _by_scan(pool, marks, rulebook, beta, of_assets, health)  # the fees follow the pool's equity: no line
+    if all(_is_linear(line, beta, of_assets) for line in assessment.lines):
+        return _along_prices(assessment, beta, of_assets, health)
+    inverse = {line.contract.inverse for line in assessment.lines if line.position.symbol in moving}
+    if inverse == {True} and len(set(moving.values())) == 1 and not any(of_assets.values()):
         return _along_inverse_prices(assessment, beta, health)
-    return _by_scan(pool, marks, rulebook, beta, health)
+    return _by_scan(pool, marks, rulebook, beta, of_assets, health)
 
 
-def _walk(assessment: Assessment, start: dict[str, Decimal], rate: dict[str, Decimal], health: Decimal) -> Walk:
-    """Return the pool's surplus when each line's contract value is ``start + rate · t`` times its value at the mark."""
+def asset_betas(pool: Pool, betas: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Return how much of a combined move the index of each asset of a basket makes; empty for another pool.
+
+    The beta given for the asset, else that of the first symbol of its coin that the pool holds. An asset of which
+    ``betas`` say nothing stays where it is, but moves like all marks where there are none.
+    """
+    found: dict[str, Decimal] = {}
+    if pool.mode.backing is not Backing.BASKET:
+        return found
+    for asset, terms in pool.collateral.items():
+        if terms.moves_with is None:
+            found[asset] = ZERO
+            continue
+        own = next((p.symbol for p in pool.positions if coin(p.symbol) == terms.moves_with), None)
+        default = ZERO if betas and own is None else ONE
+        found[asset] = betas.get(asset, default if own is None else betas.get(own, ONE))
+    return found
+
+
+def _is_linear(line: PositionLine, beta: dict[str, Decimal], of_assets: dict[str, Decimal]) -> bool:
+    """Whether what a position gains and needs, in the account's currency, is piecewise linear in the move."""
+    own, index = beta[line.position.symbol], of_assets.get(line.contract.settle_asset, ZERO)
+    return not own or (own == index if line.contract.inverse else not index)
+
+
+def _walk(
+    assessment: Assessment,
+    start: dict[str, Decimal],
+    rate: dict[str, Decimal],
+    of_assets: dict[str, Decimal],
+    health: Decimal,
+) -> Walk:
+    """Return the pool's surplus when each line's contract value is ``start + rate · t`` times its value at the mark.
+
+    An index of a basket is ``1 + beta · t`` times what it is, and an inverse contract's value that of its mark over its
+    coin's.
+    """
     basket = assessment.pool.mode.backing is Backing.BASKET
     legs = []
-    slopes: dict[str, Decimal] = {}
-    constants: dict[str, Decimal] = {}
+    gains: dict[str, list[Line]] = {}
     for line in assessment.lines:
         symbol, asset = line.position.symbol, line.contract.settle_asset
         ask = assessment.pool.collateral[asset].ask if basket else ONE
-        value = line.contract_value
-        legs.append(Leg(line.charge, value * start[symbol], value * rate[symbol], health * ask, line.tier or 0))
+        value, turn = line.contract_value, of_assets.get(asset, ZERO)
+        worth = Line(value * rate[symbol], value * start[symbol])  # of a contract, times the change of its index
+        if turn:
+            worth = Line(ZERO if rate[symbol] else value * turn, value)
+        legs.append(Leg(line.charge, worth.constant, worth.slope, health * ask, line.tier or 0, ONE, turn))
         signed = line.position.quantity * line.contract.orientation
-        slopes[asset] = slopes.get(asset, ZERO) + signed * value * rate[symbol]
-        constants[asset] = constants.get(asset, ZERO) + signed * value * start[symbol] - line.entry_value
-    fees = (assessment.margin_balance or ZERO) - (assessment.balance_held_against or ZERO)
-    orders = ZERO
-    for order in assessment.orders:
-        ask = assessment.pool.collateral[order.contract.settle_asset].ask if basket else ONE
-        orders += health * ask * order.liquidation_requirement
+        gains.setdefault(asset, []).append(worth.by(signed))
+        gains[asset].append(Line(turn, ONE).by(-line.entry_value))
     if not basket:
-        asset = next(iter(slopes))
-        cash = (assessment.wallet_balance or ZERO) + constants[asset]
-        return Walk(tuple(legs), (Equity(slopes[asset], cash),), -fees - orders)
-    equities = []
+        fees = (assessment.margin_balance or ZERO) - (assessment.balance_held_against or ZERO)
+        orders = health * sum((order.liquidation_requirement for order in assessment.orders), ZERO)
+        total = _sum([*gains[next(iter(gains))], Line(ZERO, assessment.wallet_balance or ZERO)])
+        return Walk(tuple(legs), (Equity(*total),), -fees - orders)
+    parts: list[Line] = []
+    hinges: list[Hinge] = []
     for held in assessment.assets:
-        terms = assessment.pool.collateral[held.asset]
-        cash = (held.balance or ZERO) + constants.get(held.asset, ZERO)
-        equities.append(Equity(slopes.get(held.asset, ZERO), cash, terms.bid, terms.ask))
-    return Walk(tuple(legs), tuple(equities), -fees - orders)
+        index = Line(of_assets.get(held.asset, ZERO), ONE)
+        product = _sum([*gains.get(held.asset, []), index.by(held.balance or ZERO)])
+        straight, bends = counted(held.terms, product, index=index, scale=Line(ZERO, ONE))
+        parts += [straight, index.by(-set_aside(held, assessment) - health * _of_orders(held, assessment))]
+        hinges += bends
+    return Walk(tuple(legs), (Equity(*_sum(parts)),), ZERO, tuple(hinges))
 
 
-def _along_prices(assessment: Assessment, beta: dict[str, Decimal], health: Decimal) -> CombinedMove:
-    walk = _walk(assessment, dict.fromkeys(beta, ONE), beta, health)
+def _sum(lines: list[Line]) -> Line:
+    return Line(sum((line.slope for line in lines), ZERO), sum((line.constant for line in lines), ZERO))
+
+
+def _of_orders(held: AssetLine, assessment: Assessment) -> Value:
+    """Return what the open orders settled in an asset of a basket add to the requirement."""
+    own = (order for order in assessment.orders if order.contract.settle_asset == held.asset)
+    return held.terms.ask * sum((order.liquidation_requirement for order in own), ZERO)
+
+
+def _along_prices(
+    assessment: Assessment, beta: dict[str, Decimal], of_assets: dict[str, Decimal], health: Decimal
+) -> CombinedMove:
+    walk = _walk(assessment, dict.fromkeys(beta, ONE), beta, of_assets, health)
     sign = walk.sign(ZERO)
     down, up = walk.crossing(ZERO, upward=False), walk.crossing(ZERO, upward=True)
-    lowest, highest = _reach(beta)
+    lowest, highest = _reach({**beta, **{f"index of {asset}": share for asset, share in of_assets.items()}})
     moves = []
     for point, rounding in ((down, ROUND_CEILING), (up, ROUND_FLOOR)):
         move = None if point is None else divide(*point, places=RATIO_PLACES, rounding=rounding)
@@ -129,7 +186,7 @@ def _along_inverse_prices(assessment: Assessment, beta: dict[str, Decimal], heal
     """With ``y = 1 ÷ (1 + beta · x)`` every moving contract value is its value at the mark times ``y``."""
     share = next(value for value in beta.values() if value)
     start = {symbol: ZERO if value else ONE for symbol, value in beta.items()}
-    walk = _walk(assessment, start, {symbol: ONE - value for symbol, value in start.items()}, health)
+    walk = _walk(assessment, start, {symbol: ONE - value for symbol, value in start.items()}, {}, health)
     sign = walk.sign(ONE)
     moves: list[Decimal | None] = []
     for upward in (True, False):  # a larger y is a lower price
@@ -158,13 +215,32 @@ def _reach(beta: dict[str, Decimal]) -> tuple[Decimal, Decimal]:
     return lowest, highest
 
 
-def _by_scan(pool: Pool, marks: Marks, rulebook: Rulebook, beta: dict[str, Decimal], health: Decimal) -> CombinedMove:
-    lowest, highest = _reach(beta)
+@exact
+def pool_moved(pool: Pool, of_assets: Mapping[str, Decimal], move: Decimal) -> Pool:
+    """Return a basket with each index moved by its share of a combined move (:func:`asset_betas`)."""
+    if not any(of_assets.values()):
+        return pool
+    moved = {
+        asset: replace(terms, index=terms.index * (ONE + of_assets.get(asset, ZERO) * move))
+        for asset, terms in pool.collateral.items()
+    }
+    return replace(pool, collateral=moved)
+
+
+def _by_scan(
+    pool: Pool,
+    marks: Marks,
+    rulebook: Rulebook,
+    beta: dict[str, Decimal],
+    of_assets: dict[str, Decimal],
+    health: Decimal,
+) -> CombinedMove:
+    lowest, highest = _reach({**beta, **{f"index of {asset}": share for asset, share in of_assets.items()}})
     highest = min(highest, _FURTHEST_RISE)
 
     def short_of(move: Decimal) -> bool:
         moved = {**marks, **{symbol: marks[symbol] * (ONE + share * move) for symbol, share in beta.items()}}
-        at = assess(pool, moved, rulebook)
+        at = assess(pool_moved(pool, of_assets, move), moved, rulebook)
         return bool((at.balance_held_against or ZERO) < health * (at.liquidation_requirement or ZERO))
 
     state = short_of(ZERO)
@@ -198,4 +274,4 @@ def exposure(assessment: Assessment, betas: Mapping[str, Decimal] | None = None)
     return Exposure(gross, net)
 
 
-__all__ = ["CombinedMove", "Exposure", "combined_move", "exposure"]
+__all__ = ["CombinedMove", "Exposure", "asset_betas", "combined_move", "exposure", "pool_moved"]

@@ -3,7 +3,7 @@
 The pool's surplus is walked along the value of one contract, away from the mark, tier by tier
 (:mod:`ringfence.margin.walk`): roots count only inside their own tier, the legs of a hedge move together, and each
 price is divided and rounded once. The venues' own forms, listed in their rulebooks, are this equation solved for one
-position.
+position. In a basket the index prices of assets move with their coin's mark (:mod:`ringfence.margin.basket`).
 
 Sources: Binance, liquidation price of USDⓈ-M futures (FAQ b3c689c1f50a44cabb3a84e663b81d93); for a pool whose prices
 are shown as if its equity were shared out by value: KuCoin, liquidation price in cross margin (support 35084431335065).
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.account import Backing
 from ringfence.margin.assess import assess, closing_rate
+from ringfence.margin.basket import along_symbol, amount_for
 from ringfence.margin.formulas import break_even_value
 from ringfence.margin.walk import Equity, Leg, Walk, root
 from ringfence.numbers import (
@@ -34,7 +35,7 @@ from ringfence.numbers import (
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ringfence.account import Collateral, Marks, Pool
+    from ringfence.account import Marks, Pool
     from ringfence.contract import Contract
     from ringfence.margin.assess import Assessment, PositionLine
     from ringfence.margin.walk import Point
@@ -47,7 +48,8 @@ class LiquidationPrices(NamedTuple):
 
     The pool is liquidated at or below ``below`` and at or above ``above`` (just past them where the venue's trigger is
     strict), other marks fixed. For a pool that is liquidatable already they are the prices at which it would stop
-    being so. ``rounded``: whether the contract's price step was known and its venue rounds to it.
+    being so. ``rounded``: whether the contract's price step was known and its venue rounds to it. In a
+    basket :func:`~ringfence.margin.basket.moving_with` says which assets' indices move with the symbol's mark.
     """
 
     below: Price | None
@@ -93,9 +95,15 @@ def _along_one_symbol(assessment: Assessment, lines: list[PositionLine], health:
 
     None when balance or requirement is not known.
     """
-    balance, required = assessment.balance_held_against, assessment.liquidation_requirement
-    if not lines or balance is None or required is None:
+    if not lines or assessment.balance_held_against is None or assessment.liquidation_requirement is None:
         return None
+    if assessment.pool.mode.backing is Backing.BASKET:
+        return along_symbol(assessment, lines, health)
+    return _along_one_asset(assessment, lines, health)
+
+
+def _along_one_asset(assessment: Assessment, lines: list[PositionLine], health: Decimal) -> Walk:
+    balance, required = assessment.balance_held_against or ZERO, assessment.liquidation_requirement or ZERO
     quantity = entries = pnl = own_required = ZERO
     for line in lines:
         quantity += line.position.quantity
@@ -103,16 +111,6 @@ def _along_one_symbol(assessment: Assessment, lines: list[PositionLine], health:
         pnl += line.unrealised_pnl
         own_required += line.liquidation_requirement or ZERO
     signed = quantity * lines[0].contract.orientation
-    if assessment.pool.mode.backing is Backing.BASKET:
-        asset = lines[0].contract.settle_asset
-        terms = assessment.pool.collateral[asset]
-        held = next(line for line in assessment.assets if line.asset == asset)
-        if held.balance is None or held.value is None:
-            return None
-        cash = held.balance + held.unrealised_pnl - pnl - entries
-        equity = Equity(signed, cash, terms.bid, terms.ask)
-        rest = balance - held.value - health * (required - own_required * terms.ask)
-        return Walk(_legs(lines, health * terms.ask), (equity,), rest)
     if assessment.policies.pool_liquidation_price == "shared_by_value" and not assessment.pool.isolated:
         notional = sum((line.notional for line in lines), ZERO)
         share = divide(balance * notional, assessment.notional, places=VALUE_PLACES, rounding=ROUND_FLOOR)
@@ -188,7 +186,8 @@ def bankruptcy_price(assessment: Assessment, line: PositionLine) -> Price | None
 
     The share is the whole equity of a pool of one position, and equity in proportion to maintenance margin in a pool
     of several. Where the venue's bankruptcy price still pays the closing fee, that fee is left over. Rounded to the
-    price step by the venue's policy. Source: the venues' pages in the rulebook; the sharing rule is ringfence's own.
+    price step by the venue's policy. In a basket the indices stay at what they are: it is the price at which a position
+    can be handed over now. Source: the venues' pages in the rulebook; the sharing rule is ringfence's own.
     """
     equity = _equity_share(assessment, line)
     if equity is None:
@@ -237,22 +236,7 @@ def _equity_share(assessment: Assessment, line: PositionLine) -> Value | None:
         in_asset = sum((other.maintenance_margin or ZERO for other in same), ZERO)
         own = divide(own * weight, in_asset, places=VALUE_PLACES, rounding=ROUND_FLOOR) if in_asset else ZERO
         equity = divide(equity * weight * terms.ask, total, places=VALUE_PLACES, rounding=ROUND_FLOOR)
-    return _in_settle_asset(equity, own, terms)
-
-
-def _in_settle_asset(amount: Value, own: Value, terms: Collateral) -> Value | None:
-    """Return how much of its asset a position must lose for a basket to lose ``amount`` (negative: gain).
-
-    What the asset holds, ``own``, is worth the bid until it is gone; what it then owes costs the ask. None where no
-    gain in the asset counts.
-    """
-    if not amount:
-        return ZERO
-    held, near, far = (max(own, ZERO), terms.bid, terms.ask) if amount > 0 else (min(own, ZERO), terms.ask, terms.bid)
-    until_zero = held * near
-    if abs(amount) <= abs(until_zero):
-        return divide(amount, near, places=VALUE_PLACES, rounding=ROUND_FLOOR)
-    return held + divide(amount - until_zero, far, places=VALUE_PLACES, rounding=ROUND_FLOOR) if far else None
+    return ZERO if not equity else amount_for(terms, own, equity)
 
 
 @exact

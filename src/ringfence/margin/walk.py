@@ -2,10 +2,10 @@
 
 Let every contract value be ``start + rate · t``. What a pool holds above a multiple of its requirement is then
 piecewise linear in ``t``: PnL is linear in contract values for every kind of contract, so is the requirement within a
-tier, and an asset of a basket only changes slope where its equity turns from credit to debt. :meth:`Walk.crossing`
-starts where the tiers are known and walks outward, segment by segment, changing tier where a tier's floor is reached,
-until the surplus changes sign. A root is thus accepted only inside its own tier, and the jump of a step tier is found
-as the point it is.
+tier, and an asset of a basket only changes slope where its equity turns from credit to debt or reaches a discount
+tier. :meth:`Walk.crossing` starts where the tiers are known and walks outward, segment by segment, changing tier where
+a tier's floor is reached, until the surplus changes sign. A root is thus accepted only inside its own tier, and the
+jump of a step tier is found as the point it is.
 
 One symbol's price (:mod:`~ringfence.margin.price`) is the line on which only its contracts move, with ``t`` the value
 of one contract; a combined move (:mod:`~ringfence.margin.move`) is the line on which all do, with ``t`` the move.
@@ -33,7 +33,8 @@ class Leg(NamedTuple):
     """A position on the line: its charge, its contract value ``start + rate · t``, and its tier where the walk begins.
 
     ``weight``: what one unit of its requirement takes off the surplus, i.e. the health asked for, times the price at
-    which a basket charges its settlement asset.
+    which a basket charges its settlement asset. Where that price moves along, the weight is ``weight · (unit + turn ·
+    t)``, and the contract value ``(start + rate · t) ÷ (unit + turn · t)``, so that their product stays a line.
     """
 
     charge: Charge
@@ -41,6 +42,13 @@ class Leg(NamedTuple):
     rate: Decimal
     weight: Decimal
     tier: int
+    unit: Decimal = ONE
+    turn: Decimal = ZERO
+
+    @property
+    def heading(self) -> Decimal:
+        """The sign of this is that of the contract value's change along the line; 0: it stays."""
+        return self.rate * self.unit - self.start * self.turn
 
 
 class Equity(NamedTuple):
@@ -56,23 +64,43 @@ class Equity(NamedTuple):
     debit: Decimal = ONE
 
 
+class Hinge(NamedTuple):
+    """What is added above a bend: ``weight · max(0, constant + slope · t)``, as where a discount tier begins."""
+
+    weight: Decimal
+    slope: Decimal
+    constant: Decimal
+
+
 class Walk:
     """A pool's surplus along a line. ``constant``: what does not move (others' requirement, other assets)."""
 
     __slots__ = ("_bent", "_climbing", "_constant", "_slope", "_tiers", "legs")
 
-    def __init__(self, legs: tuple[Leg, ...], equities: tuple[Equity, ...], constant: Decimal) -> None:
+    def __init__(
+        self,
+        legs: tuple[Leg, ...],
+        equities: tuple[Equity, ...],
+        constant: Decimal,
+        hinges: tuple[Hinge, ...] = (),
+    ) -> None:
         self.legs = legs
         self._slope, self._constant = ZERO, constant
-        self._bent = []  # what counts for more on one side of 0
+        self._bent: list[Hinge] = []  # what counts for more on one side of 0
         for equity in equities:
-            if equity.credit == equity.debit:
-                self._slope += equity.credit * equity.slope
-                self._constant += equity.credit * equity.constant
-            else:
-                self._bent.append(equity)
+            self._slope += equity.debit * equity.slope
+            self._constant += equity.debit * equity.constant
+            self._bend(Hinge(equity.credit - equity.debit, equity.slope, equity.constant))
+        for hinge in hinges:
+            self._bend(hinge)
         self._climbing = [(index, leg) for index, leg in enumerate(legs) if _changes_tier(leg)]
         self._tiers: list[int] = []
+
+    def _bend(self, hinge: Hinge) -> None:
+        if hinge.weight and hinge.slope:
+            self._bent.append(hinge)
+        elif hinge.weight:
+            self._constant += hinge.weight * max(ZERO, hinge.constant)
 
     def sign(self, at: Decimal) -> int:
         """Return the sign of the surplus at ``at``, where the legs' tiers hold."""
@@ -124,6 +152,8 @@ class Walk:
             return False
         slope = self._slope
         for leg in self.legs:
+            if leg.turn:
+                return False
             charge = leg.charge
             per_value = charge.fee_slope
             if charge.moving and charge.flat_rate is not None:
@@ -147,10 +177,10 @@ class Walk:
     def _terms(self, point: Point, *, upward: bool) -> tuple[Decimal, Decimal] | None:
         """Return (slope, constant) of the surplus in the segment from ``point`` on; None where a rate is not known."""
         slope, constant = self._slope, self._constant
-        for equity in self._bent:
-            weight = equity.credit if _positive(equity, point, upward) else equity.debit
-            slope += weight * equity.slope
-            constant += weight * equity.constant
+        for hinge in self._bent:
+            if _positive(hinge, point, upward):
+                slope += hinge.weight * hinge.slope
+                constant += hinge.weight * hinge.constant
         for leg, tier in zip(self.legs, self._tiers, strict=True):
             charge = leg.charge
             per_value, fixed = charge.fee_slope, charge.fee
@@ -164,8 +194,8 @@ class Walk:
                     return None
                 per_value += charge.size * (row.maintenance_rate + charge.funding)
                 fixed -= row.deduction
-            slope -= leg.weight * per_value * leg.rate
-            constant -= leg.weight * (per_value * leg.start + fixed)
+            slope -= leg.weight * (per_value * leg.rate + fixed * leg.turn)
+            constant -= leg.weight * (per_value * leg.start + fixed * leg.unit)
         return slope, constant
 
     def _next_edge(self, point: Point, *, upward: bool) -> tuple[Point | None, list[tuple[int, int]]]:
@@ -175,18 +205,23 @@ class Walk:
         for index, leg in self._climbing:
             charge = leg.charge
             floors = charge.table.floors if charge.table is not None else ()
-            rising = upward == (leg.rate > 0)
+            rising = upward == (leg.heading > 0)
             number = self._tiers[index] + rising  # the floor to be reached: the next tier's, or this one's going down
             if number >= len(floors) or number == 0:
                 continue
-            amount = floors[number] - charge.tier_offset - charge.tier_slope * leg.start
-            edge = fraction(amount, charge.tier_slope * leg.rate)
+            above = floors[number] - charge.tier_offset  # of the contract value, by the slope
+            slope = charge.tier_slope * leg.rate - above * leg.turn
+            if not slope:
+                continue  # this value is never reached
+            edge = fraction(above * leg.unit - charge.tier_slope * leg.start, slope)
+            if leg.turn and _ahead(point, edge, upward=upward):
+                continue  # beyond the place where the contract value has no bounds
             if best is None or _ahead(best, edge, upward=upward):
                 best, steps = edge, [(index, 1 if rising else -1)]
             elif not _ahead(edge, best, upward=upward):
                 steps.append((index, 1 if rising else -1))
-        for equity in self._bent:
-            zero = root(equity.slope, equity.constant)
+        for hinge in self._bent:
+            zero = root(hinge.slope, hinge.constant)
             if (
                 zero is not None
                 and _ahead(zero, point, upward=upward)
@@ -199,13 +234,13 @@ class Walk:
 def _changes_tier(leg: Leg) -> bool:
     charge = leg.charge
     by_tier = charge.moving and charge.flat_rate is None and charge.table is not None
-    return bool(by_tier and charge.tier_slope and leg.rate)
+    return bool(by_tier and charge.tier_slope and leg.heading)
 
 
-def _positive(equity: Equity, point: Point, upward: bool) -> bool:  # noqa: FBT001 - private
-    """Whether an asset's equity is positive just past ``point`` in the walk's direction."""
-    at = equity.slope * point[0] + equity.constant * point[1]
-    return bool(at > 0) if at else bool((equity.slope > 0) == upward)
+def _positive(hinge: Hinge, point: Point, upward: bool) -> bool:  # noqa: FBT001 - private
+    """Whether an amount is above its bend just past ``point`` in the walk's direction."""
+    at = hinge.slope * point[0] + hinge.constant * point[1]
+    return bool(at > 0) if at else bool((hinge.slope > 0) == upward)
 
 
 def fraction(numerator: Decimal, denominator: Decimal) -> Point:
@@ -224,4 +259,4 @@ def _ahead(point: Point, origin: Point, *, upward: bool) -> bool:
     return bool(left > right) if upward else bool(left < right)
 
 
-__all__ = ["Equity", "Leg", "Point", "Walk", "root"]
+__all__ = ["Equity", "Hinge", "Leg", "Point", "Walk", "root"]

@@ -22,10 +22,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ringfence.account import DOLLARS, Collateral, Slice
 from ringfence.contract import Contract, ContractKind
-from ringfence.errors import BadRulebook, nearest
+from ringfence.errors import BadAccount, BadRulebook, nearest
 from ringfence.numbers import VALUE_PLACES, ZERO, divide
 from ringfence.rulebook import (
+    AutoExchange,
     Levels,
     Policies,
     Rulebook,
@@ -212,6 +214,7 @@ def _rulebook(name: str, as_of: date | None, text: Mapping[str, Any], reader: _T
     levels = text.get("levels", {})
     liquidation = text.get("liquidation", {})
     default = Levels()
+    haircuts = _Haircuts(name, folders(name), as_of)
     return Rulebook(
         name=name,
         title=text.get("title", name),
@@ -239,12 +242,92 @@ def _rulebook(name: str, as_of: date | None, text: Mapping[str, Any], reader: _T
         bonus_use=text.get("bonus", {}),
         sources=text.get("sources", {}),
         refusals=text.get("refusals", {}),
+        auto_exchange=_auto_exchange(text.get("auto_exchange")),
+        offers=text.get("architectures", {}),
+        haircuts=haircuts.terms,
+        accepted=haircuts.accepted,
         lookup=reader.entry,
         symbols=reader.symbols,
         table_source=reader.source,
         variants=variants,
         fee_schedule=reader.fees,
     )
+
+
+def _auto_exchange(text: Mapping[str, Any] | None) -> AutoExchange | None:
+    """Return when and how a venue sells collateral for debts; None where its rules say nothing of it."""
+    if text is None:
+        return None
+    share = text.get("loan_to_value")
+    return AutoExchange(
+        {asset: Decimal(amount) for asset, amount in text.get("thresholds", {}).items()},
+        Decimal(text.get("haircut", "0")),
+        None if share is None else Decimal(share),
+        idle_only=text.get("idle_only", False),
+        order_of_sale=text.get("order_of_sale", "largest_value"),
+        assumed=text.get("assumed", ""),
+    )
+
+
+class _Haircuts:
+    """Looks assets up in a venue's dated ``haircuts.csv``, latest first: asset by asset, as symbols are."""
+
+    def __init__(self, name: str, dated: tuple[Folder, ...], as_of: date | None) -> None:
+        self.name = name
+        self.as_of = as_of
+        self.all = tuple(folder for folder in dated if (folder.path / "haircuts.csv").is_file())
+        self.current = tuple(reversed([folder for folder in self.all if folder.not_after(as_of)]))
+        self._found: dict[str, Collateral | None] = {}
+
+    def accepted(self) -> tuple[str, ...]:
+        """Return every asset that is on a list of the venue on the day."""
+        return tuple(
+            sorted({row.split(",", 1)[0] for folder in self.current for row in _lines(folder.path, "haircuts.csv")})
+        )
+
+    def terms(self, asset: str) -> Collateral | None:
+        """Return how an asset counts, at an index of 1, or None. Raises BadAccount on a day before its first list."""
+        if asset not in self._found:
+            folder = next((each for each in self.current if _rows(each.path, "haircuts.csv", asset)), None)
+            if folder is None:
+                self._refuse_early_day(asset)
+                return None
+            self._found[asset] = self._read(asset, _records(folder.path, "haircuts.csv", asset), folder)
+        return self._found[asset]
+
+    def _read(self, asset: str, rows: list[dict[str, str]], folder: Folder) -> Collateral:
+        source = f"{folder.path.parent.name} collateral list of {folder.day or 'unknown date'}"
+        if any(not row["floor"] for row in rows):
+            raise BadAccount(
+                f"the discount of {asset} is published in part only: where its tiers end is not", where=source,
+                expected="the floor and cap of every tier", found=", ".join(row["collateral_ratio"] for row in rows),
+                hint=f'give collateral.{asset}.tiers (floor, cap, ratio) in the account file, or one "ratio"',
+            )  # fmt: skip
+        try:
+            slices = tuple(
+                Slice(Decimal(row["floor"]), _number(row["cap"]), Decimal(row["collateral_ratio"])) for row in rows
+            )
+        except ArithmeticError:
+            raise BadRulebook(
+                f"the collateral terms of {asset} cannot be read", where=str(folder.path / "haircuts.csv"),
+                expected="numbers, plain", found=", ".join(row["collateral_ratio"] for row in rows),
+                hint=f"run `ringfence rulebooks check {folder.path.parent.name}`",
+            ) from None  # fmt: skip
+        whole = len(slices) == 1 and slices[0].cap is None
+        return Collateral(
+            ratio=slices[0].ratio, slices=() if whole else slices, unit=rows[0]["unit"],
+            moves_with=Collateral.follows(asset), source=source,
+        )  # fmt: skip
+
+    def _refuse_early_day(self, asset: str) -> None:
+        later = [folder for folder in self.all if _rows(folder.path, "haircuts.csv", asset)]
+        if later and asset not in DOLLARS:
+            raise BadAccount(
+                f"no collateral terms for {asset} in {self.name} on {self.as_of}", where=f"account.collateral.{asset}",
+                expected=f"a day on or after a list with it: {', '.join(str(folder.day) for folder in later)}",
+                found=str(self.as_of),
+                hint=f"give --as-of {later[0].day}, or the ratio in the account file under collateral.{asset}",
+            )  # fmt: skip
 
 
 class _Tables:

@@ -19,7 +19,7 @@ from ringfence import rulebooks
 from ringfence.contract import ContractKind
 from ringfence.errors import BadRulebook, nearest
 from ringfence.numbers import ONE, ZERO, exact, plain
-from ringfence.rulebook import Policies, policy_values
+from ringfence.rulebook import ARCHITECTURES, Policies, policy_values
 from ringfence.rulebooks.fee_tables import TERMS
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ COLUMNS = {
 """Every kind of table with its columns, in their order."""
 
 STEPS = (
-    "assignment", "auto_deleveraging", "auto_repay", "backstop_vault", "cancel_orders", "cancel_orders_if_replenishing",
-    "close_at_market", "close_largest_loss_first", "freeze", "insurance_fund", "net_opposing_legs",
-    "reduce_at_fillable_price", "reduce_at_market", "reduce_in_increments", "reduce_in_parts",
+    "assignment", "auto_deleveraging", "auto_exchange", "auto_repay", "backstop_vault", "cancel_orders",
+    "cancel_orders_if_replenishing", "close_at_market", "close_largest_loss_first", "freeze", "insurance_fund",
+    "net_opposing_legs", "reduce_at_fillable_price", "reduce_at_market", "reduce_in_increments", "reduce_in_parts",
     "step_down_at_bankruptcy", "step_down_fill_or_kill", "step_down_tiers", "step_down_to_90_percent",
     "step_down_two_tiers", "step_down_two_tiers_per_pass", "take_over", "unwind",
 )  # fmt: skip
@@ -63,8 +63,12 @@ _RULES = (
     "sources",
     "variants",
     "bonus",
+    "auto_exchange",
+    "architectures",
 )
 _ARCHITECTURES = ("isolated", "cross", "basket")
+_AUTO_EXCHANGE = ("thresholds", "haircut", "loan_to_value", "idle_only", "order_of_sale", "assumed")
+_ORDERS_OF_SALE = ("largest_value", "pro_rata")
 _LIQUIDATION = (
     "sequence", "isolated_sequence", "note", "stop_at_health", "close_first", "trigger_prices", "cancel_orders_at",
     "clearance_fee", "insurance_fund", "deleveraging_rank", "funding_from", "replenishment",
@@ -231,6 +235,7 @@ def check_rules(path: Path, *, refusals: Collection[str] | None = None) -> list[
         if other not in known
     ]
     faults += [*_policies(file), *_variants(file), *_levels(file), *_liquidation(file), *_sources_of_rules(file)]
+    faults += [*_auto_exchange(file), *_offers(file)]
     faults += _texts(file, "refusals", refusals)
     faults += _texts(file, "bonus", None)
     return sorted(faults, key=lambda fault: fault.line or 0)
@@ -280,6 +285,37 @@ def _levels(file: TomlFile) -> Iterator[Fault]:
         yield file.fault("levels", "warning", "a warning comes before a margin call: expected at least margin_call")
     if levels and not levels.get("source"):
         yield file.fault("levels", "source", 'expected where the levels were read, or "ours"')
+
+
+def _auto_exchange(file: TomlFile) -> Iterator[Fault]:
+    """Yield what is wrong with when and how debts are exchanged."""
+    yield from file.unknown("auto_exchange", _AUTO_EXCHANGE)
+    rule = file.table("auto_exchange")
+    thresholds = rule.get("thresholds", {})
+    for asset, amount in thresholds.items() if isinstance(thresholds, dict) else [("", thresholds)]:
+        number = _decimal(amount)
+        if number is None or number <= 0:
+            yield file.fault("auto_exchange", "thresholds", f"{asset}: expected a decimal above 0, found {amount!r}")
+    haircut = _decimal(rule.get("haircut", "0"))
+    if haircut is None or not 0 <= haircut < ONE:
+        yield file.fault("auto_exchange", "haircut", f"expected 0 or more, below 1, found {rule['haircut']!r}")
+    share = _decimal(rule.get("loan_to_value", "1"))
+    if share is None or share <= 0:
+        yield file.fault("auto_exchange", "loan_to_value", f"expected above 0, found {rule['loan_to_value']!r}")
+    if not isinstance(rule.get("idle_only", False), bool):
+        yield file.fault("auto_exchange", "idle_only", f"expected true or false, found {rule['idle_only']!r}")
+    order = rule.get("order_of_sale", _ORDERS_OF_SALE[0])
+    if order not in _ORDERS_OF_SALE:
+        yield file.fault("auto_exchange", "order_of_sale", f"expected one of {', '.join(_ORDERS_OF_SALE)}")
+
+
+def _offers(file: TomlFile) -> Iterator[Fault]:
+    """Yield what is wrong with what the venue offers: ``yes``, ``yes: what it asks``, ``no: why``."""
+    yield from file.unknown("architectures", ARCHITECTURES)
+    for name, said in file.table("architectures").items():
+        answer, _, reason = str(said).partition(":")
+        if answer not in {"yes", "no"} or (answer == "no" and not reason.strip()):
+            yield file.fault("architectures", name, f"expected yes, or no: and the reason, found {said!r}")
 
 
 def _liquidation(file: TomlFile) -> Iterator[Fault]:

@@ -146,7 +146,8 @@ def _unavailable(name: str, why: str) -> Architecture:
 
 
 def _architecture(name: str, account: Account, given: Account, marks: Marks, rulebook: Rulebook) -> Architecture:
-    assessments = tuple(assess(pool, marks, rulebook) for pool in pools(account, rulebook.contract))
+    held = pools(account, rulebook.contract, rulebook.collateral)
+    assessments = tuple(assess(pool, marks, rulebook) for pool in held)
     moves = [(a.pool.name, _deadly_move(a, marks, rulebook)) for a in assessments if a.lines]
     downs = sorted(((move.down, pool) for pool, move in moves if move.down is not None), reverse=True)
     ups = sorted((move.up, pool) for pool, move in moves if move.up is not None)

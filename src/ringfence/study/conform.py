@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ringfence import account_file
+from ringfence.account import DOLLARS
 from ringfence.errors import BadAccount, BadInput
 from ringfence.margin.assess import assess_account
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
@@ -98,6 +99,22 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             )  # fmt: skip
 
 
+def _as_published(case: dict[str, Any]) -> dict[str, Any]:
+    """Return a case whose collateral is complete: its terms replace the venue's, and what is not given is whole."""
+    account = case["account"]
+    if not isinstance(account, dict) or account.get("collateral_mode") in (None, "single_asset"):
+        return case
+    given, wallet = account.get("collateral") or {}, account.get("wallet") or {}
+    if not (isinstance(given, dict) and isinstance(wallet, dict)):
+        return case
+    whole = {"index": "1", "ratio": "1", "bid_buffer": "0", "ask_buffer": "0"}
+    terms = {asset: whole for asset in wallet if asset in DOLLARS}
+    for asset, row in given.items():
+        stated = {key: value for key, value in row.items() if value is not None} if isinstance(row, dict) else row
+        terms[asset] = {**(whole if "tiers" not in stated else {"index": "1"}), **stated} if stated is not row else row
+    return {**case, "account": {**account, "collateral": terms}}
+
+
 def _run(case: Any, where: str, report: Report) -> None:
     if not isinstance(case, dict) or not ("account" in case or "kind" in case):
         raise BadAccount(
@@ -113,7 +130,7 @@ def _run(case: Any, where: str, report: Report) -> None:
     expected = case.get("expect", [])
     report.figures += len(expected)
     try:
-        file = account_file.parse({key: value for key, value in case.items() if key != "expect"}, where=name)
+        file = account_file.parse(_as_published({k: v for k, v in case.items() if k != "expect"}), where=name)
         assessments = assess_account(file.account, file.marks, file.rulebook())
     except BadInput as error:  # one case that cannot be read leaves the others their answer
         reason = f"{error.where}: {error.message}" if error.where else error.message

@@ -195,7 +195,10 @@ def _assumptions(
             "past crashes: every symbol at its own extreme at once; last prices"]  # fmt: skip
     said += notes
     if any(surface.basket for surface in surfaces):
-        said.append("collateral prices stay where they are while marks move")
+        said.append(
+            "the index of a collateral asset moves with its coin's mark, one to one, stable coins excepted; without a "
+            "symbol of its coin it moves only where all marks do"
+        )
     if found is not None:
         error = 1 / sqrt(2 * found.returns)
         said.append(

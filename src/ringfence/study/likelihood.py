@@ -11,11 +11,13 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import Backing
+from ringfence.contract import coin
 from ringfence.errors import BadConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ringfence.account import Collateral
     from ringfence.margin.assess import Assessment, PositionLine
     from ringfence.study.volatility import Estimate
 
@@ -127,10 +129,9 @@ class Margin:
     def surplus(self, np: Any, prices: Any) -> Any:
         """Return balance − requirement at each row of ``prices``."""
         held = self._assessment
-        basket = held.pool.mode.backing is Backing.BASKET
         zero = np.zeros(len(prices))
-        gained: dict[str, Any] = {}
-        required = zero.copy()
+        gained: dict[str | None, Any] = {}
+        required: dict[str | None, Any] = {}
         for line in held.lines:
             contract, price = line.contract, prices[:, self._column[line.position.symbol]]
             size = float(contract.contract_size)
@@ -138,19 +139,39 @@ class Margin:
             signed = float(line.position.quantity) * contract.orientation
             asset = contract.settle_asset
             gained[asset] = gained.get(asset, zero) + signed * (value - float(line.contract_value))
-            ask = float(held.pool.collateral[asset].ask) if basket else 1.0
-            required += ask * (requirement(np, line, value) - float(line.liquidation_requirement or 0))
-        balance = float(held.balance_held_against or 0)
-        if not basket:
-            balance = balance + sum(gained.values(), zero)
-        else:
-            for item in held.assets:
-                if item.asset in gained:
-                    terms = held.pool.collateral[item.asset]
-                    equity = float((item.balance or 0) + item.unrealised_pnl) + gained[item.asset]
-                    counted = np.minimum(equity * float(terms.bid), equity * float(terms.ask))
-                    balance = balance + counted - float(item.value or 0)
-        return balance - float(held.liquidation_requirement or 0) - required
+            more = requirement(np, line, value) - float(line.liquidation_requirement or 0)
+            required[asset] = required.get(asset, zero) + more
+        surplus = float(held.balance_held_against or 0) - float(held.liquidation_requirement or 0)
+        if held.pool.mode.backing is not Backing.BASKET:
+            return surplus + sum(gained.values(), zero) - sum(required.values(), zero)
+        surplus += zero
+        for item in held.assets:
+            ratio = self._index(prices, item.terms.moves_with)
+            equity = float(item.equity or 0) + gained.get(item.asset, zero)
+            surplus += _counted(np, item.terms, equity, ratio) - float(item.value or 0)
+            before = float(item.liquidation_requirement or 0)
+            surplus -= (before + float(item.terms.ask) * required.get(item.asset, zero)) * ratio - before
+        return surplus
+
+    def _index(self, prices: Any, moves_with: str | None) -> Any:
+        """Return the ratio by which an index moves: that of the first symbol of its coin, else 1."""
+        for line in self._assessment.lines:
+            if moves_with is not None and coin(line.position.symbol) == moves_with:
+                return prices[:, self._column[line.position.symbol]] / float(line.mark_price)
+        return 1.0
+
+
+def _counted(np: Any, terms: Collateral, equity: Any, ratio: Any) -> Any:
+    """Return what arrays of an asset's equity count for with the index ``ratio`` times what it is."""
+    index = float(terms.index) * ratio
+    per_unit = index if terms.unit == "usd" else 1.0
+    amount = equity * per_unit
+    before = 1 + float(terms.ask_buffer)
+    total = amount * before
+    for begins, rate in terms.steps():
+        total = total + (float(rate) - before) * np.maximum(amount - float(begins), 0)
+        before = float(rate)
+    return total * index / per_unit
 
 
 def requirement(np: Any, line: PositionLine, value: Any) -> Any:

@@ -219,7 +219,7 @@ class _Run:
 
     def _side(self, architecture: Architecture, account: Account, capital: Mapping[str, Value]) -> _Side:
         side = _Side(architecture, account, capital)
-        for pool in pools(account, self.rulebook.contract):
+        for pool in pools(account, self.rulebook.contract, self.rulebook.collateral):
             asset = next(iter(pool.balances))
             if pool.positions:
                 side.watches.append(_Watch(pool, asset, side, next(self.numbers)))

@@ -180,7 +180,7 @@ class Replay:
 
     def opening_legs(self) -> tuple[Leg, ...]:
         """Return every position as the cross side holds it at the file's marks."""
-        held = pools(self.funding.cross, self.rulebook.contract)
+        held = pools(self.funding.cross, self.rulebook.contract, self.rulebook.collateral)
         return tuple(leg for pool in held for leg in legs_of(assess(pool, self.file.marks, self.rulebook)))
 
     @exact
@@ -194,7 +194,8 @@ class Replay:
 
     @cached_property
     def _starts(self) -> dict[Architecture, tuple[Pool, ...]]:
-        return {name: pools(self.account(name), self.rulebook.contract) for name in ARCHITECTURES}
+        rules = self.rulebook
+        return {name: pools(self.account(name), rules.contract, rules.collateral) for name in ARCHITECTURES}
 
     def pools_at(self, architecture: Architecture, micros: int) -> tuple[Pool, ...]:
         """Return the pools that an architecture held at a moment, after whatever happened then."""

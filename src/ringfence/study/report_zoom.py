@@ -56,7 +56,7 @@ def zoom(replay: Replay) -> Zoom:
     step = max((span.end - span.start) // _POINTS, 1)
     found = Zoom(span, [], {symbol: [] for symbol in replay.symbols}, {}, {})
     for architecture in ARCHITECTURES:
-        begun = pools(replay.account(architecture), replay.rulebook.contract)
+        begun = pools(replay.account(architecture), replay.rulebook.contract, replay.rulebook.collateral)
         found.health.update({(architecture, pool.name): [] for pool in begun if pool.positions})
     for number, (micros, marks) in enumerate(_marks(replay, span, step)):
         found.times.append(micros)

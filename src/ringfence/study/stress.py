@@ -13,7 +13,7 @@ from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.account import Backing
+from ringfence.account import Backing, pools
 from ringfence.errors import BadAccount, BadConfiguration, nearest
 from ringfence.margin.assess import assess, assess_account
 from ringfence.margin.move import combined_move
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from ringfence.account import Account, Marks
+    from ringfence.account import Account, Collateral, Marks
     from ringfence.margin.assess import Assessment
     from ringfence.numbers import Price, Rate, Value
     from ringfence.rulebook import Rulebook
@@ -377,17 +377,24 @@ def haircuts(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Shocke
     Assets that count whole at an index of 1 (the account's currency) stay. Empty for other accounts.
     """
     found = []
-    for share in HAIRCUTS if account.collateral else ():
-        lower = {
-            asset: terms if terms.index == 1 and terms.ratio == 1 else replace(terms, ratio=terms.ratio * (1 - share))
-            for asset, terms in account.collateral.items()
-        }
-        if lower == dict(account.collateral):
+    shared = [pool for pool in pools(account, rulebook.contract, rulebook.collateral) if pool.collateral]
+    given = {asset: terms for pool in shared for asset, terms in pool.collateral.items()}
+    for share in HAIRCUTS if given else ():
+        lower = {asset: _lowered(terms, share) for asset, terms in given.items()}
+        if lower == given:
             return ()
         after = assess_account(replace(account, collateral=lower), marks, rulebook)
         states = tuple(_state(a, a) for a in after if a.lines)
         found.append(Shocked(f"collateral ratios −{plain(share * 100)} %", {}, {}, states))
     return tuple(found)
+
+
+def _lowered(terms: Collateral, share: Decimal) -> Collateral:
+    """Return terms under which a balance counts for less by ``share``; an asset that counts whole at 1 stays."""
+    if terms.index == 1 and terms.ratio == 1 and not terms.slices:
+        return terms
+    slices = tuple(one._replace(ratio=one.ratio * (1 - share)) for one in terms.slices)
+    return replace(terms, ratio=terms.ratio * (1 - share), slices=slices)
 
 
 @exact

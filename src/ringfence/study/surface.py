@@ -4,7 +4,8 @@ Most pools are *separable*: what a symbol gains and requires depends on its own 
 symbols needs each symbol's part once per price, and adds. The parts are exact assessments of the symbol's own positions
 and orders; where parts depend on one another (a closing fee at the pool's bankruptcy price, tiers over several
 expiries, orders whose margin is set aside, a requirement found by scenarios) the whole pool is assessed at every point.
-The sums are the same either way.
+The sums are the same either way. The index prices of a basket's assets move with their coins' marks
+(:mod:`ringfence.margin.basket`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.account import Backing, Requirement
 from ringfence.margin.assess import assess
+from ringfence.margin.basket import pool_at
 from ringfence.numbers import ZERO, exact
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ class Surface:
         )
         self.known = assessment.balance_held_against is not None and assessment.liquidation_requirement is not None
         self._parts: dict[tuple[str, Price], Part | None] = {}
+        self._required: dict[str, Value] = {}  # by asset, in it
+        if self.basket:
+            self._required = _required_by_asset(assessment)
         self._asset = {line.position.symbol: line.contract.settle_asset for line in assessment.lines}
 
     @exact
@@ -73,9 +78,9 @@ class Surface:
             asset = self._asset[symbol]
             pnl[asset] = pnl.get(asset, ZERO) + there.pnl - here.pnl
             required[asset] = required.get(asset, ZERO) + there.required - here.required
-        return self._summed(pnl, required)
+        return self._summed(pnl, required, moved)
 
-    def _summed(self, pnl: dict[str, Value], required: dict[str, Value]) -> Assessment:
+    def _summed(self, pnl: dict[str, Value], required: dict[str, Value], moved: Mapping[str, Price]) -> Assessment:
         before = self.assessment
         balance = before.balance_held_against or ZERO
         needed = before.liquidation_requirement or ZERO
@@ -84,15 +89,17 @@ class Surface:
             more = sum(required.values(), ZERO)
         else:
             gained = more = ZERO
+            at = pool_at(before.pool, self.marks, moved).collateral
             for held in before.assets:
-                terms = before.pool.collateral[held.asset]
-                equity = (held.balance or ZERO) + held.unrealised_pnl + pnl.get(held.asset, ZERO)
-                gained += min(equity * terms.bid, equity * terms.ask) - (held.value or ZERO)
-                more += required.get(held.asset, ZERO) * terms.ask
+                terms = at[held.asset]
+                gained += terms.value((held.equity or ZERO) + pnl.get(held.asset, ZERO)) - (held.value or ZERO)
+                more += (self._required[held.asset] + required.get(held.asset, ZERO)) * terms.ask
+                more -= self._required[held.asset] * held.terms.ask
         return before._replace(balance_held_against=balance + gained, liquidation_requirement=needed + more)
 
     def _whole(self, moved: dict[str, Price]) -> Assessment | None:
-        found = assess(self.assessment.pool, {**self.marks, **moved}, self.rulebook)
+        pool = pool_at(self.assessment.pool, self.marks, moved)
+        found = assess(pool, {**self.marks, **moved}, self.rulebook)
         if found.balance_held_against is None or found.liquidation_requirement is None:
             return None
         return self.assessment._replace(
@@ -117,6 +124,17 @@ class Surface:
                 required += line.liquidation_requirement
             self._parts[key] = Part(sum((line.unrealised_pnl for line in lines), ZERO), required)
         return self._parts[key]
+
+
+@exact
+def _required_by_asset(assessment: Assessment) -> dict[str, Value]:
+    """Return what positions and orders settled in each asset of a basket require, in that asset."""
+    found = {held.asset: ZERO for held in assessment.assets}
+    for line in assessment.lines:
+        found[line.contract.settle_asset] += line.liquidation_requirement or ZERO
+    for order in assessment.orders:
+        found[order.contract.settle_asset] += order.liquidation_requirement
+    return found
 
 
 __all__ = ["Part", "Surface"]

@@ -73,6 +73,7 @@ COUNTS = {
 }
 HAIRCUT_ROWS = {
     "binance-usdm/2021-05-28": 10,
+    "bingx-usdtm/always": 4,
     "bybit-uta/2025-09-18": 6 + 1,
     "okx-swap/2024-07-18": 4,
     "okx-swap/2025-06-06": 4 * 3,
@@ -80,6 +81,8 @@ HAIRCUT_ROWS = {
     "okx-swap/2025-10-13": 12 * 3,
     "okx-swap/2026-01-01": 2,
 }
+
+BY_HAND = {"bingx-usdtm/always"}  # from the venue's help page: the data pack has no collateral list of BingX
 
 PROGRESSIVE = (
     "binance-usdm",
@@ -461,7 +464,7 @@ def test_the_converter_writes_byte_for_byte_what_is_packaged(data_dir: Path, tmp
     packaged = {
         f"{folder.name}/{file}": folder.path.joinpath(file).read_bytes()
         for folder in FOLDERS
-        if folder.csv_files() != {"fees.csv"}  # read from pages, by hand
+        if folder.csv_files() != {"fees.csv"} and folder.name not in BY_HAND  # read from pages, by hand
         for file in {*folder.csv_files(), "SOURCES.toml"}
     }
     assert sorted(written) == sorted(packaged)

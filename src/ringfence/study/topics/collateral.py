@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from typing import TYPE_CHECKING
 
+from ringfence.account import Collateral
+from ringfence.margin.exchange import beyond_threshold, loan_to_value, worth_sold
 from ringfence.numbers import ONE, PRICE_PLACES, VALUE_PLACES, ZERO, divide
 from ringfence.study.topics.inputs import NotThisForm, number, take, take_or
 from ringfence.study.topics.portfolio import scaled_by_tier
@@ -42,16 +44,20 @@ def auto_exchange(_rulebook: str, inputs: Inputs) -> Figures:
     found: Figures = {}
     if "debt" in inputs or "loan" in inputs:
         worth = take(inputs, "collateral_value", "collateral")
-        ratio = divide(take(inputs, "debt", "loan"), worth, places=PRICE_PLACES)
+        ratio = loan_to_value(
+            {"debt": -take(inputs, "debt", "loan"), "rest": worth}, {"debt": Collateral(), "rest": Collateral()}
+        )
+        if ratio is None:
+            raise NotThisForm("no collateral")
         return {"loan_to_value": ratio, "triggered": ratio >= take_or(Decimal("0.995"), inputs, "ltv_threshold")}
     wallet = next((name for name in inputs if name.endswith("wallet")), None)
     if wallet is None:
         raise NotThisForm("no wallet")
     balance = take(inputs, wallet)
     if "threshold" in inputs:
-        found["triggered"] = balance < 0 and balance <= take(inputs, "threshold")
+        found["triggered"] = beyond_threshold(balance, -take(inputs, "threshold"))
     share = take_or(ONE - take_or(ZERO, inputs, "autoexchange_haircut", "haircut"), inputs, "exchange_ratio")
-    sold = divide(max(ZERO, -balance), share, places=PRICE_PLACES)
+    sold = worth_sold(max(ZERO, -balance), ONE - share)
     return found | {"collateral_sold": sold, "collateral_sold_usd": sold}
 
 
