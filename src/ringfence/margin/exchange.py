@@ -42,7 +42,7 @@ class Sale(NamedTuple):
 
 @exact
 def worth_sold(debt: Value, haircut: Rate) -> Value:
-    """Return what must be sold for a debt: ``debt ÷ (1 − haircut)``, in the debt's own unit, rounded up to 24 places."""
+    """Return what must be sold for a debt: ``debt ÷ (1 − haircut)``, rounded up to 24 places."""
     return divide(debt, ONE - haircut, places=VALUE_PLACES, rounding=ROUND_CEILING)
 
 

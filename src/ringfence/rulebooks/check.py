@@ -293,13 +293,13 @@ def _auto_exchange(file: TomlFile) -> Iterator[Fault]:
     rule = file.table("auto_exchange")
     thresholds = rule.get("thresholds", {})
     for asset, amount in thresholds.items() if isinstance(thresholds, dict) else [("", thresholds)]:
-        number = _decimal(amount)
+        number = decimal_of(amount)
         if number is None or number <= 0:
             yield file.fault("auto_exchange", "thresholds", f"{asset}: expected a decimal above 0, found {amount!r}")
-    haircut = _decimal(rule.get("haircut", "0"))
+    haircut = decimal_of(rule.get("haircut", "0"))
     if haircut is None or not 0 <= haircut < ONE:
         yield file.fault("auto_exchange", "haircut", f"expected 0 or more, below 1, found {rule['haircut']!r}")
-    share = _decimal(rule.get("loan_to_value", "1"))
+    share = decimal_of(rule.get("loan_to_value", "1"))
     if share is None or share <= 0:
         yield file.fault("auto_exchange", "loan_to_value", f"expected above 0, found {rule['loan_to_value']!r}")
     if not isinstance(rule.get("idle_only", False), bool):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 
 from ringfence.account import MULTI_ASSET, Collateral, MarginMode, Pool, Position, Slice
 from ringfence.contract import Contract, ContractKind, coin
@@ -12,6 +12,8 @@ from ringfence.margin.basket import amount_for, moving_with, pool_at
 from ringfence.margin.move import combined_move
 from ringfence.margin.price import liquidation_price
 from ringfence.rulebook import Policies, Rulebook, Tier, TierTable
+
+D = Decimal
 
 NEAR = D("1e-12")
 DOLLAR = Collateral()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 
 from ringfence.account import MULTI_ASSET, Collateral, MarginMode, Pool, Position, Slice
 from ringfence.contract import Contract, ContractKind
@@ -18,6 +18,8 @@ from ringfence.margin.exchange import (
 )
 from ringfence.rulebook import AutoExchange, Policies, Rulebook, Tier, TierTable
 from ringfence.rulebooks import load
+
+D = Decimal
 
 TERMS = {
     "USDT": Collateral(ratio=D("0.9999")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -12,6 +12,8 @@ from ringfence.account_file import parse
 from ringfence.errors import BadAccount
 from ringfence.margin.assess import assess_account
 from ringfence.rulebooks import load
+
+D = Decimal
 
 
 def test_bybit_counts_btc_slice_by_slice_as_its_worked_example_does() -> None:
