@@ -3,7 +3,7 @@
 Run ``python scripts/import_tables.py``; the package has to be importable. It reads ``tiers.jsonl``,
 ``tiers_binance_history.jsonl``, ``specs.jsonl`` and ``haircuts.jsonl`` of the data pack
 (``RINGFENCE_DATA``, else ``../shared/data``) and writes, for every venue and day, ``contracts.csv``,
-``tiers.csv``, ``haircuts.csv``, ``open_interest_caps.csv`` (each where there are rows) and
+``tiers.csv``, ``haircuts.csv``, ``open_interest_caps.csv``, ``market_orders.csv`` (each where there are rows) and
 ``SOURCES.toml`` under ``src/ringfence/rulebooks``. It never touches ``rules.toml``. The same data give
 the same bytes.
 
@@ -25,7 +25,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 
@@ -54,6 +54,7 @@ CONTRACT_COLUMNS = (
 TIER_COLUMNS = ("symbol", "tier", "floor", "cap", "maintenance_rate", "deduction", "max_leverage")
 HAIRCUT_COLUMNS = ("asset", "tier", "floor", "cap", "collateral_ratio", "unit")
 CAP_COLUMNS = ("symbol", "lower_cap", "upper_cap")
+MARKET_ORDER_COLUMNS = ("symbol", "take_bound")
 
 SPEC_FIELDS = {
     "price_step": "tick_size",
@@ -92,6 +93,7 @@ class Folder:
     tiers: list[Cells] = field(default_factory=list)
     haircuts: list[Cells] = field(default_factory=list)
     caps: list[Cells] = field(default_factory=list)
+    market_orders: list[Cells] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
 
 
@@ -301,7 +303,20 @@ def binance_usdm(pack: Pack) -> list[Folder]:
             "2026-03",
         ),
     ]
+    _take_bounds(now, [row for symbol, row in specs.items() if symbol in symbols])
     return [now, *_binance_history(pack), _binance_btc_2021(pack), _binance_haircuts(pack)]
+
+
+def _take_bounds(folder: Folder, specs: Sequence[Row]) -> None:
+    """Add how far from the mark price a market order may go, as exchangeInfo has it (marketTakeBound)."""
+    folder.market_orders = [
+        {"symbol": str(row["symbol"]), "take_bound": number(row["market_take_bound"])}
+        for row in specs
+        if row.get("market_take_bound") is not None
+    ]
+    covers = f"marketTakeBound of {len(folder.market_orders)} contracts"
+    source = spec_source(specs, covers, HIGH, "A fraction of the mark price.", "2026-03")
+    folder.sources.append(replace(source, file="market_orders.csv"))
 
 
 def _binance_history(pack: Pack) -> list[Folder]:
@@ -403,6 +418,7 @@ def binance_coinm(pack: Pack) -> list[Folder]:
             "2026-03",
         )
     ]
+    _take_bounds(late, others)
     return [early, late]
 
 
@@ -1063,6 +1079,7 @@ def write(folder: Folder, into: Path) -> None:
         "tiers.csv": (TIER_COLUMNS, folder.tiers),
         "haircuts.csv": (HAIRCUT_COLUMNS, folder.haircuts),
         "open_interest_caps.csv": (CAP_COLUMNS, folder.caps),
+        "market_orders.csv": (MARKET_ORDER_COLUMNS, folder.market_orders),
     }
     for name, (columns, rows) in files.items():
         if rows:

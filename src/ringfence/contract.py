@@ -62,6 +62,7 @@ class Contract:
 
     ``contract_size``: base units (linear), quote units (inverse) or settlement units per point of price (quanto) of
     one contract. ``underlying`` names what expiries of one asset share (OKX counts tiers over it); default the symbol.
+    ``market_take_bound``: how far from the mark a market order may go, as a fraction of it.
     """
 
     symbol: str
@@ -76,6 +77,7 @@ class Contract:
     taker_fee_rate: Rate | None = None
     liquidation_fee_rate: Rate | None = None
     underlying: str | None = None
+    market_take_bound: Rate | None = None
 
     @property
     def inverse(self) -> bool:

@@ -87,7 +87,11 @@ class OrderClosed(Event):
 
 @dataclass(frozen=True, slots=True)
 class OrderDone(Event):
-    """An order that never rested is done: how much of it was filled, and why the rest was not."""
+    """An order that never rested is done: how much of it was filled, and why the rest was not.
+
+    ``reason``: filled, immediate_or_cancel, worst_price (a market order went as far as it may), no_liquidity,
+    self_trade, insufficient_balance, nothing_to_close.
+    """
 
     kind: ClassVar[str] = "order_done"
     account: str

@@ -218,7 +218,21 @@ def _incoming(state: State, command: PlaceOrder, quantity: Quantity) -> Incoming
         limit=command.price,
         time_in_force=command.time_in_force if command.price is not None else "IOC",
         self_trade=state.setup.self_trade,
+        worst_price=_worst_price(state, command),
     )
+
+
+def _worst_price(state: State, command: PlaceOrder) -> Price | None:
+    """Return how far a market order may go: the contract's distance from the mark, or the set-up's; None: anywhere."""
+    mark = state.marks.get(command.symbol)
+    if command.price is not None or mark is None:
+        return None
+    bound = state.rulebook.contract(command.symbol).market_take_bound
+    if bound is None:
+        bound = state.setup.market.take_bound
+    if bound is None:
+        return None
+    return mark * (ONE + bound if command.side == "buy" else ONE - bound)
 
 
 def _shared_pool(state: State, command: PlaceOrder) -> Assessment | None:

@@ -36,6 +36,7 @@ class Market:
     ``half_spread`` and ``level_gap``: fractions of the price. ``depth_value``: value on each level in the quote
     currency (USDT, USD), also for an inverse contract. ``levels``: how many per side; a larger order finds nobody
     beyond them. ``refill``: how many levels come back a second after forced orders moved the price (``impact``).
+    ``take_bound``: how far from the mark a market order may go where the contract states none; None: anywhere.
     """
 
     half_spread: Rate = Decimal("0.0001")
@@ -43,6 +44,7 @@ class Market:
     depth_value: Value = Decimal(50_000)
     levels: int | None = 500
     refill: Rate = Decimal(1)
+    take_bound: Rate | None = Decimal("0.05")
 
     def liquidity(self, contract: Contract, price: Price) -> Liquidity:
         """Return what the market offers around ``price``; whole quantity steps, at least one, per level."""

@@ -463,8 +463,15 @@ def _read_entry(path: Path, symbol: str, *, progressive: bool) -> tuple[Contract
         maker_fee_rate=_number(row.get("maker_fee_rate")),
         taker_fee_rate=_number(row.get("taker_fee_rate")),
         liquidation_fee_rate=_number(row.get("liquidation_fee_rate")),
+        market_take_bound=_take_bound(path, symbol),
     )
     return contract, _read_tiers(path, symbol, row, contract, progressive=progressive)
+
+
+def _take_bound(path: Path, symbol: str) -> Decimal | None:
+    """Return how far from the mark a market order may go, where the venue publishes it."""
+    records = _records(path, "market_orders.csv", symbol)
+    return Decimal(records[0]["take_bound"]) if records else None
 
 
 def _read_tiers(

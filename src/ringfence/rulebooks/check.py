@@ -34,6 +34,7 @@ COLUMNS = {
     "tiers.csv": ("symbol", "tier", "floor", "cap", "maintenance_rate", "deduction", "max_leverage"),
     "haircuts.csv": ("asset", "tier", "floor", "cap", "collateral_ratio", "unit"),
     "open_interest_caps.csv": ("symbol", "lower_cap", "upper_cap"),
+    "market_orders.csv": ("symbol", "take_bound"),
     "fees.csv": (
         "level", "settle_asset", "maker_fee_rate", "taker_fee_rate", "volume", "volume_asset", "volume_days", "balance",
         "balance_asset",
@@ -390,6 +391,8 @@ def check_tables(folder: Path, *, progressive: bool) -> list[Fault]:
         faults += _haircut_faults(folder / "haircuts.csv", tables["haircuts.csv"] or [])
     if tables.get("open_interest_caps.csv") is not None:
         faults += _cap_faults(folder / "open_interest_caps.csv", tables["open_interest_caps.csv"] or [])
+    if tables.get("market_orders.csv") is not None:
+        faults += _take_bound_faults(folder / "market_orders.csv", tables["market_orders.csv"] or [])
     faults += _fee_faults(folder, tables.get("fees.csv"))
     sourced = [*tables, *([TERMS] if (folder / TERMS).is_file() else [])]
     if sourced:
@@ -632,6 +635,13 @@ def _cap_faults(path: Path, rows: list[Row]) -> Iterator[Fault]:
             continue  # not known
         if lower is None or upper is None or lower < 0 or upper < lower:
             yield Fault(path, row.line, f"{row.cells['symbol']}: expected 0 ≤ lower_cap ≤ upper_cap")
+
+
+def _take_bound_faults(path: Path, rows: list[Row]) -> Iterator[Fault]:
+    for row in rows:
+        bound = decimal_of(row.cells["take_bound"])
+        if bound is None or not _is_rate(bound):
+            yield Fault(path, row.line, f"{row.cells['symbol']} take_bound: expected a fraction above 0 and at most 1")
 
 
 def _source_faults(path: Path, tables: Collection[str]) -> Iterator[Fault]:

@@ -47,6 +47,7 @@ LAWS = {
     "hysteresis": "a pool is called when it reaches a level, not twice in a row, and anew once it rose clear of it",
     "healthy": "a pool that is healthy is not liquidated",
     "survivors": "a pool that is liquidatable at fresh marks does not survive a review",
+    "protected": "a market order goes no further from the mark than its venue lets it",
     "adopted": "a position that is taken over costs no fee and exactly its margin, and stands against the market alone",
     "reduce_only": "an order that only reduces never opens, adds to or turns a position",
     "step_down": "a step of a liquidation never raises what is required",
@@ -137,6 +138,7 @@ class Auditor:
     def _before(self, event: Event) -> None:
         if isinstance(event, happened.Traded):
             self._reduce_only(event)
+            self._protected(event)
             self._deleveraging(event)
             if event.cause == "adoption":
                 self._adopted(event)
@@ -160,7 +162,7 @@ class Auditor:
             known = self.shadow.orders[event.account][event.order]
             self._orders[event.account, event.order] = PlaceOrder(
                 event.command, event.at, event.account, event.order, known.symbol, known.side, None,
-                reduce_only=known.reduces, position_side=known.leg,
+                "market" if known.price is None else "limit", reduce_only=known.reduces, position_side=known.leg,
             )  # fmt: skip
 
     def _after(self, event: Event) -> None:
@@ -226,6 +228,19 @@ class Auditor:
         held = self.shadow.legs.get(name, {}).get((event.symbol, event.buyer_leg if buys else event.seller_leg))
         good = held is not None and (held.quantity < 0) == buys and Fraction(event.quantity) <= abs(held.quantity)
         self.hold("reduce_only", good, lambda: f"{held} before {event!r}")
+
+    def _protected(self, event: happened.Traded) -> None:
+        if event.taker_order is None:
+            return
+        other = MARKET if event.maker is None else event.maker
+        taker = event.seller if event.buyer == other else event.buyer
+        asked, mark = self._orders.get((taker, event.taker_order)), self.shadow.marks.get(event.symbol)
+        bound = self.shadow.rulebook.contract(event.symbol).market_take_bound or self.setup.market.take_bound
+        if asked is None or asked.type not in {"market", "stop_market", "take_profit_market"}:
+            return
+        if mark is not None and bound is not None:
+            away = (Fraction(event.price) / mark - 1) * (1 if event.buyer == taker else -1)
+            self.hold("protected", away <= Fraction(bound), lambda: f"{_short(away)} from {_short(mark)}: {event!r}")
 
     def _adopted(self, event: happened.Traded) -> None:
         problem = what_is_wrong_with_an_adoption(self.shadow, event)

@@ -95,6 +95,7 @@ class World:
                 level_gap=chance.pick((Decimal("0.0001"), Decimal("0.0005"), Decimal("0.003"))),
                 depth_value=chance.pick((Decimal(500), Decimal(20_000), Decimal(500_000), Decimal(10_000_000))),
                 levels=chance.pick((40, 40, 12, 3, 1, 40, 40, 500)),
+                take_bound=chance.pick((Decimal("0.05"), Decimal("0.01"), None)),
             ),
             guard=PriceGuard(
                 jump=chance.pick((Decimal("0.5"), Decimal("0.2"), Decimal("0.5"))),

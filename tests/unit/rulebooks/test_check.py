@@ -83,13 +83,14 @@ note = "A note."
 """
 MORE_SOURCES = SOURCES + "".join(
     f'\n[[source]]\nfile = "{file}"\ncovers = "all"\norigin = "a page"\nas_of = "2025-01-01"\nconfidence = "low"\n'
-    for file in ("haircuts.csv", "open_interest_caps.csv")
+    for file in ("haircuts.csv", "open_interest_caps.csv", "market_orders.csv")
 )
 FILES = {
     "contracts.csv": CONTRACTS,
     "tiers.csv": TIERS,
     "haircuts.csv": HAIRCUTS,
     "open_interest_caps.csv": CAPS,
+    "market_orders.csv": "symbol,take_bound\nAAA,0.05\n",
     "SOURCES.toml": MORE_SOURCES,
 }
 
@@ -197,6 +198,8 @@ def test_tables_that_hold_together_have_no_faults(folder: Path) -> None:
         ("haircuts.csv", "BTC,2,10,", "BTC,2,11,", 3, "BTC tier 2 floor: expected 10"),
         ("haircuts.csv", "0.98,base", "0.98,coin", 2, "BTC tier 1 unit: expected base or usd"),
         ("open_interest_caps.csv", "1000,2000", "2000,1000", 2, "AAA: expected 0 ≤ lower_cap ≤ upper_cap"),
+        ("market_orders.csv", "0.05", "5", 2, "AAA take_bound: expected a fraction above 0 and at most 1"),
+        ("market_orders.csv", "0.05", "", 2, "AAA take_bound: expected a fraction above 0 and at most 1"),
         ("SOURCES.toml", '"partial"', '"some"', 2, "tables.coverage: expected complete or partial"),
         ("SOURCES.toml", 'origin = "a page"\n', "", 5, "source of 'contracts.csv': origin is missing"),
         ("SOURCES.toml", '"tiers.csv"', '"tier.csv"', 12, "source of 'tier.csv', which is not in the folder"),

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+from ringfence import rulebooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +33,7 @@ COLUMNS = {
     "tiers.csv": "symbol,tier,floor,cap,maintenance_rate,deduction,max_leverage",
     "haircuts.csv": "asset,tier,floor,cap,collateral_ratio,unit",
     "open_interest_caps.csv": "symbol,lower_cap,upper_cap",
+    "market_orders.csv": "symbol,take_bound",
     "fees.csv": "level,settle_asset,maker_fee_rate,taker_fee_rate,volume,volume_asset,volume_days,"
     "balance,balance_asset",
 }
@@ -441,6 +445,15 @@ def test_dydx_s_live_values_are_kept_apart_from_the_genesis_state() -> None:
 def test_steps_recorded_in_base_or_quote_units_are_counted_in_contracts() -> None:
     assert _contract("weex-usdtm/2026-03-04", "DOGEUSDT")["quantity_step"] == "1"  # 100 DOGE, contract size 100
     assert _contract("deribit/2025-12-09", "BTC-PERPETUAL")["quantity_step"] == "1"  # 10 USD, contract size 10
+
+
+def test_how_far_a_market_order_may_go_is_part_of_the_contract() -> None:
+    book = rulebooks.load("binance-usdm")
+    bounds = [book.contract(symbol).market_take_bound for symbol in ("BTCUSDT", "ATOMUSDT")]
+    assert bounds == [Decimal("0.05"), Decimal("0.1")]
+    assert book.contract("0GUSDT").market_take_bound is None  # not recorded
+    coins = rulebooks.load("binance-coinm", date(2026, 3, 16))
+    assert coins.contract("ETHUSD_PERP").market_take_bound == Decimal("0.05")
 
 
 def test_bybit_s_example_of_collateral_ratios() -> None:

@@ -285,3 +285,12 @@ def test_a_liquidation_while_a_mark_is_in_doubt(venue: Watched) -> None:
     venue.buy("a", "0.5")
     venue.price("10000")
     venue.told(happened.LiquidationStarted("x", venue.count, "a", "cross USDT", Decimal(1), Decimal(2)), law="fresh")
+
+
+def test_a_market_order_that_goes_too_far(venue: Watched) -> None:
+    command = venue.asked(asked.PlaceOrder, "a", "far", BTC, "buy", Decimal("0.1"), "market")
+    trade, *rest = handle(load(dump(venue.state), SETUP), command)
+    assert isinstance(trade, happened.Traded)
+    with pytest.raises(LawBroken) as found:
+        venue.auditor.step(command, (replace(trade, price=Decimal(105_001)), *rest))
+    assert found.value.law == "protected"
