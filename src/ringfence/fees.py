@@ -136,10 +136,12 @@ class FeeSchedule:
         ``level``: None is the base level.
         """
         maker, taker = contract.maker_fee_rate, contract.taker_fee_rate
-        name = self.base if level is None else level
-        row = None if name is None else self.row(name, contract.settle_asset)
+        base, asset = self.base, contract.settle_asset
+        row = None if level in {None, base} else self.row(level or "", asset)
+        above = row is not None
+        if row is None and base is not None:  # a level that these rules do not have: they changed
+            row = self.row(base, asset)
         if row is not None:
-            above = name != self.base
             maker = row.maker if maker is None or (above and row.maker is not None) else maker
             taker = row.taker if taker is None or (above and row.taker is not None) else taker
         for discount in (self.discounts[each] for each in discounts):

@@ -7,6 +7,7 @@ The accounts of the ledger:
 ``wallet:ID``                             a trader's shared wallet
 ``isolated:ID:SYMBOL:LEG``                the margin of an isolated position
 ``bonus:ID``, ``bonus_issuer``            bonus credit a trader may use, and who issued it
+``voucher:ID:NAME``, ``voucher_issuer``   what is left of a voucher, and who issued it
 ``fees``                                  trading fees the venue keeps
 ``insurance``                             the insurance fund: clearance fees in, shortfalls out
 ``venue``                                 the venue's own money: pays what neither the fund nor those who won can
@@ -33,6 +34,7 @@ EXTERNAL = "external"
 FEES = "fees"
 INSURANCE = "insurance"
 BONUS_ISSUER = "bonus_issuer"
+VOUCHER_ISSUER = "voucher_issuer"
 VENUE = "venue"
 
 
@@ -57,6 +59,11 @@ def isolated(trader: str, symbol: str, leg: str) -> str:
 def bonus(trader: str) -> str:
     """Return the ledger account of a trader's bonus credit."""
     return f"bonus:{trader}"
+
+
+def voucher(trader: str, name: str) -> str:
+    """Return the ledger account of one of a trader's vouchers."""
+    return f"voucher:{trader}:{name}"
 
 
 def clearing(symbol: str) -> str:
@@ -132,5 +139,5 @@ class Ledger:
         return totals
 
 
-__all__ = ["BONUS_ISSUER", "EXTERNAL", "FEES", "INSURANCE", "VENUE", "Ledger", "Posting", "bonus", "clearing",
-           "imbalance", "isolated", "move", "wallet"]  # fmt: skip
+__all__ = ["BONUS_ISSUER", "EXTERNAL", "FEES", "INSURANCE", "VENUE", "VOUCHER_ISSUER", "Ledger", "Posting", "bonus",
+           "clearing", "imbalance", "isolated", "move", "voucher", "wallet"]  # fmt: skip

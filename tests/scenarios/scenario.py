@@ -169,6 +169,12 @@ class Scenario:
                 self._do(asked.Deposit, name, "USDT", value(amount, self.names))
             case ["bonus", amount]:
                 self._do(asked.CreditBonus, name, "USDT", Decimal(amount))
+            case ["voucher", voucher, kind, amount, *more]:
+                self._voucher(name, voucher, kind, Decimal(amount), dict(zip(more[::2], more[1::2], strict=True)))
+            case ["level", *level]:
+                self._do(asked.SetFeeLevel, name, " ".join(level))
+            case ["discount", discount]:
+                self._do(asked.SetFeeDiscount, name, discount, "on")
             case ["leverage", symbol, number]:
                 self._do(asked.SetLeverage, name, symbol, Decimal(number))
             case ["isolates", symbol]:
@@ -181,6 +187,12 @@ class Scenario:
                 self._order(name, verb.removesuffix("s"), quantity, symbol, more)
             case _:
                 raise ValueError(f"{name} {' '.join(words)}")
+
+    def _voucher(self, name: str, voucher: str, kind: str, amount: Decimal, more: dict[str, str]) -> None:
+        """``share``: of a charge; ``ends``: seconds from now."""
+        share = value(more.get("share", "1"), self.names)
+        until = self.at + _SECOND + int(more["ends"].removesuffix("s")) * _SECOND if "ends" in more else None
+        self._do(asked.CreditVoucher, name, voucher, kind, "USDT", amount, share, until)
 
     def _order(self, name: str, side: str, quantity: str, symbol: str, more: list[str]) -> None:
         given = iter(more)
@@ -221,6 +233,8 @@ class Scenario:
         match [what, *of]:
             case ["wallet", name]:
                 return ledger.balance(f"wallet:{name}", "USDT")
+            case ["voucher", name, voucher]:
+                return ledger.balance(f"voucher:{name}:{voucher}", "USDT")
             case ["bonus", name]:
                 return ledger.balance(f"bonus:{name}", "USDT")
             case ["margin", name, symbol]:
@@ -255,8 +269,8 @@ def _contract(symbol: str, terms: dict[str, str]) -> Contract:
         Decimal(terms.get("size", "1")),
         "USDT",
         quantity_step=Decimal(terms.get("step", "0.01")),
-        taker_fee_rate=Decimal(terms.get("taker", "0")),
-        maker_fee_rate=Decimal(0),
+        taker_fee_rate=None if terms.get("taker") == "schedule" else Decimal(terms.get("taker", "0")),
+        maker_fee_rate=None if terms.get("taker") == "schedule" else Decimal(0),
         liquidation_fee_rate=None if rate is None else Decimal(rate),
     )
 
@@ -308,6 +322,8 @@ def _tell_order_or_money(event: Event) -> str | None:
         case happened.Traded() if event.cause != "order":
             traded = f"{_number(event.quantity)} {event.symbol} at {_number(event.price)}"
             return f"{event.cause} {event.seller} sells {traded} to {event.buyer}"
+        case happened.VoucherClosed():
+            return f"voucher {event.account} {event.voucher} {event.reason}"
         case happened.MoneyMoved() if event.cause in {"replenishment", "bonus_used"}:
             return f"{event.cause} {event.account} {_number(event.postings[-1].amount)}"
     return None

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ringfence.numbers import ONE
+
 if TYPE_CHECKING:
     from ringfence.numbers import Price, Quantity, Rate, Value
 
@@ -69,6 +71,52 @@ class ExpireBonus(Command):
     kind: ClassVar[str] = "expire_bonus"
     account: str
     asset: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditVoucher(Command):
+    """Give a trader a voucher of ``amount``, of a kind that the rulebook's fee schedule has.
+
+    ``share``: of a charge that it may pay at most (above 0, at most 1). ``until``: microseconds since 1970 UTC at which
+    it ends; None: it does not.
+    """
+
+    kind: ClassVar[str] = "credit_voucher"
+    account: str
+    voucher: str
+    voucher_kind: str
+    asset: str
+    amount: Value
+    share: Rate = ONE
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireVoucher(Command):
+    """Take back what is left of a voucher before its time."""
+
+    kind: ClassVar[str] = "expire_voucher"
+    account: str
+    voucher: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetFeeLevel(Command):
+    """Put a trader on a level of the rulebook's fee schedule: who reaches it is decided outside."""
+
+    kind: ClassVar[str] = "set_fee_level"
+    account: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetFeeDiscount(Command):
+    """Turn a discount of the rulebook's fee schedule ``on`` or ``off``; of one group, the last turned on holds."""
+
+    kind: ClassVar[str] = "set_fee_discount"
+    account: str
+    discount: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,5 +319,6 @@ class Resume(Command):
 COMMANDS: tuple[type[Command], ...] = (
     Deposit, Withdraw, Transfer, CreditBonus, ExpireBonus, PlaceOrder, AmendOrder, CancelOrder, CancelAllOrders,
     SetLeverage, SetMarginMode, SetPositionMode, AdoptPosition, AddIsolatedMargin, RemoveIsolatedMargin,
-    SetReplenishment, SetGuardRails, UpdatePrices, SettleFunding, AdoptRulebook, Review, SetUp, Resume,
+    SetReplenishment, SetGuardRails, CreditVoucher, ExpireVoucher, SetFeeLevel, SetFeeDiscount,
+    UpdatePrices, SettleFunding, AdoptRulebook, Review, SetUp, Resume,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
-from ringfence.engine import adoption, funds, orders, prices, settings
+from ringfence.engine import adoption, funds, orders, prices, settings, vouchers
 from ringfence.engine import commands as asked
 from ringfence.engine.events import MoneyMoved, Resumed, VenueSetUp
 from ringfence.engine.evolve import evolve
@@ -110,6 +110,10 @@ _DECIDERS: dict[type[Command], Callable[[State, Any], Iterator[Event]]] = {
     asked.SetGuardRails: settings.set_guard_rails,
     asked.AdoptPosition: adoption.adopt_position,
     asked.AdoptRulebook: settings.adopt_rulebook,
+    asked.CreditVoucher: vouchers.credit,
+    asked.ExpireVoucher: vouchers.take_back,
+    asked.SetFeeLevel: settings.set_fee_level,
+    asked.SetFeeDiscount: settings.set_fee_discount,
     asked.SetUp: _set_up,
     asked.Resume: _resume,
 }

@@ -44,6 +44,35 @@ class MoneyMoved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class VoucherCredited(Event):
+    """A trader has a voucher. What it pays are postings out of its account in the events it pays in."""
+
+    kind: ClassVar[str] = "voucher_credited"
+    account: str
+    voucher: str
+    voucher_kind: str
+    asset: str
+    amount: Value
+    share: Rate
+    until: int | None
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VoucherClosed(Event):
+    """What was left of a voucher went back to its issuer: it is ``expired``, or was ``taken_back``.
+
+    One that is used up ends with the payment that used it up, without an event of its own.
+    """
+
+    kind: ClassVar[str] = "voucher_closed"
+    account: str
+    voucher: str
+    reason: str
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRested(Event):
     """An order rests on the book with ``quantity`` left, or waits for its trigger."""
 
@@ -132,7 +161,8 @@ class Traded(Event):
 class SettingChanged(Event):
     """A setting of a trader's symbol, or of the account (``symbol`` None).
 
-    ``setting``: leverage, margin_mode, position_mode, replenishment or guard_rails (empty: none).
+    ``setting``: leverage, margin_mode, position_mode, replenishment, guard_rails (empty: none), fee_level or
+    fee_discounts (their names, with commas between).
     """
 
     kind: ClassVar[str] = "setting_changed"
@@ -299,7 +329,8 @@ class Resumed(Event):
 
 
 EVENTS: tuple[type[Event], ...] = (
-    Refused, MoneyMoved, OrderRested, OrderAmended, OrderClosed, OrderDone, Traded, SettingChanged, PricesChanged,
-    PriceRejected, PriceDoubted, PriceMoved, FundingPaid, MarginCalled, LiquidationStarted, LiquidationStep,
+    Refused, MoneyMoved, VoucherCredited, VoucherClosed, OrderRested, OrderAmended, OrderClosed, OrderDone, Traded,
+    SettingChanged, PricesChanged, PriceRejected, PriceDoubted, PriceMoved, FundingPaid, MarginCalled,
+    LiquidationStarted, LiquidationStep,
     LiquidationEnded, InsuranceUsed, RulebookAdopted, VenueSetUp, Resumed,
 )  # fmt: skip

@@ -12,8 +12,10 @@ from ringfence.engine.doubt import Doubt
 from ringfence.engine.impact import FORCED
 from ringfence.engine.liquidity import NOTHING_CONSUMED
 from ringfence.engine.orderbook import RestingOrder
-from ringfence.engine.state import HOUSE, Held, number_text
+from ringfence.engine.settle import realised_in
+from ringfence.engine.state import HOUSE, Held, Voucher, number_text
 from ringfence.engine.triggers import AT_OR_ABOVE, AT_OR_BELOW, Trigger, WaitingOrder
+from ringfence.ledger import voucher as voucher_account
 from ringfence.numbers import ZERO, exact, plain
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ringfence.engine.events import Event
     from ringfence.engine.liquidity import Consumed
     from ringfence.engine.state import Order, State, Trader
+    from ringfence.ledger import Posting
     from ringfence.numbers import Price, Quantity, Value
 
 
@@ -38,8 +41,65 @@ def _nothing(state: State, event: Event) -> None:
     del state, event
 
 
-def _posted(state: State, event: happened.MoneyMoved | happened.FundingPaid | happened.InsuranceUsed) -> None:
+def _posted(state: State, event: happened.MoneyMoved | happened.InsuranceUsed) -> None:
     state.post(event.postings)
+
+
+def _funding_paid(state: State, event: happened.FundingPaid) -> None:
+    state.post(event.postings)
+    _count_for_vouchers(state, event.account, event.postings)
+
+
+def _voucher_credited(state: State, event: happened.VoucherCredited) -> None:
+    voucher = Voucher(
+        event.voucher, event.voucher_kind, event.asset, event.amount, event.share, event.until
+    )  # fmt: skip
+    enter_voucher(state, state.trader(event.account), voucher)
+    state.post(event.postings)
+
+
+def enter_voucher(state: State, trader: Trader, voucher: Voucher) -> None:
+    """Give a trader a voucher; what is on it is posted apart."""
+    trader.vouchers[voucher.name] = voucher
+    if voucher.until is not None and (state.vouchers_end is None or voucher.until < state.vouchers_end):
+        state.vouchers_end = voucher.until
+    _voucher_item(state, trader.name, voucher)
+
+
+def _voucher_closed(state: State, event: happened.VoucherClosed) -> None:
+    state.post(event.postings)
+    _drop_voucher(state, state.trader(event.account), event.voucher)
+
+
+def _drop_voucher(state: State, trader: Trader, name: str) -> None:
+    dropped = trader.vouchers.pop(name)
+    state.item(("voucher", trader.name, name), None)
+    trader.touched(state.sequence)
+    if dropped.until is not None and dropped.until == state.vouchers_end:
+        ends = [each.until for one in state.traders.values() for each in one.vouchers.values()]
+        state.vouchers_end = min((end for end in ends if end is not None), default=None)
+
+
+def _count_for_vouchers(state: State, name: str, postings: tuple[Posting, ...]) -> None:
+    """Count what a trader realised for each voucher he has; one with nothing left on it is gone."""
+    trader = state.traders.get(name)
+    if trader is None or not trader.vouchers:
+        return
+    realised = realised_in(postings, name)
+    for voucher in list(trader.vouchers.values()):
+        if not state.ledger.balance(voucher_account(name, voucher.name), voucher.asset):
+            _drop_voucher(state, trader, voucher.name)
+        elif realised:
+            voucher.realised += realised
+            _voucher_item(state, name, voucher)
+
+
+def _voucher_item(state: State, name: str, voucher: Voucher) -> None:
+    text = (
+        f"{voucher.kind} {voucher.asset} {plain(voucher.amount)} {plain(voucher.share)} {voucher.until} "
+        f"{number_text(voucher.realised)}"
+    )
+    state.item(("voucher", name, voucher.name), text)
 
 
 def _order_rested(state: State, event: happened.OrderRested) -> None:
@@ -104,6 +164,9 @@ def _traded(state: State, event: happened.Traded) -> None:
     _hold(state, event.buyer, event.symbol, event.buyer_leg, event.buyer_quantity, event.buyer_entry_value)
     _hold(state, event.seller, event.symbol, event.seller_leg, event.seller_quantity, event.seller_entry_value)
     state.post(event.postings)
+    _count_for_vouchers(state, event.buyer, event.postings)
+    if event.seller != event.buyer:
+        _count_for_vouchers(state, event.seller, event.postings)
     if event.maker is not None and event.maker_order is not None:
         trader = state.trader(event.maker)
         order = trader.orders[event.maker_order]
@@ -214,12 +277,18 @@ def _setting_changed(state: State, event: happened.SettingChanged) -> None:
         _forget_pools(state, trader, symbol)
     elif event.setting == "position_mode":
         trader.position_mode = PositionMode(event.value)
+    elif event.setting == "fee_level":
+        trader.fee_level = event.value
+    elif event.setting == "fee_discounts":
+        trader.discounts = tuple(event.value.split(",")) if event.value else ()
     elif event.setting == "replenishment":
         trader.replenishment[symbol] = event.value
     elif event.setting == "guard_rails":
         trader.rails = guard_rails.from_text(event.value) if event.value else None
     trader.touched(state.sequence)
-    is_default = (event.setting, event.value) in {("position_mode", "one_way"), ("guard_rails", "")}
+    is_default = (event.setting, event.value) in {
+        ("position_mode", "one_way"), ("guard_rails", ""), ("fee_discounts", ""),
+    }  # fmt: skip
     state.item(("setting", event.account, symbol, event.setting), None if is_default else event.value)
 
 
@@ -232,6 +301,10 @@ def _setting_items(state: State, trader: Trader) -> None:
         state.item(("setting", trader.name, "", "position_mode"), "hedge")
     if trader.rails is not None:
         state.item(("setting", trader.name, "", "guard_rails"), guard_rails.write(trader.rails))
+    if trader.fee_level is not None:
+        state.item(("setting", trader.name, "", "fee_level"), trader.fee_level)
+    if trader.discounts:
+        state.item(("setting", trader.name, "", "fee_discounts"), ",".join(trader.discounts))
     for symbol, chosen in trader.replenishment.items():
         state.item(("setting", trader.name, symbol, "replenishment"), chosen)
 
@@ -298,6 +371,7 @@ def _rulebook_adopted(state: State, event: happened.RulebookAdopted) -> None:
 
 def _adopt(state: State, name: str, as_of: str | None) -> None:
     state.offered.clear()
+    state.fee_rates.clear()
     state.priced = state.sequence
     state.rulebook = state.setup.rulebook(name, as_of)
     state.adopted = (name, as_of)
@@ -348,6 +422,8 @@ def _trader_items(state: State, trader: Trader) -> None:
     for order in trader.orders.values():
         _order_item(state, order)
     _setting_items(state, trader)
+    for voucher in trader.vouchers.values():
+        _voucher_item(state, trader.name, voucher)
     for pool, level in trader.levels.items():
         state.item(("level", trader.name, pool), level)
     for pool, until in trader.liquidating.items():
@@ -360,7 +436,9 @@ _CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
     happened.PriceRejected: _nothing,
     happened.LiquidationStep: _nothing,
     happened.MoneyMoved: _posted,
-    happened.FundingPaid: _posted,
+    happened.FundingPaid: _funding_paid,
+    happened.VoucherCredited: _voucher_credited,
+    happened.VoucherClosed: _voucher_closed,
     happened.InsuranceUsed: _posted,
     happened.OrderRested: _order_rested,
     happened.OrderAmended: _order_amended,
@@ -378,4 +456,4 @@ _CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
     happened.Resumed: _resumed,
 }
 
-__all__ = ["enter_order", "evolve", "restore_items"]
+__all__ = ["enter_order", "enter_voucher", "evolve", "restore_items"]

@@ -110,6 +110,7 @@ def _not_free(state: State, name: str, asset: str, amount: Value) -> tuple[str, 
     if free is None:
         return "balance_unknown", f"what is free in {asset} is not known"
     stays = state.ledger.balance(books.bonus(name), asset)
+    free -= state.voucher_margin(state.trader(name)).get(asset, ZERO)
     if state.rulebook.bonus_use.get("on_transfer") == "forfeited":
         free -= stays
     if amount > free:
@@ -183,14 +184,14 @@ def settle_funding(state: State, command: asked.SettleFunding) -> Iterator[Event
             if held_symbol != symbol:
                 continue
             amount = -held.quantity * value * command.rate
-            postings = _funding_postings(state, name, symbol, leg, amount, through)
+            postings = _funding_postings(state, name, symbol, leg, amount, through, command.at)
             if postings:
                 yield FundingPaid(command.id, command.at, name, symbol, leg, command.rate, amount, postings)
     yield from review(state, list(state.holders.get(symbol, {})), command)
 
 
 def _funding_postings(
-    state: State, name: str, symbol: str, leg: str, amount: Value, through: str
+    state: State, name: str, symbol: str, leg: str, amount: Value, through: str, at: int
 ) -> tuple[Posting, ...]:
     asset = state.rulebook.contract(symbol).settle_asset
     own = cash_account(state, name, symbol)
@@ -199,7 +200,7 @@ def _funding_postings(
     if amount >= 0:
         return move(asset, amount, out_of=through, into=margin if ringfenced else own)
     if not ringfenced:
-        return pay(state, name, asset, -amount, into=through, use="funding")
+        return pay(state, name, asset, -amount, into=through, use="funding", at=at)
     from_wallet = ZERO
     if state.rulebook.funding_from == "wallet_first":
         from_wallet = min(-amount, max(ZERO, state.ledger.balance(own, asset)))

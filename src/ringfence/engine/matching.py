@@ -157,7 +157,7 @@ def _maker(state: State, order: Order | None) -> Side:
     if order is None:
         return Side(HOUSE)
     leg = leg_of(state, order.account, order.side, order.position_side)
-    return Side(order.account, leg, maker_rate(state, state.rulebook.contract(order.symbol)))
+    return Side(order.account, leg, maker_rate(state, order.account, state.rulebook.contract(order.symbol)))
 
 
 def forced(state: State, side: Side, symbol: str, incoming: Incoming, command: Command) -> Iterator[Event]:
@@ -231,14 +231,18 @@ def reducible(state: State, name: str, symbol: str, side: str, position_side: st
     return abs(held.quantity)
 
 
-def maker_rate(state: State, contract: Contract) -> Rate:
-    """Return the maker fee rate of a contract, or the set-up's where it states none."""
-    return state.setup.fees.maker if contract.maker_fee_rate is None else contract.maker_fee_rate
+def maker_rate(state: State, name: str, contract: Contract) -> Rate:
+    """Return the maker fee rate that a trader pays for a contract."""
+    rate = state.rates(name, contract).maker
+    assert rate is not None  # noqa: S101 - the set-up's at last
+    return rate
 
 
-def taker_rate(state: State, contract: Contract) -> Rate:
-    """Return the taker fee rate of a contract, or the set-up's where it states none."""
-    return state.setup.fees.taker if contract.taker_fee_rate is None else contract.taker_fee_rate
+def taker_rate(state: State, name: str, contract: Contract) -> Rate:
+    """Return the taker fee rate that a trader pays for a contract."""
+    rate = state.rates(name, contract).taker
+    assert rate is not None  # noqa: S101 - the set-up's at last
+    return rate
 
 
 __all__ = [

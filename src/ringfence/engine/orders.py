@@ -184,7 +184,7 @@ def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Ev
     outcome = Outcome(before.margin_balance if before is not None and shared else None)
     execution = Execution(
         Side(name, leg_of(state, name, command.side, command.position_side),
-             taker_rate(state, state.rulebook.contract(symbol))),
+             taker_rate(state, name, state.rulebook.contract(symbol))),
         "order", command.order,
     )  # fmt: skip
     incoming = _incoming(state, command, quantity)
@@ -265,7 +265,7 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
     no, needed = check_on(before, order, state.marks, state.rulebook)
     if no is not None and no.reason != "price_step":  # an average of fills has no step
         return as_event(command, no)
-    fee = taker_rate(state, contract) * sum(
+    fee = taker_rate(state, command.account, contract) * sum(
         (fill.quantity * contract.contract_value(fill.price) for fill in planned.fills), ZERO
     )
     available = before.available_balance

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence.engine import commands as asked
+from ringfence.engine import vouchers
 from ringfence.engine.doubt import agreeing, confirmed
 from ringfence.engine.events import PriceDoubted, PriceRejected, PricesChanged
 from ringfence.engine.impact import move_prices
@@ -29,6 +30,7 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     With ``suspects``, only those are looked at, and whoever was changed by this very command (a fill, a deleveraging):
     what proved them healthy before speaks of what they held before. The order is the same as without.
     """
+    yield from vouchers.expire(state, command)
     if isinstance(command, asked.Review):
         everyone = {name: None for names in state.holders.values() for name in names}
         yield from review(state, everyone, command)

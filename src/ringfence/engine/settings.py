@@ -149,6 +149,43 @@ def set_guard_rails(state: State, command: asked.SetGuardRails) -> Iterator[Even
     yield SettingChanged(command.id, command.at, command.account, None, "guard_rails", text)
 
 
+def set_fee_level(state: State, command: asked.SetFeeLevel) -> Iterator[Event]:
+    """Put a trader on a level of the fee schedule."""
+    schedule = state.rulebook.fees
+    if command.level not in schedule.names:
+        known = ", ".join(schedule.names) or "none"
+        yield refused(
+            command, "unknown_fee_level", f"no level {command.level} at {state.rulebook.name}; known: {known}"
+        )
+        return
+    if command.level == (state.trader(command.account).fee_level or schedule.base):
+        yield refused(command, "unchanged", f"{command.account} is on {command.level} already")
+        return
+    yield SettingChanged(command.id, command.at, command.account, None, "fee_level", command.level)
+
+
+def set_fee_discount(state: State, command: asked.SetFeeDiscount) -> Iterator[Event]:
+    """Turn a discount on, in place of another of its group, or off."""
+    discounts = state.rulebook.fees.discounts
+    had = state.trader(command.account).discounts
+    if command.state not in {"on", "off"}:
+        yield refused(command, "unknown_choice", f"a discount {command.state}")
+    elif command.discount not in (discounts if command.state == "on" else had):
+        known = ", ".join(discounts) or "none"
+        yield refused(
+            command, "unknown_discount", f"no discount {command.discount} to turn {command.state}; known: {known}"
+        )
+    elif (command.discount in had) == (command.state == "on"):
+        yield refused(command, "unchanged", f"{command.discount} is {command.state} already")
+    else:
+        kept = {name for name in had if name != command.discount}
+        if command.state == "on":
+            group = discounts[command.discount].group
+            kept = {name for name in kept if name not in discounts or discounts[name].group != group}
+            kept.add(command.discount)
+        yield SettingChanged(command.id, command.at, command.account, None, "fee_discounts", ",".join(sorted(kept)))
+
+
 def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event]:
     """Go over to another rulebook or day; every symbol that is held or has open orders must have a table there."""
     try:
@@ -166,6 +203,8 @@ def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event
 
 __all__ = [
     "adopt_rulebook",
+    "set_fee_discount",
+    "set_fee_level",
     "set_guard_rails",
     "set_leverage",
     "set_margin_mode",

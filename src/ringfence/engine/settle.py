@@ -14,15 +14,20 @@ from ringfence.account import MarginMode, PositionMode
 from ringfence.engine.events import Traded
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.ledger import move
-from ringfence.margin.bonus import paid_by_bonus
+from ringfence.margin.bonus import paid_by_bonus, paid_by_voucher
 from ringfence.numbers import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, VALUE_PLACES, ZERO, divide
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ringfence.contract import Contract
-    from ringfence.engine.state import State
+    from ringfence.engine.state import State, Voucher
+    from ringfence.fees import VoucherKind
     from ringfence.ledger import Ledger, Posting
     from ringfence.numbers import Price, Quantity, Rate, Value
 
+
+_COUNTERPARTS = ("clearing:", "funding:")  # of whoever realises a gain or a loss
 
 FORCED = frozenset({"liquidation", "take_over"})  #: causes that leave what margin there is in the position
 
@@ -56,13 +61,14 @@ class _After(NamedTuple):
 
 
 class _Postings:
-    """The postings of a trade while it is put together, and balances as they are with them."""
+    """The postings of a trade while it is put together, and balances as they are with them. ``at``: its time."""
 
-    __slots__ = ("_ledger", "made")
+    __slots__ = ("_ledger", "at", "made")
 
-    def __init__(self, ledger: Ledger, made: tuple[Posting, ...] = ()) -> None:
+    def __init__(self, ledger: Ledger, at: int) -> None:
         self._ledger = ledger
-        self.made = list(made)
+        self.at = at
+        self.made: list[Posting] = []
 
     def balance(self, account: str, asset: str) -> Value:
         """Return a balance with what this trade has moved so far: a second payment finds what the first one left."""
@@ -86,7 +92,7 @@ def traded(state: State, trade: Trade, *, command: str, at: int) -> Traded:
     if trade.buyer.trader == trade.seller.trader and trade.buyer.leg == trade.seller.leg:
         raise AssertionError("a trader cannot trade a leg with itself")
     contract = state.rulebook.contract(trade.symbol)
-    postings = _Postings(state.ledger)
+    postings = _Postings(state.ledger, at)
     buyer = _after(state, contract, trade, trade.buyer, trade.quantity, postings)
     seller = _after(state, contract, trade, trade.seller, -trade.quantity, postings)
     return Traded(
@@ -251,13 +257,16 @@ def _realise(
         _pay(state, side.trader, asset, -realised, postings, out_of=own, into=clearing, use="losses")
 
 
-def pay(state: State, trader: str, asset: str, amount: Value, *, into: str, use: str) -> tuple[Posting, ...]:
-    """Return postings that charge a trader ``amount`` (≥ 0): cash and bonus in the order its venue spends them.
+def pay(
+    state: State, trader: str, asset: str, amount: Value, *, into: str, use: str, at: int
+) -> tuple[Posting, ...]:  # fmt: skip
+    """Return postings that charge a trader ``amount`` (≥ 0): vouchers, bonus and cash in its venue's order.
 
     ``use`` is ``fees``, ``funding`` or ``losses``; the rulebook's ``bonus`` names the order for it
-    (:mod:`ringfence.margin.bonus`). What neither covers leaves the wallet below 0.
+    (:mod:`ringfence.margin.bonus`), its fee schedule what vouchers may pay. What nothing covers leaves the wallet
+    below 0.
     """
-    postings = _Postings(state.ledger)
+    postings = _Postings(state.ledger, at)
     _pay(state, trader, asset, amount, postings, out_of=books.wallet(trader), into=into, use=use)
     return tuple(postings.made)
 
@@ -268,13 +277,71 @@ def _pay(
     if not amount:
         return
     given, from_bonus = books.bonus(trader), ZERO
-    credit = ZERO if trader in {HOUSE, FUND} else postings.balance(given, asset)
+    of_venue = trader in {HOUSE, FUND}
+    vouchers = amount > 0 and not of_venue and bool(state.trader(trader).vouchers)
+    if vouchers:
+        amount -= _pay_by_vouchers(state, trader, asset, amount, postings, into=into, use=use, before_bonus=True)
+    credit = ZERO if of_venue else postings.balance(given, asset)
     if credit:
         order = state.rulebook.bonus_use.get(use, "own_first")
         from_bonus = paid_by_bonus(order, amount, credit=credit, cash=postings.balance(out_of, asset))
     postings.move(asset, from_bonus, out_of=given, into=into)
-    postings.move(asset, amount - from_bonus, out_of=out_of, into=into)
+    amount -= from_bonus
+    if vouchers:
+        amount -= _pay_by_vouchers(state, trader, asset, amount, postings, into=into, use=use, before_bonus=False)
+    postings.move(asset, amount, out_of=out_of, into=into)
+
+
+def _pay_by_vouchers(
+    state: State, trader: str, asset: str, amount: Value, postings: _Postings, *, into: str, use: str,
+    before_bonus: bool,
+) -> Value:  # fmt: skip
+    """Move what vouchers pay of a charge, one of each kind that pays it now, and return how much that is."""
+    paid = ZERO
+    for kind in state.rulebook.fees.vouchers.values():
+        if use not in kind.pays or kind.before_bonus is not before_bonus:
+            continue
+        voucher = _voucher_in_turn(state, trader, kind, asset, postings.at)
+        if voucher is None:
+            continue
+        account = books.voucher(trader, voucher.name)
+        left = postings.balance(account, asset)
+        realised = voucher.realised + realised_in(postings.made, trader) if kind.limit == "net_loss" else None
+        part = paid_by_voucher(
+            amount - paid, left=left, share=voucher.share, given=voucher.amount - left, realised=realised
+        )
+        postings.move(asset, part, out_of=account, into=into)
+        paid += part
+    return paid
+
+
+def _voucher_in_turn(state: State, trader: str, kind: VoucherKind, asset: str, at: int) -> Voucher | None:
+    """Return the voucher of a kind that pays next in an asset: one at a time, in the order of its venue.
+
+    Of those that end together (or never), the one with the highest share (Bitget), then the oldest.
+    """
+    live = [
+        voucher
+        for voucher in state.trader(trader).vouchers.values()
+        if voucher.kind == kind.name and voucher.asset == asset and (voucher.until is None or at < voucher.until)
+    ]
+    if not live or kind.order == "claimed":
+        return live[0] if live else None
+    return min(live, key=lambda voucher: (voucher.until is None, voucher.until or 0, -voucher.share))
+
+
+def realised_in(postings: Sequence[Posting], trader: str) -> Value:
+    """Return what a trader realised in an event's postings, funding included: what passed to or from its clearing.
+
+    Postings come in pairs, as :func:`ringfence.ledger.move` makes them. Whoever paid a loss, it counts whole.
+    """
+    total = ZERO
+    for one, other in zip(postings[::2], postings[1::2], strict=True):
+        near, far = (one, other) if other.account.startswith(_COUNTERPARTS) else (other, one)
+        if far.account.startswith(_COUNTERPARTS) and near.account.split(":", 2)[1:2] == [trader]:
+            total += near.amount
+    return total
 
 
 __all__ = ["FORCED", "Side", "Trade", "cash_account", "fund_account", "leg_of", "opening_margin", "overdraws",
-           "pay", "traded"]  # fmt: skip
+           "pay", "realised_in", "traded"]  # fmt: skip

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """Fee rates used where the contract does not state its own. All are ours unless ``source`` says otherwise."""
+    """Fee rates used where neither the contract nor the fee schedule has one; the clearance fee likewise.
+
+    All are ours unless ``source`` says otherwise.
+    """
 
     maker: Rate = Decimal("0.0002")
     taker: Rate = Decimal("0.0005")

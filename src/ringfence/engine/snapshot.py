@@ -20,9 +20,9 @@ from ringfence import guard_rails
 from ringfence.account import MarginMode, PositionMode
 from ringfence.engine import setup_text
 from ringfence.engine.doubt import Doubt
-from ringfence.engine.evolve import enter_order, restore_items
+from ringfence.engine.evolve import enter_order, enter_voucher, restore_items
 from ringfence.engine.liquidity import Consumed
-from ringfence.engine.state import Held, Order, State
+from ringfence.engine.state import Held, Order, State, Voucher
 from ringfence.errors import BadInput
 from ringfence.ledger import Posting
 from ringfence.numbers import exact
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SCHEMA = "ringfence state 1"
 
 _ORDER_DECIMALS = ("quantity", "price", "trigger_price")
+_VOUCHER_DECIMALS = ("amount", "share", "realised")
+_VOUCHER_FIELDS = ("name", "kind", "asset", "amount", "share", "until", "realised")
 _ORDER_FIELDS = (
     "id", "account", "symbol", "side", "quantity", "price", "reduce_only", "position_side", "time_in_force",
     "trigger_price", "trigger_by", "trigger_above", "close_position", "sequence",
@@ -107,6 +109,9 @@ def _trader(trader: Trader) -> dict[str, Any]:
         "leverage": [[symbol, str(leverage)] for symbol, leverage in trader.leverage.items()],
         "margin_mode": [[symbol, mode.value] for symbol, mode in trader.margin_mode.items()],
         "replenishment": list(trader.replenishment.items()),
+        "fee_level": trader.fee_level,
+        "discounts": list(trader.discounts),
+        "vouchers": [[_field(voucher, name) for name in _VOUCHER_FIELDS] for voucher in trader.vouchers.values()],
         "rails": None if trader.rails is None else guard_rails.write(trader.rails),
         "held": [
             [symbol, leg, str(held.quantity), str(held.entry_value), str(held.entry_price)]
@@ -118,7 +123,7 @@ def _trader(trader: Trader) -> dict[str, Any]:
     }
 
 
-def _field(order: Order, name: str) -> Any:
+def _field(order: Order | Voucher, name: str) -> Any:
     value = getattr(order, name)
     return str(value) if isinstance(value, Decimal) else value
 
@@ -163,6 +168,13 @@ def _load_trader(state: State, kept: dict[str, Any]) -> None:
         for name in _ORDER_DECIMALS:
             fields[name] = None if fields[name] is None else Decimal(fields[name])
         enter_order(state, Order(**fields))
+    trader.fee_level = kept.get("fee_level")  # snapshots from before fee levels have none, nor vouchers
+    trader.discounts = tuple(kept.get("discounts", ()))
+    for row in kept.get("vouchers", ()):
+        fields = dict(zip(_VOUCHER_FIELDS, row, strict=True))
+        for name in _VOUCHER_DECIMALS:
+            fields[name] = Decimal(fields[name])
+        enter_voucher(state, trader, Voucher(**fields))
     trader.levels = dict(kept["levels"])
     trader.liquidating = dict(kept["liquidating"])
     trader.touched(state.sequence)

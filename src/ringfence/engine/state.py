@@ -18,11 +18,13 @@ from ringfence import ledger as books
 from ringfence.account import Account, MarginMode, OpenOrder, Pool, Position, PositionMode, pools
 from ringfence.engine.orderbook import Book
 from ringfence.engine.triggers import Triggers
+from ringfence.fees import FeeRates
 from ringfence.ledger import Ledger
 from ringfence.margin.assess import assess
 from ringfence.numbers import PRICE_PLACES, ROUND_HALF_EVEN, ZERO, exact
 
 if TYPE_CHECKING:
+    from ringfence.contract import Contract
     from ringfence.engine.doubt import Doubt
     from ringfence.engine.events import Event, OrderRested
     from ringfence.engine.liquidity import Consumed, Liquidity
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from ringfence.guard_rails import GuardRails
     from ringfence.ledger import Posting
     from ringfence.margin.assess import Assessment
-    from ringfence.numbers import Price, Quantity, Value
+    from ringfence.numbers import Price, Quantity, Rate, Value
     from ringfence.rulebook import Rulebook
 
 HOUSE = "@market"  #: the tape's market, which takes the other side of what traders cannot give each other
@@ -79,6 +81,19 @@ class Order:
 
 
 @dataclass(slots=True)
+class Voucher:
+    """A voucher with something left on it; how much stands in the ledger. ``realised``: PnL since it was claimed."""
+
+    name: str
+    kind: str
+    asset: str
+    amount: Value
+    share: Rate
+    until: int | None
+    realised: Value = ZERO
+
+
+@dataclass(slots=True)
 class Trader:
     """What the venue knows of one trader besides money."""
 
@@ -92,6 +107,9 @@ class Trader:
     orders: dict[str, Order] = field(default_factory=dict)
     levels: dict[str, str] = field(default_factory=dict)
     liquidating: dict[str, int] = field(default_factory=dict)  # pool → time before which it is left alone (0: none)
+    fee_level: str | None = None  # None: the schedule's base level
+    discounts: tuple[str, ...] = ()
+    vouchers: dict[str, Voucher] = field(default_factory=dict)  # in order of their claim
     view: Account | None = None
     pooled: tuple[Pool, ...] | None = None
     assessed: dict[str, tuple[int, Assessment]] = field(default_factory=dict)  # by pool, with the prices it was made at
@@ -110,9 +128,34 @@ class State:
     """Everything a venue knows. Read freely; change only through :func:`ringfence.engine.evolve.evolve`."""
 
     __slots__ = (
-        "_items", "_total", "adopted", "books", "consumed", "doubts", "handled", "handled_chain", "holders", "index",
-        "last", "ledger", "marked_at", "marks", "offered", "outcomes", "outcomes_kept", "pressure", "priced",
-        "rulebook", "sequence", "set_up", "setup", "told", "traders", "triggers",
+        "_items",
+        "_total",
+        "adopted",
+        "books",
+        "consumed",
+        "doubts",
+        "fee_rates",
+        "handled",
+        "handled_chain",
+        "holders",
+        "index",
+        "last",
+        "ledger",
+        "marked_at",
+        "marks",
+        "offered",
+        "outcomes",
+        "outcomes_kept",
+        "pressure",
+        "priced",
+        "rulebook",
+        "sequence",
+        "set_up",
+        "setup",
+        "told",
+        "traders",
+        "triggers",
+        "vouchers_end",
     )  # fmt: skip
 
     def __init__(self, setup: Setup) -> None:
@@ -138,6 +181,8 @@ class State:
         self.handled_chain = bytes(32)
         self.adopted: tuple[str, str | None] | None = None  # the rulebook gone over to since the set-up
         self.set_up: str | None = None  # the set-up's text, once the journal's first command has told it
+        self.vouchers_end: int | None = None  # when the first voucher ends that has an end
+        self.fee_rates: dict[tuple[str, str | None, tuple[str, ...]], FeeRates] = {}  # as long as the rules hold
         self.sequence = 0
         self.priced = 0  # changes with the marks and the rulebook: an assessment made before is out of date
         self._items: dict[tuple[str, ...], int] = {}
@@ -204,12 +249,38 @@ class State:
         wallet = self.ledger.assets_of(books.wallet(trader.name))
         for asset, credit in self.ledger.assets_of(books.bonus(trader.name)).items():
             wallet[asset] = wallet.get(asset, ZERO) + credit
+        for asset, credit in self.voucher_margin(trader).items():
+            wallet[asset] = wallet.get(asset, ZERO) + credit
         return Account(
             positions=tuple(positions),
             orders=tuple(self._open_order(order, trader) for order in trader.orders.values() if not order.waits),
             wallet=wallet,
             position_mode=trader.position_mode,
         )
+
+    def voucher_margin(self, trader: Trader) -> dict[str, Value]:
+        """Return what is left, by asset, of a trader's vouchers of kinds that count as margin."""
+        found: dict[str, Value] = {}
+        for voucher in trader.vouchers.values():
+            kind = self.rulebook.fees.vouchers.get(voucher.kind)
+            if kind is not None and kind.counts_as_margin:
+                left = self.ledger.balance(books.voucher(trader.name, voucher.name), voucher.asset)
+                found[voucher.asset] = found.get(voucher.asset, ZERO) + left
+        return found
+
+    def rates(self, name: str, contract: Contract) -> FeeRates:
+        """Return the maker and taker rate that a trader pays: his level's, the contract's, else the set-up's."""
+        trader = self.trader(name)
+        key = (contract.symbol, trader.fee_level, trader.discounts)
+        found = self.fee_rates.get(key)
+        if found is None:
+            schedule, fees = self.rulebook.fees, self.setup.fees
+            known = [each for each in trader.discounts if each in schedule.discounts]
+            rates = schedule.rates(contract, trader.fee_level, known)
+            found = self.fee_rates[key] = FeeRates(
+                fees.maker if rates.maker is None else rates.maker, fees.taker if rates.taker is None else rates.taker
+            )
+        return found
 
     def _open_order(self, order: Order, trader: Trader) -> OpenOrder:
         assert order.price is not None  # noqa: S101 - only limit orders rest
@@ -245,7 +316,7 @@ class State:
             balance = self.ledger.balance(account, asset)
             self.item(("money", account, asset), number_text(balance) if balance else None)
             owner, _, name = account.partition(":")
-            if owner in {"wallet", "isolated", "bonus"}:
+            if owner in {"wallet", "isolated", "bonus", "voucher"}:
                 self.trader(name.split(":", 1)[0]).touched(self.sequence)
 
     def waiting(self, symbol: str) -> Triggers:
@@ -287,4 +358,4 @@ def number_text(value: Value) -> str:
     return format(value.normalize(), "f")
 
 
-__all__ = ["FUND", "HOUSE", "Held", "Order", "State", "Trader", "number_text"]
+__all__ = ["FUND", "HOUSE", "Held", "Order", "State", "Trader", "Voucher", "number_text"]

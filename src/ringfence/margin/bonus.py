@@ -61,6 +61,23 @@ def offset_of_losses(realised: Iterable[Value], *, ratio: Rate, trial_fund: Valu
 
 
 @exact
+def paid_by_voucher(
+    charge: Value, *, left: Value, share: Rate, given: Value = ZERO, realised: Value | None = None
+) -> Value:
+    """Return what a voucher with ``left`` on it pays of a charge (≥ 0): its ``share``, never more than is left.
+
+    ``realised``: the PnL since it was claimed, before this charge, where its venue limits it to the net loss; then it
+    pays its share of that part of the charge which is not covered by earlier profit, and in all (``given``: so far) no
+    more than :func:`offset_of_losses`. None: no such limit. Source: as there, and Bitget 12560603808912 for the share.
+    """
+    wanted = share * charge
+    if realised is not None:
+        before, after = max(ZERO, -realised), max(ZERO, charge - realised)
+        wanted = min(share * (after - before), share * after - given)
+    return max(ZERO, min(left, wanted))
+
+
+@exact
 def used_as_margin(order: str, margin: Value, *, credit: Value, cash: Value) -> tuple[Value, Value]:
     """Return (own money, bonus) that stand behind ``margin``: the first named in ``order`` first.
 
@@ -70,4 +87,4 @@ def used_as_margin(order: str, margin: Value, *, credit: Value, cash: Value) -> 
     return min(max(ZERO, cash), margin - bonus), bonus
 
 
-__all__ = ["ORDERS_OF_USE", "offset_of_losses", "paid_by_bonus", "used_as_margin"]
+__all__ = ["ORDERS_OF_USE", "offset_of_losses", "paid_by_bonus", "paid_by_voucher", "used_as_margin"]

@@ -17,6 +17,7 @@ from ringfence.engine.wire import decode_command, decode_event, encode
 from ringfence.errors import VerificationFailed
 from ringfence.sim.adoptions import what_is_wrong_with_an_adoption
 from ringfence.sim.beliefs import beliefs, claimed, pressed, what_is_wrong_with_a_moved_price
+from ringfence.sim.charges import Charges
 from ringfence.sim.reckoning import TOLERANCE, Leg, Reckoned, worth
 from ringfence.sim.shadow import FUND, MARKET, NOTHING, Shadow
 
@@ -36,6 +37,8 @@ LAWS = {
     "funding": "what is paid as funding is received",
     "ring_fence": "no margin is isolated without a position in isolated margin",
     "bonus": "bonus credit is never below 0 and never leaves as money",
+    "fees": "everybody pays the rate of his level, less his discounts, and no more",
+    "voucher": "a voucher pays what its kind pays, its share, in turn, in its time; its issuer bears it",
     "fund": "the insurance fund is never below 0",
     "contained": "liquidating an isolated position touches nothing outside its pool and costs no more than its margin",
     "opposite": "auto-deleveraging takes opposite sides only, in rank order, at the bankruptcy price",
@@ -79,7 +82,7 @@ class Auditor:
 
     def __init__(self, setup: Setup, state: State, *, compare_every: int = 64) -> None:
         self.setup, self.state = setup, state
-        self.shadow = Shadow(setup.rulebook, setup.rulebook())
+        self.shadow = Shadow(setup.rulebook, setup.rulebook(), Charges(setup))
         self.folded = State(setup)
         self.checked = dict.fromkeys(LAWS, 0)
         self.steps = 0
@@ -110,6 +113,8 @@ class Auditor:
         for event in events:
             self._round_trip(event, decode_event)
             self._before(event)
+            problem = self.shadow.charges.wrong_voucher(self.shadow.rulebook, event)
+            self.hold("voucher", problem is None, lambda problem=problem: str(problem))  # type: ignore[misc]
             self.shadow.apply(event)
             self._after(event)
             evolve(self.folded, event)
@@ -142,6 +147,7 @@ class Auditor:
             self._deleveraging(event)
             if event.cause == "adoption":
                 self._adopted(event)
+            self._fees(event)
         elif isinstance(event, happened.LiquidationStarted):
             self._start(event)
         elif isinstance(event, happened.LiquidationStep):
@@ -185,7 +191,7 @@ class Auditor:
         for account, asset, amount in postings:
             sums[asset] = sums.get(asset, NOTHING) + Fraction(amount)
             kind, _, rest = account.partition(":")
-            if kind in {"wallet", "bonus", "isolated"}:
+            if kind in {"wallet", "bonus", "isolated", "voucher"}:
                 self._touched[rest.split(":", 1)[0]] = None
             if kind == "bonus":
                 left = self.shadow.balance(account, asset)
@@ -199,6 +205,12 @@ class Auditor:
             if active is not None:
                 active.posted(event, account, asset, Fraction(amount))
         self.hold("balanced", not any(sums.values()), lambda: repr(event))
+
+    def _fees(self, event: happened.Traded) -> None:
+        shadow = self.shadow
+        value = Fraction(event.quantity) * worth(shadow.term(event.symbol), Fraction(event.price))
+        problem = shadow.charges.wrong_fee(shadow.rulebook, event, value)
+        self.hold("fees", problem is None, lambda: f"{problem}: {event!r}")
 
     def _average(self, event: happened.Traded, name: str, leg: str, quantity: Fraction, entry: Fraction) -> None:
         held = self.shadow.legs[name].get((event.symbol, leg))
@@ -457,7 +469,7 @@ class _Liquidation:
         if not self.pool.startswith("isolated ") or account in self.own:
             return
         kind, _, rest = account.partition(":")
-        if kind not in {"wallet", "bonus", "isolated"} or rest.split(":", 1)[0] != self.name:
+        if kind not in {"wallet", "bonus", "isolated", "voucher"} or rest.split(":", 1)[0] != self.name:
             return
         if isinstance(event, happened.Traded) and event.cause == "auto_deleveraging":
             return  # its other leg may be the one that is deleveraged

@@ -11,11 +11,14 @@ from ringfence.sim.reckoning import Leg, Reckoned, Terms, Working, profit, recko
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, TypeAlias
 
-    from ringfence.engine.events import Event
+    from ringfence.engine.events import Event, FundingPaid, InsuranceUsed, MoneyMoved, VoucherClosed, VoucherCredited
     from ringfence.ledger import Posting
     from ringfence.rulebook import Rulebook
+    from ringfence.sim.charges import Charges
+
+    _Moving: TypeAlias = MoneyMoved | FundingPaid | InsuranceUsed | VoucherCredited | VoucherClosed
 
 MARKET, FUND = "@market", "@insurance"
 NOTHING = Fraction(0)
@@ -48,6 +51,7 @@ class Shadow:
 
     rules: Callable[[str | None, str | None], Rulebook]
     rulebook: Rulebook
+    charges: Charges
     books: dict[tuple[str, str], Fraction] = field(default_factory=dict)
     totals: dict[str, Fraction] = field(default_factory=dict)
     legs: dict[str, dict[tuple[str, str], Leg]] = field(default_factory=dict)  # trader → (symbol, leg)
@@ -161,7 +165,8 @@ class Shadow:
             which, leg = self.members(name, pool)[0]
             return self.balance(f"isolated:{name}:{leg.symbol}:{which}", self.term(leg.symbol).asset)
         asset = pool.removeprefix("cross ")
-        return self.balance(f"wallet:{name}", asset) + self.balance(f"bonus:{name}", asset)
+        given = self.balance(f"bonus:{name}", asset) + self.charges.margin(self.rulebook, name, asset)
+        return self.balance(f"wallet:{name}", asset) + given
 
     def reckoned(self, name: str, pool: str, prices: dict[str, Fraction] | None = None) -> Reckoned | None:
         """Return what a pool holds and needs at the marks, or at other ``prices``."""
@@ -200,7 +205,7 @@ class Shadow:
         return self.cash(name, pool) + sum(gains, NOTHING)
 
 
-def _posted(shadow: Shadow, event: happened.MoneyMoved | happened.FundingPaid | happened.InsuranceUsed) -> None:
+def _posted(shadow: Shadow, event: _Moving) -> None:
     shadow.post(event.postings)
 
 
@@ -239,6 +244,10 @@ def _set(shadow: Shadow, event: happened.SettingChanged) -> None:
         shadow.leverage[event.account, symbol] = Fraction(event.value)
     elif event.setting == "margin_mode":
         shadow.isolated[event.account, symbol] = event.value == "isolated"
+    elif event.setting == "fee_level":
+        shadow.charges.levels[event.account] = event.value
+    elif event.setting == "fee_discounts":
+        shadow.charges.discounts[event.account] = tuple(filter(None, event.value.split(",")))
     elif event.setting == "position_mode":
         shadow.hedged[event.account] = event.value == "hedge"
 
@@ -286,6 +295,8 @@ def _adopt(shadow: Shadow, event: happened.RulebookAdopted) -> None:
 
 _ADD: dict[type[Event], Callable[[Shadow, Any], None]] = {
     happened.MoneyMoved: _posted,
+    happened.VoucherCredited: _posted,
+    happened.VoucherClosed: _posted,
     happened.FundingPaid: _posted,
     happened.InsuranceUsed: _posted,
     happened.Traded: _trade,

@@ -349,6 +349,25 @@ class World:
         amount = EXACT.multiply(one.value, chance.fraction(1, 60, places=2))
         return asked.CreditBonus(*self._stamp(), one.name, chance.pick(self.assets), amount)
 
+    def _perk(self, state: State) -> Command:
+        """A fee level, a discount, or a voucher: those of the venue, now and then one that it does not have."""
+        chance, one, fees = self.chance, self._someone(), state.rulebook.fees
+        what = chance.weighted(((25, "level"), (25, "discount"), (45, "voucher"), (5, "end")))
+        if what == "level":
+            return asked.SetFeeLevel(*self._stamp(), one.name, chance.pick((*fees.names, *fees.names, "none")))
+        if what == "discount":
+            named = chance.pick((*fees.discounts, *fees.discounts, "none"))
+            return asked.SetFeeDiscount(*self._stamp(), one.name, named, chance.pick(("on", "on", "off")))
+        if what == "end":
+            return asked.ExpireVoucher(*self._stamp(), one.name, f"v{chance.between(1, self.count)}")
+        kind = chance.pick((*fees.vouchers, *fees.vouchers, *fees.vouchers, "none"))
+        amount = EXACT.multiply(one.value, chance.fraction(1, 300, places=3))
+        until = None if chance.happens(300) else self.at + chance.between(1_000_000, 400_000_000)
+        return asked.CreditVoucher(
+            *self._stamp(), one.name, f"v{self.count}", kind, chance.pick(self.assets), amount,
+            chance.pick((Decimal(1), Decimal("0.5"), Decimal("0.25"))), until,
+        )  # fmt: skip
+
     def _setting(self, state: State) -> Command:
         chance, one = self.chance, self._someone()
         symbol = chance.pick(self.symbols)
@@ -400,8 +419,8 @@ class World:
         return asked.Review(*self._stamp())
 
     _KINDS: tuple[tuple[int, Callable[..., Command]], ...] = (
-        (360, _prices), (330, _place), (40, _amend), (60, _cancel), (60, _fund), (20, _bonus), (50, _setting),
-        (40, _margin), (15, _funding), (4, _adopt), (10, _review), (2, _resume), (25, _take_over),
+        (360, _prices), (330, _place), (40, _amend), (60, _cancel), (60, _fund), (20, _bonus), (15, _perk),
+        (50, _setting), (40, _margin), (15, _funding), (4, _adopt), (10, _review), (2, _resume), (25, _take_over),
     )  # fmt: skip
 
 

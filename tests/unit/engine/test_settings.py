@@ -141,8 +141,8 @@ def test_rules_that_ask_for_more_can_liquidate_at_once() -> None:
     venue = SmallVenue()
     venue.state = state
     venue.do(asked.UpdatePrices, (("BTCUSDT", Decimal(100_000)),))
-    venue.trader("ann", "1000", "100", "BTCUSDT")
-    venue.buy("ann", "1", "BTCUSDT")
+    venue.trader("ann", "1050", "100", "BTCUSDT")
+    venue.buy("ann", "1", "BTCUSDT")  # for a fee of 0.05 %: 50
     venue.do(asked.UpdatePrices, (("BTCUSDT", Decimal(99_440)),))  # 440 left; Binance asks for 0.4 to 0.5 % less 50
     assert venue.held("ann", "BTCUSDT") == 1
     venue.do(asked.AdoptRulebook, "bybit-linear")  # 0.5 % of the entry value: 500

@@ -157,7 +157,8 @@ def _trade(venue: Watched, **changes: Any) -> happened.Traded:
     venue.buy("b", "0.2")
     trade = happened.Traded(
         "x", 0, BTC, Decimal(100_000), Decimal("0.5"), "order", "@market", "net", Decimal("-0.2"), Decimal(-20_000),
-        "a", "net", Decimal(0), Decimal(0), None, None, None, (),
+        "a", "net", Decimal(0), Decimal(0), None, None, None,
+        move("USDT", Decimal("0.0005") * 50_000, out_of="wallet:a", into="fees"),
     )  # fmt: skip
     return replace(trade, **changes)
 
@@ -196,6 +197,58 @@ def test_a_liquidation_of_one_isolated_position_that_takes_from_the_wallet(venue
         happened.LiquidationEnded("x", at, "a", pool, "safe"),
         law="contained",
     )
+
+
+def test_a_fee_that_is_not_the_rate_of_the_level(venue: Watched) -> None:
+    paid = move("USDT", Decimal("0.0004") * 50_000, out_of="wallet:a", into="fees")
+    venue.told(_trade(venue, postings=paid), law="fees")
+
+
+def test_a_fee_without_the_discount_that_there_is(venue: Watched) -> None:
+    trade = _trade(venue)  # pays 0.05 %, all of it
+    venue.do(asked.SetFeeDiscount, "a", "bnb", "on")
+    venue.told(trade, law="fees")
+
+
+COUPON = "fee_rebate_coupon"
+
+
+@pytest.fixture
+def with_coupon() -> Watched:
+    """Bitget, where a has a coupon of 50 that pays half of a fee and ends after an hour."""
+    watched = Watched(replace(SETUP, rulebook_name="bitget-usdtm", venue=VENUES[8]))
+    watched.do(asked.CreditVoucher, "a", "c", COUPON, "USDT", Decimal(50), Decimal("0.5"), 3_600_000_000)
+    return watched
+
+
+@pytest.mark.parametrize("of_coupon", ["0", "12", "25"])  # 12.5 of 25 are due
+def test_a_voucher_that_does_not_pay_its_share(with_coupon: Watched, of_coupon: str) -> None:
+    part = Decimal(of_coupon)
+    paid = move("USDT", part, out_of="voucher:a:c", into="fees")
+    paid += move("USDT", 25 - part, out_of="wallet:a", into="fees")
+    with_coupon.told(_trade(with_coupon, postings=paid), law="voucher")
+
+
+def test_a_voucher_that_pays_what_its_kind_does_not(with_coupon: Watched) -> None:
+    funding = move("USDT", Decimal(1), out_of="voucher:a:c", into=f"funding:{BTC}")
+    with_coupon.told(happened.FundingPaid("x", 0, "a", BTC, "net", Decimal(1), Decimal(-1), funding), law="voucher")
+
+
+def test_a_voucher_that_its_issuer_does_not_bear(with_coupon: Watched) -> None:
+    given = move("USDT", Decimal(1), out_of="insurance", into="voucher:a:d")
+    credited = happened.VoucherCredited("x", 0, "a", "d", COUPON, "USDT", Decimal(1), Decimal(1), None, given)
+    with_coupon.told(credited, law="voucher")
+
+
+def test_a_voucher_that_is_over_before_its_time(with_coupon: Watched) -> None:
+    back = move("USDT", Decimal(50), out_of="voucher:a:c", into="voucher_issuer")
+    with_coupon.told(happened.VoucherClosed("x", 3_599_999_999, "a", "c", "expired", back), law="voucher")
+
+
+def test_a_voucher_of_a_kind_that_the_venue_does_not_have(venue: Watched) -> None:
+    given = move("USDT", Decimal(1), out_of="voucher_issuer", into="voucher:a:d")
+    credited = happened.VoucherCredited("x", 0, "a", "d", COUPON, "USDT", Decimal(1), Decimal(1), None, given)
+    venue.told(credited, law="voucher")
 
 
 def test_a_repetition_that_gives_something_else(venue: Watched) -> None:
