@@ -1,10 +1,10 @@
-"""How fast the studies of one account answer: stress, rescue and distance.
+"""How fast the studies of one account answer: advise, stress, rescue and distance.
 
     python bench/studies.py [--rounds 5]
 
 A cross account of ten positions, made from the packaged tables and a fixed seed. Targets: a grid of 41 × 41 over two
-symbols in 0.5 s, 100,000 simulated paths of ten symbols in 3 s. Processor time, median over the rounds. Results:
-out/bench/studies.json.
+symbols in 0.5 s, 100,000 simulated paths of ten symbols in 3 s, advice in 30 s. Processor time, median over the
+rounds. Results: out/bench/studies.json.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from measuring import REPOSITORY, machine, machine_line, table, write
 
 from ringfence import assess_account, load_rulebook
 from ringfence.account import MarginMode
+from ringfence.study.advise import advise
+from ringfence.study.advise_scene import Outlook
 from ringfence.study.likelihood import Horizon, simulate
 from ringfence.study.rescue import rescue
 from ringfence.study.stress import grid
@@ -32,7 +34,11 @@ if TYPE_CHECKING:
 
     from accounts import Book
 
-TARGETS = {"stress: grid 41 × 41": 0.5, "distance: 100,000 paths of 10 symbols": 3.0}
+TARGETS = {
+    "advise: 10 positions, 10,000 paths of 7 days": 30.0,
+    "stress: grid 41 × 41": 0.5,
+    "distance: 100,000 paths of 10 symbols": 3.0,
+}
 
 
 def calls(book: Book) -> dict[str, Callable[[], object]]:
@@ -57,7 +63,11 @@ def calls(book: Book) -> dict[str, Callable[[], object]]:
         pools = [a for a in assess_account(book.account, marks, rulebook) if a.lines]
         return simulate(pools, estimate, prices, Horizon(60, 100_000, 1))
 
+    def advice() -> object:
+        return advise(book.account, marks=marks, rulebook=rulebook, outlook=Outlook(7, 10_000, 1))
+
     return {
+        "advise: 10 positions, 10,000 paths of 7 days": advice,
         "stress: grid 41 × 41": heat,
         "rescue: every way to twice the health": ways,
         "distance: 100,000 paths of 10 symbols": chances,

@@ -56,6 +56,7 @@ LOW_LEVERAGE = Decimal(5)
 """Up to this leverage a position in a major coin is called calm. Ours."""
 
 _SEARCH_PATHS = 6_000
+_SEARCH_CELLS = 60_000  # paths × positions of the search: a large book is searched on fewer paths
 _MOST_TURNED = 16  # positions whose other way is tried, the largest first
 _CLEAR = 2.0  # standard errors that a difference must have to be one
 _MATERIAL = 5e-4  # and the share of the capital that it must be worth
@@ -164,7 +165,7 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
     outlook = outlook or Outlook()
     circumstances = circumstances or Circumstances()
     check_outlook(outlook)
-    np = numpy()
+    np = numpy("advise", otherwise="")
     single = replace(account, collateral_mode=CollateralMode.SINGLE_ASSET)
     book = book_of(single, marks, rulebook)
     symbols = tuple(dict.fromkeys(position.symbol for position in book.positions))
@@ -203,7 +204,7 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
 
 def decide(account: Account, *, marks: Marks, rulebook: Rulebook, moves: Moves, question: Question) -> Holding:
     """Return how to hold ``account``, as :func:`advise` finds it, without the trial that shows why. Needs numpy."""
-    np = numpy()
+    np = numpy("advise", otherwise="")
     book = book_of(replace(account, collateral_mode=CollateralMode.SINGLE_ASSET), marks, rulebook)
     desk = Desk(np, book, moves, question, [position.isolated_margin for position in account.positions])
     ways, _ = desk.ways(account)
@@ -232,7 +233,8 @@ class Desk:
         self.prices = {asset: float(worth.at(asset, here)) for asset in assets}
         exposure = exposures(book, self.prices)
         self.groups = groups(book, moves, exposure)
-        search = outlook._replace(paths=question.paths, seed=outlook.seed + 1_000_003)
+        few = max(500, min(question.paths, _SEARCH_CELLS // len(book.positions)))
+        search = outlook._replace(paths=few, seed=outlook.seed + 1_000_003)
         self.scenes = tuple(scenes(np, book, symbols, moves, search))
         self.windows = Windows(np, book, symbols, tape=question.tape, before=question.before)
         self.crash_chance = self.windows.chance(outlook.days)

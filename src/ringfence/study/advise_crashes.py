@@ -124,7 +124,7 @@ class _Course(NamedTuple):
 @cache
 def _packaged(name: str) -> _Course:
     window = next(window for window in packaged_windows() if window.name == name)
-    return _course(numpy(), window.load())
+    return _course(numpy("advise", otherwise=""), window.load())
 
 
 def _course(np: Any, tape: Tape) -> _Course:

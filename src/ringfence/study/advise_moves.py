@@ -153,7 +153,7 @@ def _refuse_impossible(symbols: Sequence[str], covariance: tuple[tuple[float, ..
     """Raise BadConfiguration where some book of these symbols would have a negative variance."""
     from ringfence.study.likelihood import numpy
 
-    np = numpy()
+    np = numpy("advise", otherwise="")
     sigma = np.sqrt(np.diag(np.array(covariance)))
     values, vectors = np.linalg.eigh(np.array(covariance) / np.outer(sigma, sigma))
     if values[0] >= -_ROUNDING * max(1.0, float(values[-1])):

@@ -68,16 +68,16 @@ def check(horizon: Horizon) -> None:
         )  # fmt: skip
 
 
-def numpy() -> Any:
-    """Return numpy. Raises BadConfiguration where it is not installed."""
+def numpy(asked_by: str = "distance", *, otherwise: str = ", or leave the likelihood out with --paths 0") -> Any:
+    """Return numpy. ``otherwise``: what else can be done. Raises BadConfiguration where it is not installed."""
     from importlib import import_module
 
     try:
         return import_module("numpy")
     except ImportError:
         raise BadConfiguration(
-            "the simulation needs numpy", where="distance", expected="numpy in this environment", found="none",
-            hint="pip install 'ringfence[studies]', or leave the likelihood out with --paths 0",
+            "the simulation needs numpy", where=asked_by, expected="numpy in this environment", found="none",
+            hint=f"pip install 'ringfence[studies]'{otherwise}",
         ) from None  # fmt: skip
 
 

@@ -35,6 +35,9 @@ SCHEMA = "ringfence.rescue/1"
 STEP = Decimal("0.00000001")
 """What cash is counted in, and contracts whose step is not known. Ours."""
 
+HIGHEST = Decimal(10) ** 6
+"""The highest health that can be asked for: whoever wants more wants to close everything. Ours."""
+
 _SHARE = Decimal("0.0001")
 _FURTHEST = 10**6  # a deposit is looked for up to that many times the obvious one
 
@@ -132,12 +135,13 @@ def rescue(
     """Return the ways out for every pool whose health is at or below ``health`` (the margin-call level if None).
 
     ``fee_rate``: what closing and hedging pay of the value; the contract's taker rate if None, 0 where that is not
-    known. Raises BadConfiguration for a target that is not above 0.
+    known. Raises BadConfiguration for a target that is not above 0 or is above :data:`HIGHEST`.
     """
     target = rulebook.levels.margin_call if health is None else health
-    if target <= 0:
+    if not 0 < target <= HIGHEST:
+        why = "a health that no pool can need" if target <= 0 else "a health that nothing held open can reach"
         raise BadConfiguration(
-            "a health that no pool can need", where="--health", expected="a number above 0", found=plain(target),
+            why, where="--health", expected=f"a number above 0, at most {plain(HIGHEST)}", found=f"{target:g}",
             hint="1 is where the venue liquidates; 1.5 or 2 leaves room",
         )  # fmt: skip
     before = assess_account(account, marks, rulebook)
@@ -587,4 +591,4 @@ def _text(value: Decimal | None) -> str | None:
     return None if value is None else plain(value)
 
 
-__all__ = ["SCHEMA", "STEP", "Endangered", "Rescue", "Way", "as_json", "rescue"]
+__all__ = ["HIGHEST", "SCHEMA", "STEP", "Endangered", "Rescue", "Way", "as_json", "rescue"]

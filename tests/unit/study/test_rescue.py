@@ -235,6 +235,13 @@ def test_a_target_that_is_no_health_is_refused() -> None:
         found(account(AVAX, wallet="1200"), health=Decimal(0))
 
 
+@pytest.mark.parametrize("health", ["1000001", "1e300"])
+def test_a_target_that_nothing_held_open_can_reach_is_refused(health: str) -> None:
+    with pytest.raises(BadConfiguration, match="nothing held open can reach") as caught:
+        found(account(AVAX, wallet="1200"), health=Decimal(health))
+    assert "at most 1000000" in (caught.value.expected or "")
+
+
 def test_an_unknown_balance_is_said_and_not_guessed() -> None:
     file = account(AVAX, wallet="1200")
     unknown = replace(file.account, wallet={"USDT": None})
