@@ -81,8 +81,8 @@ def move(asset: str, amount: Value, *, out_of: str, into: str) -> tuple[Posting,
 def imbalance(postings: Iterable[Posting]) -> dict[str, Value]:
     """Return what a set of postings does not balance, by asset; empty for a set that may be applied."""
     totals: dict[str, Value] = {}
-    for posting in postings:
-        totals[posting.asset] = totals.get(posting.asset, ZERO) + posting.amount
+    for _, asset, amount in postings:
+        totals[asset] = totals[asset] + amount if asset in totals else amount
     return {asset: total for asset, total in totals.items() if total}
 
 

@@ -45,19 +45,24 @@ class Case(NamedTuple):
 
     def assessed(self) -> Assessment | None:
         """Return the pool at the present marks, or None where it holds nothing any more."""
-        pool = next((pool for pool in self.state.pools(self.name) if pool.name == self.pool), None)
-        if pool is None or not (pool.positions or pool.orders):
-            return None
-        return self.state.assessment(self.name, self.pool)
+        kept = self.state.traders[self.name].assessed.get(self.pool)
+        if kept is None or kept[0] != self.state.priced:
+            pool = self.state.pool(self.name, self.pool)
+            if pool is None or not (pool.positions or pool.orders):
+                return None
+            return self.state.assessment(self.name, self.pool)
+        return kept[1] if kept[1].lines or kept[1].orders else None
 
     def line(self, key: tuple[str, str]) -> tuple[Assessment, PositionLine] | None:
         """Return the pool as it is now with the line of a symbol and side, or None where that is closed."""
         assessment = self.assessed()
         if assessment is None:
             return None
-        found = (line for line in assessment.lines if (line.position.symbol, line.position.side) == key)
-        line = next(found, None)
-        return None if line is None else (assessment, line)
+        symbol, side = key
+        for line in assessment.lines:
+            if line.position.symbol == symbol and line.position.side == side:
+                return assessment, line
+        return None
 
     def leg(self, side: str) -> str:
         """Return the name of the leg that a side is held in."""

@@ -6,9 +6,9 @@ Quantities are unsigned with a side, prices and amounts are positive; ``at`` is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ringfence.engine.messages import dataclass
 from ringfence.numbers import ONE
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
+
+from ringfence.engine.messages import dataclass
 
 if TYPE_CHECKING:
     from decimal import Decimal

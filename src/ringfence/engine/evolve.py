@@ -10,10 +10,11 @@ from ringfence.account import MarginMode, PositionMode
 from ringfence.engine import events as happened
 from ringfence.engine.doubt import Doubt
 from ringfence.engine.impact import FORCED
+from ringfence.engine.items import number_text
 from ringfence.engine.liquidity import NOTHING_CONSUMED
 from ringfence.engine.orderbook import RestingOrder
 from ringfence.engine.settle import realised_in
-from ringfence.engine.state import HOUSE, Held, Voucher, number_text
+from ringfence.engine.state import HOUSE, Held, Voucher
 from ringfence.engine.triggers import AT_OR_ABOVE, AT_OR_BELOW, Trigger, WaitingOrder
 from ringfence.ledger import voucher as voucher_account
 from ringfence.numbers import ZERO, exact, plain
@@ -149,15 +150,7 @@ def _order_closed(state: State, event: happened.OrderClosed) -> None:
 
 
 def _order_item(state: State, order: Order) -> None:
-    price = "" if order.price is None else plain(order.price)
-    trigger = ""
-    if order.trigger_price is not None:
-        trigger = f"{plain(order.trigger_price)} {order.trigger_by} {order.trigger_above} {order.close_position}"
-    text = (
-        f"{order.symbol} {order.side} {plain(order.quantity)} {price} {trigger} {order.reduce_only} "
-        f"{order.position_side} {order.time_in_force} {order.sequence}"
-    )
-    state.item(("order", order.account, order.id), text)
+    state.item(("order", order.account, order.id), order)
 
 
 def _traded(state: State, event: happened.Traded) -> None:
@@ -225,13 +218,13 @@ def _hold(state: State, name: str, symbol: str, leg: str, quantity: Quantity, en
     key = (symbol, leg)
     before = trader.held.get(key)
     if quantity:
-        held = trader.held[key] = Held(quantity, entry_value, state.entry_price(symbol, quantity, entry_value))
-        state.holders.setdefault(symbol, {})[name] = None
-        _held_item(state, name, key, held)
+        held = trader.held[key] = Held(quantity, entry_value, None, state.rulebook.contract(symbol))
+        state.holds(name, symbol)
+        state.item(("held", name, symbol, leg), held)
     else:
         trader.held.pop(key, None)
         if not any(held == symbol for held, _ in trader.held):
-            state.holders.get(symbol, {}).pop(name, None)
+            state.holds_no_more(name, symbol)
         state.item(("held", name, symbol, leg), None)
     trader.touched(state.sequence)
     if before is not None and before.quantity * quantity <= 0:
@@ -260,11 +253,6 @@ def _forget_pools(state: State, trader: Trader, symbol: str) -> None:
             _mark_pool(state, trader.name, pool, "none")
         if trader.liquidating.pop(pool, None) is not None:
             state.item(("liquidating", trader.name, pool), None)
-
-
-def _held_item(state: State, name: str, key: tuple[str, str], held: Held) -> None:
-    text = f"{plain(held.quantity)} {plain(held.entry_value)} {plain(held.entry_price)}"
-    state.item(("held", name, *key), text)
 
 
 def _setting_changed(state: State, event: happened.SettingChanged) -> None:
@@ -395,7 +383,7 @@ def _resumed(state: State, event: happened.Resumed) -> None:
 def restore_items(state: State) -> None:
     """Compute the items of the digest anew from everything else, as a state read from a snapshot needs them."""
     for account, asset, balance in state.ledger.entries():
-        state.item(("money", account, asset), number_text(balance))
+        state.item(("money", account, asset), balance)
     for trader in state.traders.values():
         _trader_items(state, trader)
     for kind, table in (("mark", state.marks), ("last", state.last), ("index", state.index)):
@@ -418,7 +406,7 @@ def restore_items(state: State) -> None:
 
 def _trader_items(state: State, trader: Trader) -> None:
     for key, held in trader.held.items():
-        _held_item(state, trader.name, key, held)
+        state.item(("held", trader.name, *key), held)
     for order in trader.orders.values():
         _order_item(state, order)
     _setting_items(state, trader)

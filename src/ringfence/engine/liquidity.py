@@ -22,7 +22,7 @@ Sides are the taker's: ``buy`` is answered by asks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -87,6 +87,10 @@ class Liquidity:
     depth: Quantity
     levels: int | None = None
     price_step: Decimal | None = None
+    known: dict[str, dict[int, Price]] = field(
+        default_factory=lambda: {"buy": {}, "sell": {}}, init=False, repr=False, compare=False
+    )
+    """Prices of levels that somebody has met, by the taker's side: a crash asks for them thousands of times."""
 
     def __post_init__(self) -> None:
         for name, figure, good in (
@@ -119,25 +123,31 @@ def ladder(liquidity: Liquidity, side: str, consumed: Consumed = NOTHING_CONSUME
 
     Neighbouring levels may have the same price where the gap is smaller than the price step.
     """
-    buying = side == "buy"
-    rounding = ROUND_CEILING if buying else ROUND_FLOOR
-    one_gap = EXACT.multiply(liquidity.mid, liquidity.level_gap)
-    spread = EXACT.multiply(liquidity.mid, liquidity.half_spread)
-    if not buying:
-        one_gap, spread = EXACT.minus(one_gap), EXACT.minus(spread)
-    full_levels, used = EXACT.divmod(consumed.buy if buying else consumed.sell, liquidity.depth)
-    level = int(full_levels)
-    nearest = EXACT.add(liquidity.mid, spread)
-    left = EXACT.subtract(liquidity.depth, used)
+    taken = consumed.buy if side == "buy" else consumed.sell
+    level, left = 0, liquidity.depth
+    if taken:
+        full_levels, used = EXACT.divmod(taken, liquidity.depth)
+        level, left = int(full_levels), EXACT.subtract(liquidity.depth, used)
+    known = liquidity.known[side]
     while liquidity.levels is None or level < liquidity.levels:
-        price = EXACT.add(nearest, EXACT.multiply(one_gap, Decimal(level)))
-        if liquidity.price_step is not None:
-            price = round_to(price, liquidity.price_step, rounding=rounding)
+        price = known.get(level)
+        if price is None:
+            price = known[level] = _level_price(liquidity, side, level)
         if price <= 0:
             return
         yield Offer(price, left)
         left = liquidity.depth
         level += 1
+
+
+def _level_price(liquidity: Liquidity, side: str, level: int) -> Price:
+    """Return the price of a level of the whole ladder, as the module defines it."""
+    gap = EXACT.multiply(EXACT.multiply(liquidity.mid, liquidity.level_gap), Decimal(level))
+    away = EXACT.add(EXACT.multiply(liquidity.mid, liquidity.half_spread), gap)
+    price = EXACT.add(liquidity.mid, away) if side == "buy" else EXACT.subtract(liquidity.mid, away)
+    if liquidity.price_step is None:
+        return price
+    return round_to(price, liquidity.price_step, rounding=ROUND_CEILING if side == "buy" else ROUND_FLOOR)
 
 
 class Sweep(NamedTuple):

@@ -88,7 +88,8 @@ def execute(
     left = incoming.quantity
     while True:
         if planned is None:
-            planned = plan_order(state, replace(incoming, quantity=left), symbol)
+            again = incoming if left == incoming.quantity else replace(incoming, quantity=left)
+            planned = plan_order(state, again, symbol)
         outcome.plan = planned
         for key in planned.cancelled_makers:
             order = state.booked(key)

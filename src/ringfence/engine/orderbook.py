@@ -26,11 +26,12 @@ ours where venues say nothing.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.engine.liquidity import NOTHING_CONSUMED, ladder
+from ringfence.engine.messages import dataclass
 from ringfence.numbers import ZERO, exact
 
 if TYPE_CHECKING:

@@ -163,7 +163,8 @@ def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Ev
         if not quantity:
             yield refused(command, "reduce_only", f"no position in {symbol} for {command.side} to reduce")
             return
-    planned = plan_order(state, _incoming(state, command, quantity), symbol)
+    incoming = _incoming(state, command, quantity)
+    planned = plan_order(state, incoming, symbol)
     if planned.rejected is not None:
         reason = {"post_only_would_take": "post_only_would_take", "fok_not_fillable": "fill_or_kill"}.get(
             planned.rejected, "no_liquidity"
@@ -187,7 +188,6 @@ def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Ev
              taker_rate(state, name, state.rulebook.contract(symbol))),
         "order", command.order,
     )  # fmt: skip
-    incoming = _incoming(state, command, quantity)
     yield from execute(state, symbol, incoming, execution, outcome, command, planned=planned)
     left, last = quantity - outcome.filled, outcome.plan or planned
     if left and last.resting and not outcome.stopped:

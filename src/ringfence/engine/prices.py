@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from ringfence.engine import commands as asked
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ringfence.engine.state import State
     from ringfence.numbers import Price
 
+_NOBODY: dict[str, int] = {}
+
 
 _OF = {"marks": "mark", "last": "last"}
 
@@ -35,7 +38,7 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
         everyone = {name: None for names in state.holders.values() for name in names}
         yield from review(state, everyone, command)
         return
-    start = state.sequence
+    state.touched.begin(state.sequence)
     believed: dict[str, list[tuple[str, Price]]] = {"index": [], "marks": [], "last": []}
     now: dict[str, dict[str, Price]] = {"index": {}, "marks": {}, "last": {}}
     for kind, prices in (("index", command.index), ("marks", command.marks), ("last", command.last)):
@@ -61,18 +64,46 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     for symbol in moved:
         yield from fill_from_market(state, symbol, command)
     deciding = believed["marks"] + (believed["last"] if state.rulebook.trigger_prices == "mark_and_last" else [])
-    concerned = {name: None for symbol, _ in deciding for name in state.holders.get(symbol, {})}
-    yield from review(
-        state, concerned if suspects is None else _worth_a_look(state, concerned, suspects, start), command
-    )
+    symbols = list(dict.fromkeys(symbol for symbol, _ in deciding))
+    if suspects is None:
+        concerned: Iterable[str] = {name: None for symbol in symbols for name in state.holders.get(symbol, {})}
+    else:
+        concerned = _worth_a_look(state, symbols, suspects)
+    yield from review(state, concerned, command)
 
 
-def _worth_a_look(state: State, concerned: Iterable[str], suspects: Iterable[str], start: int) -> Iterator[str]:
-    """Yield who is a suspect or was changed since ``start``, asked in turn: whoever comes before may change him."""
-    named = frozenset(suspects)
-    for name in concerned:
-        if name in named or state.traders[name].changed_at > start:
-            yield name
+def _worth_a_look(state: State, symbols: list[str], suspects: Iterable[str]) -> Iterator[str]:
+    """Yield the suspects among the holders of ``symbols``, and whoever of them this command has changed, in turn.
+
+    The turn is that of all holders: symbol by symbol, first come first, each trader once. Who is changed on the way by
+    a liquidation before his turn comes is looked at too; whose turn has passed is not. It costs what these few cost.
+    """
+    touched, limit = state.touched, state.places
+    touched.left = {}
+
+    def turn(name: str) -> tuple[int, int] | None:
+        """Return when it is a trader's turn: his place now, as the walk began; None for who held nothing then."""
+        for index, symbol in enumerate(symbols):
+            place = touched.left.get((symbol, name)) or state.holders.get(symbol, _NOBODY).get(name)
+            if place is not None and place <= limit:
+                return index, place
+        return None
+
+    waiting = [(at, name) for name in {*suspects, *touched.names} if (at := turn(name)) is not None]
+    heapify(waiting)
+    known = len(touched.names)
+    last = None
+    while waiting:
+        now = heappop(waiting)
+        if now == last:
+            continue  # a suspect who was changed as well
+        last = now
+        yield now[1]
+        for name in touched.names[known:]:
+            at = turn(name)
+            if at is not None and at > now[0]:
+                heappush(waiting, (at, name))
+        known = len(touched.names)
 
 
 def _disbelief(

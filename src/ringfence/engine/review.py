@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ringfence.engine.state import State
     from ringfence.margin.assess import Assessment
 
+_RANK = {"none": 0, "warning": 1, "margin_call": 2}
+
 
 def review(state: State, traders: Iterable[str], command: Command) -> Iterator[Event]:
     """Yield what a look at every pool of ``traders`` leads to, trader by trader in the order given.
@@ -91,7 +93,7 @@ def _cancel_orders_early(state: State, name: str, assessment: Assessment, comman
 
 def current(state: State, name: str, pool_name: str, at: int) -> Assessment | None:
     """Return the assessment of a trader's pool at the present prices, or None where a price is missing or stale."""
-    pool = next((pool for pool in state.pools(name) if pool.name == pool_name), None)
+    pool = state.pool(name, pool_name)
     if pool is None or not (pool.positions or pool.orders) or not fresh(state, pool, at):
         return None
     return state.assessment(name, pool_name)
@@ -116,12 +118,15 @@ def fresh(state: State, pool: Pool, at: int) -> bool:
 
 def _call(state: State, name: str, assessment: Assessment, command: Command) -> Iterator[Event]:
     """Yield a margin call when health reached a worse level, or rose clear of the one it was at."""
-    levels = (("margin_call", assessment.levels.margin_call), ("warning", assessment.levels.warning))
+    levels = assessment.levels
     was = state.trader(name).levels.get(assessment.pool.name, "none")
-    now = next((level for level, bound in levels if assessment.reached(bound)), "none")
-    rank = {"none": 0, "warning": 1, "margin_call": 2}
-    if rank[now] < rank[was]:
-        bound = dict((level, bound) for level, bound in levels)[was]  # noqa: C402 - reads as what it is
+    now = "none"
+    if assessment.reached(levels.margin_call):
+        now = "margin_call"
+    elif assessment.reached(levels.warning):
+        now = "warning"
+    if _RANK[now] < _RANK[was]:
+        bound = levels.margin_call if was == "margin_call" else levels.warning
         if assessment.reached(bound * state.setup.rearm):
             return  # not clear of it yet: it would be called again at every tick
     if now != was:

@@ -13,7 +13,7 @@ from ringfence import ledger as books
 from ringfence.account import MarginMode, PositionMode
 from ringfence.engine.events import Traded
 from ringfence.engine.state import FUND, HOUSE
-from ringfence.ledger import move
+from ringfence.ledger import Posting
 from ringfence.margin.bonus import paid_by_bonus, paid_by_voucher
 from ringfence.numbers import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, VALUE_PLACES, ZERO, divide
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from ringfence.contract import Contract
     from ringfence.engine.state import State, Voucher
     from ringfence.fees import VoucherKind
-    from ringfence.ledger import Ledger, Posting
-    from ringfence.numbers import Price, Quantity, Rate, Value
+    from ringfence.ledger import Ledger
+    from ringfence.numbers import Price, Quantity, Rate, UnitValue, Value
 
 
 _COUNTERPARTS = ("clearing:", "funding:")  # of whoever realises a gain or a loss
-
+_VENUES_OWN = frozenset({HOUSE, FUND})
 FORCED = frozenset({"liquidation", "take_over"})  #: causes that leave what margin there is in the position
 
 
@@ -72,12 +72,17 @@ class _Postings:
 
     def balance(self, account: str, asset: str) -> Value:
         """Return a balance with what this trade has moved so far: a second payment finds what the first one left."""
-        moved = sum((one.amount for one in self.made if one.account == account and one.asset == asset), ZERO)
-        return self._ledger.balance(account, asset) + moved
+        total = self._ledger.balance(account, asset)
+        for to, of, amount in self.made:
+            if to == account and of == asset:
+                total += amount
+        return total
 
     def move(self, asset: str, amount: Value, *, out_of: str, into: str) -> None:
         """Move an amount of any sign."""
-        self.made += move(asset, amount, out_of=out_of, into=into)
+        if amount:
+            self.made.append(Posting(out_of, asset, -amount))
+            self.made.append(Posting(into, asset, amount))
 
 
 def leg_of(state: State, trader: str, side: str, position_side: str | None) -> str:
@@ -92,9 +97,9 @@ def traded(state: State, trade: Trade, *, command: str, at: int) -> Traded:
     if trade.buyer.trader == trade.seller.trader and trade.buyer.leg == trade.seller.leg:
         raise AssertionError("a trader cannot trade a leg with itself")
     contract = state.rulebook.contract(trade.symbol)
-    postings = _Postings(state.ledger, at)
-    buyer = _after(state, contract, trade, trade.buyer, trade.quantity, postings)
-    seller = _after(state, contract, trade, trade.seller, -trade.quantity, postings)
+    postings, value = _Postings(state.ledger, at), contract.unit_value(trade.price)
+    buyer = _after(state, contract, trade, trade.buyer, trade.quantity, value, postings)
+    seller = _after(state, contract, trade, trade.seller, -trade.quantity, value, postings)
     return Traded(
         command,
         at,
@@ -165,15 +170,21 @@ def fund_account(state: State, symbol: str) -> str:
     return books.INSURANCE if state.rulebook.insurance_fund == "venue" else f"{books.INSURANCE}:{symbol}"
 
 
-def _after(state: State, contract: Contract, trade: Trade, side: Side, delta: Quantity, postings: _Postings) -> _After:
-    asset, symbol = contract.settle_asset, contract.symbol
-    held = state.trader(side.trader).held.get((symbol, side.leg))
-    quantity = held.quantity if held is not None else ZERO
-    entry = held.entry_value if held is not None else ZERO
-    closing = min(abs(delta), abs(quantity)) if quantity * delta < 0 else ZERO
-    value = contract.unit_value(trade.price)
-    own = cash_account(state, side.trader, symbol)
-    isolated = _isolated(state, side, symbol)
+def _after(
+    state: State, contract: Contract, trade: Trade, side: Side, delta: Quantity, value: UnitValue, postings: _Postings
+) -> _After:
+    """Return one side's position after a trade at a unit ``value``, and post what the trade moves on that side."""
+    asset, symbol, name = contract.settle_asset, contract.symbol, side.trader
+    trader = state.trader(name)
+    held = trader.held.get((symbol, side.leg))
+    quantity, entry, closing = ZERO, ZERO, ZERO
+    if held is not None:
+        quantity, entry = held.quantity, held.entry_value
+        if (quantity > 0) != (delta > 0):
+            closing = min(abs(delta), abs(quantity))
+    isolated = None
+    if name not in _VENUES_OWN and trader.margin_mode.get(symbol) is MarginMode.ISOLATED:
+        isolated = books.isolated(name, symbol, side.leg)
     if closing:
         part = closing if quantity > 0 else -closing
         whole = closing == abs(quantity)
@@ -186,12 +197,11 @@ def _after(state: State, contract: Contract, trade: Trade, side: Side, delta: Qu
     if delta:
         quantity, entry = quantity + delta, entry + delta * value
         if isolated is not None:
-            leverage = state.trader(side.trader).leverage.get(symbol)
-            margin = opening_margin(contract, abs(delta), trade.price, leverage)
-            postings.move(asset, margin, out_of=own, into=isolated)
-    fee = side.fee_rate * trade.quantity * contract.contract_value(trade.price)
-    if side.trader != HOUSE:
-        _pay(state, side.trader, asset, fee, postings, out_of=own, into=trade.fee_to, use="fees")
+            margin = opening_margin(contract, abs(delta), trade.price, trader.leverage.get(symbol))
+            postings.move(asset, margin, out_of=cash_account(state, name, symbol), into=isolated)
+    if side.fee_rate and name != HOUSE:
+        fee, own = side.fee_rate * trade.quantity * abs(value), cash_account(state, name, symbol)
+        _pay(state, name, asset, fee, postings, out_of=own, into=trade.fee_to, use="fees")
     return _After(quantity, entry)
 
 
@@ -204,14 +214,6 @@ def _share_of_entry(trade: Trade, side: Side, part: Quantity, quantity: Quantity
     if side.trader == FUND and trade.cause == "auto_deleveraging":
         return part * value
     return divide(entry * part, quantity, places=VALUE_PLACES, rounding=ROUND_HALF_EVEN)
-
-
-def _isolated(state: State, side: Side, symbol: str) -> str | None:
-    """Return the ledger account of the leg's own margin, or None for a cross one."""
-    if side.trader in {HOUSE, FUND}:
-        return None
-    mode = state.trader(side.trader).margin_mode.get(symbol, MarginMode.CROSS)
-    return books.isolated(side.trader, symbol, side.leg) if mode is MarginMode.ISOLATED else None
 
 
 def _released(
@@ -277,7 +279,7 @@ def _pay(
     if not amount:
         return
     given, from_bonus = books.bonus(trader), ZERO
-    of_venue = trader in {HOUSE, FUND}
+    of_venue = trader in _VENUES_OWN
     vouchers = amount > 0 and not of_venue and bool(state.trader(trader).vouchers)
     if vouchers:
         amount -= _pay_by_vouchers(state, trader, asset, amount, postings, into=into, use=use, before_bonus=True)

@@ -146,7 +146,10 @@ def _loaded(values: dict[str, Any], setup: Setup) -> State:
     state.pressure = {symbol: (Decimal(pressure), since) for symbol, pressure, since in values["pressure"]}
     state.doubts = {(of, symbol): Doubt(Decimal(price), count, at) for of, symbol, price, count, at in values["doubts"]}
     state.told = {(kind, symbol): Decimal(price) for kind, symbol, price in values["told"]}
-    state.holders = {symbol: dict.fromkeys(names) for symbol, names in values["holders"]}
+    for symbol, names in values["holders"]:
+        state.holders[symbol] = {}
+        for name in names:
+            state.holds(name, symbol)
     for kept in values["traders"]:
         _load_trader(state, kept)
     restore_items(state)
@@ -162,7 +165,8 @@ def _load_trader(state: State, kept: dict[str, Any]) -> None:
     rails = kept.get("rails")  # snapshots from before guard rails have none
     trader.rails = None if rails is None else guard_rails.from_text(rails)
     for symbol, leg, quantity, entry_value, entry_price in kept["held"]:
-        trader.held[symbol, leg] = Held(Decimal(quantity), Decimal(entry_value), Decimal(entry_price))
+        contract = state.rulebook.contract(symbol)
+        trader.held[symbol, leg] = Held(Decimal(quantity), Decimal(entry_value), Decimal(entry_price), contract)
     for row in kept["orders"]:
         fields = dict(zip(_ORDER_FIELDS, row, strict=True))
         for name in _ORDER_DECIMALS:

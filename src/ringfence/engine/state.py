@@ -2,9 +2,9 @@
 
 Money stands in the ledger alone. A position keeps its signed quantity and entry value; its average entry price is
 derived. :meth:`State.account` shows a trader as the immutable :class:`~ringfence.account.Account` that the margin maths
-reads. :meth:`State.digest` is a hash of the state itself, kept as it changes: a sum over its items, with the number of
-events and the chain of the command ids. What is derived from them (views, books, holders) is not hashed, nor is the
-order in which traders, positions and orders are kept; a snapshot keeps that order all the same.
+reads. :meth:`State.digest` is a hash of the state itself: a sum over its items (:mod:`~ringfence.engine.items`), with
+the number of events and the chain of the command ids. What is derived from them (views, books, holders) is not hashed,
+nor is the order in which traders, positions and orders are kept; a snapshot keeps that order all the same.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
 from ringfence.account import Account, MarginMode, OpenOrder, Pool, Position, PositionMode, pools
+from ringfence.engine.items import Items
 from ringfence.engine.orderbook import Book
 from ringfence.engine.triggers import Triggers
 from ringfence.fees import FeeRates
 from ringfence.ledger import Ledger
 from ringfence.margin.assess import assess
-from ringfence.numbers import PRICE_PLACES, ROUND_HALF_EVEN, ZERO, exact
+from ringfence.numbers import PRICE_PLACES, ROUND_HALF_EVEN, ZERO, exact, plain
 
 if TYPE_CHECKING:
     from ringfence.contract import Contract
     from ringfence.engine.doubt import Doubt
     from ringfence.engine.events import Event, OrderRested
+    from ringfence.engine.items import Item
     from ringfence.engine.liquidity import Consumed, Liquidity
     from ringfence.engine.setup import Setup
     from ringfence.guard_rails import GuardRails
@@ -36,18 +38,39 @@ if TYPE_CHECKING:
     from ringfence.rulebook import Rulebook
 
 HOUSE = "@market"  #: the tape's market, which takes the other side of what traders cannot give each other
+_TRADERS_OWN = frozenset({"wallet", "isolated", "bonus", "voucher"})  # kinds of accounts of the ledger
 FUND = "@insurance"  #: the insurance fund's own positions, while it disposes of what it took over
 
-_MODULUS = 1 << 256
 
-
-@dataclass(slots=True)
 class Held:
-    """One leg of a trader: signed quantity (never 0) and the signed value it was entered at."""
+    """One leg of a trader: signed quantity (never 0) and the signed value it was entered at. Never changed in place."""
 
-    quantity: Quantity
-    entry_value: Value
-    entry_price: Price
+    __slots__ = ("_contract", "_price", "entry_value", "quantity")
+
+    def __init__(self, quantity: Quantity, entry_value: Value, price: Price | None, contract: Contract) -> None:
+        self.quantity = quantity
+        self.entry_value = entry_value
+        self._price = price
+        self._contract = contract
+
+    @property
+    def entry_price(self) -> Price:
+        """The average entry price, rounded half-even to 24 places; computed when somebody asks.
+
+        By the terms that the contract had when the leg last changed.
+        """
+        return self._price if self._price is not None else self._computed()
+
+    @exact
+    def _computed(self) -> Price:
+        self._price = self._contract.price_at(
+            abs(self.entry_value), abs(self.quantity), places=PRICE_PLACES, rounding=ROUND_HALF_EVEN
+        )
+        return self._price
+
+    def text(self) -> str:
+        """Return what the digest covers of it."""
+        return f"{plain(self.quantity)} {plain(self.entry_value)} {plain(self.entry_price)}"
 
 
 @dataclass(slots=True)
@@ -79,6 +102,34 @@ class Order:
         """Whether the order waits for its trigger price."""
         return self.trigger_price is not None
 
+    def text(self) -> str:
+        """Return what the digest covers of it."""
+        price = "" if self.price is None else plain(self.price)
+        trigger = ""
+        if self.trigger_price is not None:
+            trigger = f"{plain(self.trigger_price)} {self.trigger_by} {self.trigger_above} {self.close_position}"
+        return (
+            f"{self.symbol} {self.side} {plain(self.quantity)} {price} {trigger} {self.reduce_only} "
+            f"{self.position_side} {self.time_in_force} {self.sequence}"
+        )
+
+
+class Touched:
+    """Who was changed since a moment, and who stopped holding what: so that nobody has to go through everybody."""
+
+    __slots__ = ("left", "names", "since")
+
+    def __init__(self) -> None:
+        self.since = 0
+        self.names: list[str] = []
+        self.left: dict[tuple[str, str], int] = {}  # (symbol, trader) → the place among its holders that was given up
+
+    def begin(self, sequence: int) -> None:
+        """Forget whoever was changed before, and note who is from now on."""
+        self.since = sequence
+        self.names = []
+        self.left = {}
+
 
 @dataclass(slots=True)
 class Voucher:
@@ -98,6 +149,7 @@ class Trader:
     """What the venue knows of one trader besides money."""
 
     name: str
+    noted: Touched
     position_mode: PositionMode = PositionMode.ONE_WAY
     leverage: dict[str, Value] = field(default_factory=dict)
     margin_mode: dict[str, MarginMode] = field(default_factory=dict)
@@ -117,6 +169,8 @@ class Trader:
 
     def touched(self, sequence: int) -> None:
         """Forget the cached view after a change by the event of that sequence."""
+        if self.changed_at <= self.noted.since:
+            self.noted.names.append(self.name)
         self.changed_at = sequence
         self.view = None
         self.pooled = None
@@ -128,33 +182,9 @@ class State:
     """Everything a venue knows. Read freely; change only through :func:`ringfence.engine.evolve.evolve`."""
 
     __slots__ = (
-        "_items",
-        "_total",
-        "adopted",
-        "books",
-        "consumed",
-        "doubts",
-        "fee_rates",
-        "handled",
-        "handled_chain",
-        "holders",
-        "index",
-        "last",
-        "ledger",
-        "marked_at",
-        "marks",
-        "offered",
-        "outcomes",
-        "outcomes_kept",
-        "pressure",
-        "priced",
-        "rulebook",
-        "sequence",
-        "set_up",
-        "setup",
-        "told",
-        "traders",
-        "triggers",
+        "_items", "_owners", "adopted", "books", "consumed", "doubts", "fee_rates", "handled", "handled_chain",
+        "holders", "index", "last", "ledger", "marked_at", "marks", "offered", "outcomes", "outcomes_kept", "places",
+        "pressure", "priced", "rulebook", "sequence", "set_up", "setup", "told", "touched", "traders", "triggers",
         "vouchers_end",
     )  # fmt: skip
 
@@ -168,7 +198,9 @@ class State:
         self.index: dict[str, Price] = {}
         self.marked_at: dict[str, int] = {}
         self.books: dict[str, Book] = {}
-        self.holders: dict[str, dict[str, None]] = {}  # symbol → traders that hold it, in order of first holding
+        self.holders: dict[str, dict[str, int]] = {}  # symbol → traders that hold it, by their place: first come first
+        self.places = 0  # given to holders so far
+        self.touched = Touched()
         self.triggers: dict[str, Triggers] = {}
         self.offered: dict[str, Liquidity] = {}  # by the tape's market, as long as its price and the rules hold
         self.consumed: dict[str, Consumed] = {}  # of the tape's market since its price changed
@@ -185,15 +217,28 @@ class State:
         self.fee_rates: dict[tuple[str, str | None, tuple[str, ...]], FeeRates] = {}  # as long as the rules hold
         self.sequence = 0
         self.priced = 0  # changes with the marks and the rulebook: an assessment made before is out of date
-        self._items: dict[tuple[str, ...], int] = {}
-        self._total = 0
+        self._items = Items(self.ledger)
+        self._owners: dict[str, str | None] = {}  # account of the ledger → the trader whose it is, if any's
 
     def trader(self, name: str) -> Trader:
         """Return the trader of that name, new if never seen."""
         found = self.traders.get(name)
         if found is None:
-            found = self.traders[name] = Trader(name)
+            found = self.traders[name] = Trader(name, self.touched)
         return found
+
+    def holds(self, name: str, symbol: str) -> None:
+        """Note that a trader holds a symbol; whoever holds it already keeps his place."""
+        names = self.holders.setdefault(symbol, {})
+        if name not in names:
+            self.places += 1
+            names[name] = self.places
+
+    def holds_no_more(self, name: str, symbol: str) -> None:
+        """Note that a trader holds nothing of a symbol any more."""
+        place = self.holders.get(symbol, {}).pop(name, None)
+        if place is not None:
+            self.touched.left.setdefault((symbol, name), place)
 
     def book(self, symbol: str) -> Book:
         """Return the order book of a symbol."""
@@ -217,6 +262,13 @@ class State:
             trader.pooled = pools(self.account(name), self.rulebook.contract, self.rulebook.collateral)
         return trader.pooled
 
+    def pool(self, name: str, pool_name: str) -> Pool | None:
+        """Return a trader's pool of that name, or None where there is none."""
+        for pool in self.pools(name):
+            if pool.name == pool_name:
+                return pool
+        return None
+
     def assessment(self, name: str, pool_name: str) -> Assessment | None:
         """Return a trader's pool assessed at the present marks; None without such a pool, or where a mark is missing.
 
@@ -226,14 +278,12 @@ class State:
         kept = trader.assessed.get(pool_name)
         if kept is not None and kept[0] == self.priced:
             return kept[1]
-        for pool in self.pools(name):
-            if pool.name == pool_name:
-                if any(position.symbol not in self.marks for position in pool.positions):
-                    return None  # adopted before there was any price
-                found = assess(pool, self.marks, self.rulebook)
-                trader.assessed[pool_name] = (self.priced, found)
-                return found
-        return None
+        pool = self.pool(name, pool_name)
+        if pool is None or any(position.symbol not in self.marks for position in pool.positions):
+            return None  # the second: adopted before there was any price
+        found = assess(pool, self.marks, self.rulebook)
+        trader.assessed[pool_name] = (self.priced, found)
+        return found
 
     def _account(self, trader: Trader) -> Account:
         positions = []
@@ -294,30 +344,22 @@ class State:
             order.position_side,
         )
 
-    def entry_price(self, symbol: str, quantity: Quantity, entry_value: Value) -> Price:
-        """Return the average entry price of a position, rounded half-even to 24 places."""
-        contract = self.rulebook.contract(symbol)
-        return contract.price_at(abs(entry_value), abs(quantity), places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
-
-    def item(self, key: tuple[str, ...], value: str | None) -> None:
+    def item(self, key: tuple[str, ...], value: Item) -> None:
         """Set the digest's item of that key; None takes it out. Called by ``evolve`` beside every change."""
-        before = self._items.pop(key, 0)
-        after = 0
-        if value is not None:
-            text = "\x1f".join((*key, value))
-            after = int.from_bytes(blake2b(text.encode(), digest_size=32).digest(), "big")
-            self._items[key] = after
-        self._total = (self._total + after - before) % _MODULUS
+        self._items.set(key, value)
 
     def post(self, postings: tuple[Posting, ...]) -> None:
         """Apply postings to the ledger, and forget the views of the traders they touch."""
         self.ledger.apply(postings)
+        owners, moved, sequence = self._owners, self._items.moved, self.sequence
         for account, asset, _ in postings:
-            balance = self.ledger.balance(account, asset)
-            self.item(("money", account, asset), number_text(balance) if balance else None)
-            owner, _, name = account.partition(":")
-            if owner in {"wallet", "isolated", "bonus", "voucher"}:
-                self.trader(name.split(":", 1)[0]).touched(self.sequence)
+            moved[account, asset] = None
+            name = owners.get(account, "")
+            if name == "":
+                owner, _, rest = account.partition(":")
+                name = owners[account] = rest.split(":", 1)[0] if owner in _TRADERS_OWN else None
+            if name is not None:
+                self.trader(name).touched(sequence)
 
     def waiting(self, symbol: str) -> Triggers:
         """Return the orders of a symbol that wait for a price."""
@@ -341,7 +383,7 @@ class State:
 
     def digest(self) -> bytes:
         """Return 32 bytes that identify this state."""
-        parts = (self._total.to_bytes(32, "big"), self.sequence.to_bytes(8, "big"), self.handled_chain)
+        parts = (self._items.total().to_bytes(32, "big"), self.sequence.to_bytes(8, "big"), self.handled_chain)
         return blake2b(b"".join(parts), digest_size=32).digest()
 
     def resting(self, event: OrderRested) -> Order:
@@ -353,9 +395,4 @@ class State:
         )  # fmt: skip
 
 
-def number_text(value: Value) -> str:
-    """Return a number so that equal values are the same text."""
-    return format(value.normalize(), "f")
-
-
-__all__ = ["FUND", "HOUSE", "Held", "Order", "State", "Trader", "Voucher", "number_text"]
+__all__ = ["FUND", "HOUSE", "Held", "Order", "State", "Trader", "Voucher"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from decimal import Decimal
+from json.encoder import encode_basestring as _quoted
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     _Table: TypeAlias = dict[str, tuple[type[Any], int, tuple[tuple[int, Callable[[Any], Any]], ...]]]
+    _Written: TypeAlias = tuple[Callable[[Any], tuple[Any, ...]], list[Callable[[Any], str]], str]
 
 _TAG = {"Value": "D", "Price": "D", "Quantity": "D", "Rate": "D", "Decimal": "D"}
 
 
 def encode(message: Command | Event) -> bytes:
     """Return the canonical bytes of a command or an event."""
-    values = _VALUES[type(message)](message)
-    parts = [message.kind, *[str(value) if type(value) is Decimal else value for value in values]]  # type: ignore[union-attr]
-    return _ENCODER.encode(parts).encode()
+    values, writers, template = _WRITTEN[type(message)]
+    return (template % tuple([write(value) for write, value in zip(writers, values(message), strict=True)])).encode()
 
 
 def decode_command(data: bytes) -> Command:
@@ -90,15 +91,55 @@ def _reader(annotation: str) -> Callable[[Any], Any] | None:
     return _decimal if annotation.split(" |", maxsplit=1)[0] in _TAG else None
 
 
-def _default(value: object) -> str:
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} does not belong in a message")
+def _writer(annotation: str) -> Callable[[Any], str]:
+    """Return what writes a field, by the field's annotation. All of them refuse what has no place there: TypeError."""
+    if annotation.startswith("tuple[Posting"):
+        return _written_postings
+    if annotation.startswith("tuple[tuple"):
+        return _written_pairs
+    kind, _, optional = annotation.partition(" | ")
+    if kind in _TAG:
+        return _written_or_null if optional else Decimal.__str__
+    plain: dict[str, Callable[[Any], str]] = {
+        "str": _string_or_null if optional else _quoted, "bool": _written_bool, "int": int.__repr__,
+    }  # fmt: skip
+    return plain[kind]
 
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_default, allow_nan=False)
+def _string_or_null(value: str | None) -> str:
+    return "null" if value is None else _quoted(value)
+
+
+def _written_or_null(value: Decimal | None) -> str:
+    return "null" if value is None else f'"{value!s}"'
+
+
+def _written_bool(value: bool) -> str:  # noqa: FBT001 - a field of a message
+    return "true" if value else "false"
+
+
+def _written_pairs(value: tuple[tuple[str, Decimal], ...]) -> str:
+    rows = [f'[{_quoted(symbol)},"{price!s}"]' for symbol, price in value]
+    return f"[{','.join(rows)}]"
+
+
+def _written_postings(value: tuple[Posting, ...]) -> str:
+    rows = [f'[{_quoted(account)},{_quoted(asset)},"{amount!s}"]' for account, asset, amount in value]
+    return f"[{','.join(rows)}]"
+
+
 _MESSAGES: tuple[type[Command | Event], ...] = (*COMMANDS, *EVENTS)
-_VALUES = {message: attrgetter(*(field.name for field in fields(message))) for message in _MESSAGES}
+
+
+def _written(message: type[Any]) -> _Written:
+    """Return how a kind of message is written: its values, what writes each, and a template for ``%``."""
+    writers = [_writer(str(field.type)) for field in fields(message)]
+    holes = ['"%s"' if writer is Decimal.__str__ else "%s" for writer in writers]
+    template = f"[{_quoted(message.kind)},{','.join(holes)}]"
+    return attrgetter(*(field.name for field in fields(message))), writers, template
+
+
+_WRITTEN = {message: _written(message) for message in _MESSAGES}
 
 
 def _table(messages: tuple[type[Any], ...]) -> _Table:

@@ -48,6 +48,8 @@ def smallest_reduction(
         return None
     if balance >= health * required:
         return ZERO
+    if balance < 0:
+        return None  # closing at the mark brings no money in
     size = abs(line.position.quantity)
     ask = ONE
     if assessment.pool.mode.backing is Backing.BASKET:

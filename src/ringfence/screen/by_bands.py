@@ -9,6 +9,9 @@ named: that is one assessment, and the engine has none to make. Only where somet
 update can be believed in part: the new bands count only if they hold the prices before the update as well, so that
 whatever the engine believes of it, the trader was proved healthy there.
 
+At an update that reaches very many bands at once, in a crash, most of whom it reaches fall: then all of them are
+suspects, and the engine's assessments serve for the new bands too.
+
 **Nobody can be missed.** Bands are made from a trader's pools, levels called and liquidations going on, all of which
 change by events alone. The screen reads the events of every command since it looked last (:attr:`State.outcomes`) and
 places anew whoever they name; where they are not to be had, everybody. Who has no band (a liquidation waits, a price is
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 _NOBODY = frozenset({HOUSE, FUND})
 _PRICE = itemgetter(0)
 _OWNERS = frozenset({"wallet", "isolated", "bonus"})
+_MANY = 200  # hits at one update; above it is a crash, and most of them fall
 
 
 class _Edges:
@@ -130,8 +134,11 @@ class BandScreen:
                 hits.update(dict.fromkeys(edges.reached(price)))
         if not hits:
             return ()
-        marks = {**state.marks, **moved}
-        found = tuple(name for name in hits if not self._proved(state, name, marks, moved))
+        if len(hits) > _MANY:
+            found = tuple(hits)
+        else:
+            marks = {**state.marks, **moved}
+            found = tuple(name for name in hits if not self._proved(state, name, marks, moved))
         self.named += len(found)
         return found
 
@@ -215,11 +222,16 @@ class BandScreen:
             watched = _watched(state, trader, pool.name)
             if watched is None or not all(position.symbol in marks for position in pool.positions):
                 return None
-            self.assessments += 1
             try:
-                assessment = assess(pool, marks, state.rulebook)
+                if marks is state.marks:  # the engine has looked at whoever was a suspect, and keeps what it found
+                    assessment = state.assessment(trader.name, pool.name)
+                else:
+                    self.assessments += 1
+                    assessment = assess(pool, marks, state.rulebook)
             except BadInput:
                 return None  # beyond the last tier: the engine will say so
+            if assessment is None:
+                return None
             if not pool.positions:  # orders alone: no price changes anything, unless something is due already
                 if assessment.liquidatable or assessment.liquidation_requirement or pool.name in trader.levels:
                     return None
