@@ -28,6 +28,7 @@ PURE = {
     "enum",
     "fractions",
     "functools",
+    "heapq",
     "itertools",
     "operator",
     "re",
@@ -40,7 +41,7 @@ READING = {
     "guard_rails.py": {"json", "pathlib", "tomllib"},
     "rulebook.py": set(),
     "rulebooks": {"csv", "json", "os", "pathlib", "tomllib"},
-    "engine": {"hashlib", "json"},
+    "engine": {"hashlib", "json", "json.encoder"},
 }
 CORE = {"errors.py", "numbers.py", "contract.py", "account.py", "ledger.py", "margin", *READING}
 HEAVY = {"aiohttp", "asyncio", "ccxt", "fastapi", "numba", "numpy", "pyarrow", "ray", "sqlite3"}
