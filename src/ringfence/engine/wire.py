@@ -100,14 +100,18 @@ def _writer(annotation: str) -> Callable[[Any], str]:
     kind, _, optional = annotation.partition(" | ")
     if kind in _TAG:
         return _written_or_null if optional else Decimal.__str__
-    plain: dict[str, Callable[[Any], str]] = {
-        "str": _string_or_null if optional else _quoted, "bool": _written_bool, "int": int.__repr__,
+    plain: dict[str, tuple[Callable[[Any], str], Callable[[Any], str]]] = {
+        "str": (_quoted, _string_or_null), "int": (int.__repr__, _int_or_null), "bool": (_written_bool, _written_bool),
     }  # fmt: skip
-    return plain[kind]
+    return plain[kind][bool(optional)]
 
 
 def _string_or_null(value: str | None) -> str:
     return "null" if value is None else _quoted(value)
+
+
+def _int_or_null(value: int | None) -> str:
+    return "null" if value is None else int.__repr__(value)
 
 
 def _written_or_null(value: Decimal | None) -> str:
