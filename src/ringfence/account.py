@@ -20,6 +20,7 @@ from ringfence.numbers import ONE, ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
     from decimal import Decimal
 
     from ringfence.contract import Contract
@@ -210,12 +211,32 @@ class Collateral:
 
 
 @dataclass(frozen=True, slots=True)
+class RiskInputs:
+    """What portfolio margin needs besides marks and balances. Units: account currency, plain fractions.
+
+    ``time``: the moment of the marks, from which options and dated futures have their time left. ``index``: spot price
+    by coin (:attr:`ringfence.contract.Contract.risk_unit`). ``volatility``: implied, a year's, by option symbol.
+    ``rates``: interest a year by coin, 0 where none is given. ``loans``: what is owed by asset, already off the
+    balances of the pool. ``spot_hedging``: whether spot balances offset derivatives; None leaves it to the venue.
+    ``reference``: the marks that the index prices belong to; where a mark has moved since, the index moves with it.
+    """
+
+    time: datetime | None = None
+    index: Mapping[str, Price] = field(default_factory=dict)
+    volatility: Mapping[str, Rate] = field(default_factory=dict)
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    loans: Mapping[str, Value] = field(default_factory=dict)
+    spot_hedging: bool | None = None
+    reference: Mapping[str, Price] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """Everything one account holds. A wallet balance of None is not known (and then neither is what depends on it).
 
     ``wallet``: balance of the shared wallet by asset, without isolated margins and without unrealised PnL.
     ``index_prices``: by asset, for a basket whose assets count by the venue's own terms; ``collateral``: an asset's
-    terms where they are not the venue's.
+    terms where they are not the venue's. ``risk``: what portfolio margin needs besides.
     """
 
     positions: tuple[Position, ...] = ()
@@ -225,6 +246,7 @@ class Account:
     position_mode: PositionMode = PositionMode.ONE_WAY
     collateral_mode: CollateralMode = CollateralMode.SINGLE_ASSET
     index_prices: Mapping[str, Price] = field(default_factory=dict)
+    risk: RiskInputs | None = None
 
     def position(self, symbol: str, side: str | None = None) -> Position | None:
         """Return the position held in ``symbol`` (its ``side`` leg when given), or None."""
@@ -239,7 +261,8 @@ class Pool:
     """Balances that stand together behind positions and orders: the unit of margin, liquidation and bankruptcy.
 
     ``name``: ``isolated BTCUSDT long``, ``cross USDT`` or ``account``. ``balances``: cash by asset, None where it is
-    not known. ``collateral``: how each asset counts; empty when a single asset backs the pool.
+    not known. ``collateral``: how each asset counts; empty when a single asset backs the pool. ``risk``: prices, times
+    and loans that a requirement by scenarios needs; None elsewhere.
     """
 
     name: str
@@ -249,6 +272,7 @@ class Pool:
     orders: tuple[OpenOrder, ...] = ()
     collateral: Mapping[str, Collateral] = field(default_factory=dict)
     hedge: bool = False
+    risk: RiskInputs | None = None
 
     @property
     def asset(self) -> str | None:
@@ -341,8 +365,12 @@ def _basket_pool(
     balances: dict[str, Value | None] = dict(account.wallet)
     for symbol in (*(position.symbol for position in shared), *(order.symbol for order in account.orders)):
         balances.setdefault(contract(symbol).settle_asset, ZERO)
-    collateral = {asset: _terms_of(asset, account, terms) for asset in balances}
     portfolio = account.collateral_mode is CollateralMode.PORTFOLIO
+    risk = (account.risk or RiskInputs()) if portfolio else None
+    for asset, owed in (risk.loans if risk else {}).items():
+        held = balances.get(asset, ZERO)
+        balances[asset] = None if held is None else held - owed
+    collateral = {asset: _terms_of(asset, account, terms) for asset in balances}
     return Pool(
         name="account",
         mode=PORTFOLIO if portfolio else MULTI_ASSET,
@@ -351,6 +379,7 @@ def _basket_pool(
         orders=account.orders,
         collateral=collateral,
         hedge=hedge,
+        risk=risk,
     )
 
 
@@ -401,6 +430,7 @@ __all__ = [
     "Position",
     "PositionMode",
     "Requirement",
+    "RiskInputs",
     "Slice",
     "pools",
 ]

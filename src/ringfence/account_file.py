@@ -30,7 +30,7 @@ Every fault is a :class:`~ringfence.errors.BadAccount` that names the file and t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,9 +45,10 @@ from ringfence.account import (
     OpenOrder,
     Position,
     PositionMode,
+    RiskInputs,
     Slice,
 )
-from ringfence.contract import Contract, ContractKind, coin
+from ringfence.contract import Contract, ContractKind, OptionType, coin
 from ringfence.errors import BadAccount, BadInput, BadRulebook, nearest
 from ringfence.fees import AccountFees
 from ringfence.numbers import ONE, ZERO, exact, plain
@@ -68,10 +69,11 @@ _TOP = (
 _CIRCUMSTANCES = ("experience", "purpose", "purposes")
 _ACCOUNT = (
     "position_mode", "collateral_mode", "wallet", "collateral", "positions", "orders", "fee_level", "fee_discounts",
-    "fees",
+    "fees", "time", "index", "rates", "loans", "spot_hedging",
 )  # fmt: skip
 _POSITION = (
     "symbol", "side", "quantity", "entry_price", "mark_price", "margin_mode", "isolated_margin", "leverage",
+    "implied_volatility",
 )  # fmt: skip
 _ORDER = ("symbol", "side", "quantity", "price", "leverage", "mark_price", "reduce_only", "position_side")
 _FEES = ("maker", "taker")
@@ -79,7 +81,8 @@ _COLLATERAL = ("index", "ratio", "bid_buffer", "ask_buffer", "tiers", "tier_unit
 _SLICE = ("floor", "cap", "ratio")
 _CONTRACT = (
     "kind", "contract_size", "settle_asset", "price_step", "quantity_step", "minimum_quantity", "minimum_notional",
-    "maker_fee_rate", "taker_fee_rate", "liquidation_fee_rate", "tiers", "tier_unit", "underlying",
+    "maker_fee_rate", "taker_fee_rate", "liquidation_fee_rate", "tiers", "tier_unit", "underlying", "expiry", "strike",
+    "option_type",
 )  # fmt: skip
 _TIER = ("floor", "cap", "maintenance_rate", "deduction", "max_leverage")
 
@@ -254,6 +257,7 @@ def parse(data: Any, *, where: str) -> AccountFile:
             f"{where}: account.collateral_mode",
             CollateralMode.SINGLE_ASSET,
         ),
+        risk=risk_inputs(body, marks, where=f"{where}: account", as_of=_day(top.get("as_of"), f"{where}: as_of")),
     )
     return AccountFile(
         rulebook_name=_text(top["rulebook"], f"{where}: rulebook"),
@@ -497,6 +501,116 @@ def _orders(given: Any, where: str, marks: dict[str, Price]) -> tuple[OpenOrder,
     return tuple(orders)
 
 
+def risk_inputs(body: Mapping[str, Any], marks: Mapping[str, Price], *, where: str, as_of: date | None) -> RiskInputs:
+    """Return what an account states for portfolio margin: time, index prices, volatilities, rates and loans.
+
+    Without a ``time`` the start of the day ``as_of`` stands in. Raises BadAccount.
+    """
+    volatility = {}
+    for index, row in enumerate(_list(body.get("positions"), f"{where}.positions")):
+        if isinstance(row, dict) and row.get("implied_volatility") is not None:
+            volatility[row["symbol"]] = _positive(
+                row["implied_volatility"], f"{where}.positions[{index}].implied_volatility"
+            )
+    time = body.get("time")
+    hedging = body.get("spot_hedging")
+    if hedging not in (True, False, None):
+        raise BadAccount("not a yes or no", where=f"{where}.spot_hedging", expected="true or false",
+                         found=repr(hedging))  # fmt: skip
+    if time is None:
+        moment = None if as_of is None else datetime.combine(as_of, datetime.min.time(), tzinfo=UTC)
+    else:
+        moment = _moment(time, f"{where}.time", hour=0)
+    amounts = {
+        key: {name: _number(value, f"{where}.{key}.{name}", signed=key == "rates")
+              for name, value in _mapping(body.get(key), f"{where}.{key}").items()}
+        for key in ("rates", "loans")
+    }  # fmt: skip
+    index_prices = _mapping(body.get("index"), f"{where}.index")
+    return RiskInputs(
+        time=moment,
+        index={coin: _positive(price, f"{where}.index.{coin}") for coin, price in index_prices.items()},
+        volatility=volatility,
+        rates=amounts["rates"],
+        loans=amounts["loans"],
+        spot_hedging=hedging,
+        reference=dict(marks),
+    )
+
+
+_EXPIRY_HOUR = 8  # of the day in UTC at which Deribit, OKX, Bybit and Binance settle what expires
+
+
+def _moment(raw: Any, where: str, *, hour: int) -> datetime:
+    """Return a moment with its time zone; a day alone is that day at ``hour`` UTC. Raises BadAccount."""
+    if isinstance(raw, datetime):
+        found: datetime | None = raw
+    elif isinstance(raw, date):
+        return datetime(raw.year, raw.month, raw.day, hour, tzinfo=UTC)
+    else:
+        try:
+            found = datetime.fromisoformat(raw)
+        except (TypeError, ValueError):
+            found = None
+        if found is not None and len(raw) == len("2026-03-27"):
+            return found.replace(hour=hour, tzinfo=UTC)
+    if found is None or found.tzinfo is None:
+        raise BadAccount(
+            "not a moment", where=where, expected="a day, or a time with its zone: 2026-03-27T08:00:00Z",
+            found=str(raw), hint="write the time in UTC, with a Z behind it",
+        )  # fmt: skip
+    return found.astimezone(UTC)
+
+
+def check_risk(file: AccountFile, rulebook: Rulebook) -> None:
+    """Raise BadAccount for a position that cannot be valued or margined, such as an option past its expiry.
+
+    Options stand in portfolio accounts only. A position's risk unit needs an index price there: under ``index``, or as
+    the coin's collateral price.
+    """
+    risk, portfolio = file.account.risk or RiskInputs(), file.account.collateral_mode is CollateralMode.PORTFOLIO
+    for index, held in enumerate(file.account.positions):
+        contract, place = rulebook.contract(held.symbol), f"{file.where}: account.positions[{index}]"
+        if contract.option and not (portfolio and held.margin_mode is MarginMode.CROSS):
+            raise BadAccount(
+                f"{held.symbol} is an option outside portfolio margin", where=f"{file.where}: account.collateral_mode",
+                expected="portfolio, with options held cross", found=file.account.collateral_mode.value,
+                hint='set "collateral_mode": "portfolio"',
+            )  # fmt: skip
+        if not portfolio:
+            continue
+        if contract.expiry is not None:
+            _check_expiry(contract, risk, file.where)
+        if contract.option and held.symbol not in risk.volatility:
+            raise BadAccount(
+                f"no implied volatility for {held.symbol}", where=f"{place}.implied_volatility",
+                expected="a year's volatility as a fraction, such as 0.55", found="nothing",
+                hint="give the venue's mark volatility of the option",
+            )  # fmt: skip
+        priced = {*risk.index, *file.account.collateral, *file.account.index_prices}
+        if contract.risk_unit not in priced:
+            raise BadAccount(
+                f"no index price for {contract.risk_unit}, the risk unit of {held.symbol}",
+                where=f"{file.where}: account.index", expected=f"the spot price of {contract.risk_unit}",
+                found=", ".join(risk.index) or "nothing", hint=f'add "index": {{"{contract.risk_unit}": "…"}}',
+            )  # fmt: skip
+
+
+def _check_expiry(contract: Contract, risk: RiskInputs, where: str) -> None:
+    if risk.time is None:
+        raise BadAccount(
+            f"{contract.symbol} expires, and the account says no time", where=f"{where}: account.time",
+            expected="the moment of the marks, such as 2026-02-15T12:00:00Z, or as_of", found="nothing",
+            hint="add account.time",
+        )  # fmt: skip
+    if contract.expiry is not None and contract.expiry <= risk.time:
+        raise BadAccount(
+            f"{contract.symbol} is past its expiry", where=f"{where}: contracts.{contract.symbol}.expiry",
+            expected=f"after {risk.time.isoformat()}, the time of the account", found=contract.expiry.isoformat(),
+            hint="take it out of the account, with its settlement in the wallet, or correct time or expiry",
+        )  # fmt: skip
+
+
 def _check_legs(positions: tuple[Position, ...], mode: PositionMode, where: str) -> None:
     """Raise for the same leg twice, and for both legs of a symbol in one-way mode."""
     seen: dict[tuple[str, str], int] = {}
@@ -621,19 +735,44 @@ def read_contract(
     maker = row.get("maker_fee_rate")
     if maker is not None:
         optional["maker_fee_rate"] = _number(maker, f"{where}.maker_fee_rate", signed=True)
+    kind = _choice(row.get("kind"), ContractKind, f"{where}.kind", ContractKind.LINEAR)
     contract = Contract(
         symbol=symbol,
-        kind=_choice(row.get("kind"), ContractKind, f"{where}.kind", ContractKind.LINEAR),
+        kind=kind,
         contract_size=ONE if size is None else _positive(size, f"{where}.contract_size"),
         settle_asset=_text(row.get("settle_asset"), f"{where}.settle_asset"),
         price_step=None if step is None else _positive(step, f"{where}.price_step"),
         underlying=None if row.get("underlying") is None else _text(row["underlying"], f"{where}.underlying"),
+        expiry=None if row.get("expiry") is None else _moment(row["expiry"], f"{where}.expiry", hour=_EXPIRY_HOUR),
+        **_option_terms(row, kind, where),
         **optional,
     )
     unit = row.get("tier_unit")
     unit = _word("notional" if unit is None else unit, ("notional", "contracts"), f"{where}.tier_unit")
     rows = _list(row.get("tiers"), f"{where}.tiers")
     return contract, _tiers(rows, f"{where}.tiers", unit, progressive=progressive) if rows else None
+
+
+def _option_terms(row: dict[str, Any], kind: ContractKind, where: str) -> dict[str, Any]:
+    """Return an option's strike and type, which no other contract has. Raises BadAccount."""
+    if kind is not ContractKind.OPTION:
+        for key in ("strike", "option_type"):
+            if row.get(key) is not None:
+                raise BadAccount(
+                    f"{key} of a contract that is no option", where=f"{where}.{key}", expected="null",
+                    found=str(row[key]), hint='leave it out, or set "kind": "option"',
+                )  # fmt: skip
+        return {}
+    for key in ("underlying", "expiry", "strike", "option_type"):
+        if row.get(key) is None:
+            raise BadAccount(
+                f"an option without {key}", where=f"{where}.{key}", expected="underlying, expiry, strike, option_type",
+                found="nothing", hint=f"add {key}: without it the option cannot be valued",
+            )  # fmt: skip
+    return {
+        "strike": _positive(row["strike"], f"{where}.strike"),
+        "option_type": _choice(row["option_type"], OptionType, f"{where}.option_type", None),
+    }
 
 
 def _tiers(rows: list[Any], where: str, unit: str, *, progressive: bool) -> TierTable:
@@ -829,6 +968,7 @@ __all__ = [
     "AccountFile",
     "check_leverage",
     "check_modes",
+    "check_risk",
     "check_sizes",
     "check_symbols",
     "load_text",
@@ -837,5 +977,6 @@ __all__ = [
     "read",
     "read_contract",
     "read_price",
+    "risk_inputs",
     "with_marks",
 ]

@@ -6,12 +6,16 @@ kind       value of one contract    settled in                  example
 linear     size · price             quote (USDT, USDC)          BTCUSDT, size 1 BTC: 30,000 USDT at 30,000
 inverse    size ÷ price             base coin (BTC, ETH)        BTCUSD_PERP, size 100 USD: 0.0025 BTC at 40,000
 quanto     size · price             a third asset               ETHUSD settled in BTC, size 1e-6 BTC per USD
+option     size · price             quote or base coin          a call on BTC, price: its premium per unit of BTC
 =========  =======================  ==========================  ===========================================
 
 A quanto contract's ``contract_size`` already holds the fixed settlement amount per point of price, so its arithmetic
 is that of a linear one. The value of a contract falls when the price of an *inverse* one rises, and a long still
 wins: its **unit value** carries the sign, ``−size ÷ price``. With it, ``quantity · unit_value − entry_value`` is the
 unrealised PnL of every kind (DESIGN: one signed number per thing).
+
+An option's price is its premium, in the asset it settles in, per unit of its underlying; it was paid when the option
+was bought, so the option's whole value counts as equity and not only what it has gained.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from typing import TYPE_CHECKING
 from ringfence.numbers import ROUND_HALF_EVEN, UNIT_VALUE_PLACES, divide
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from decimal import Decimal
 
     from ringfence.numbers import Price, Quantity, Rate, UnitValue
@@ -54,6 +59,14 @@ class ContractKind(Enum):
     LINEAR = "linear"
     INVERSE = "inverse"
     QUANTO = "quanto"
+    OPTION = "option"
+
+
+class OptionType(Enum):
+    """The right that a European option gives at its expiry: to buy the underlying at the strike, or to sell it."""
+
+    CALL = "call"
+    PUT = "put"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,9 @@ class Contract:
 
     ``contract_size``: base units (linear), quote units (inverse) or settlement units per point of price (quanto) of
     one contract. ``underlying`` names what expiries of one asset share (OKX counts tiers over it); default the symbol.
-    ``market_take_bound``: how far from the mark a market order may go, as a fraction of it.
+    ``market_take_bound``: how far from the mark a market order may go, as a fraction of it. ``expiry``: when a dated
+    future or an option settles (with its time zone), None for a perpetual. ``strike`` and
+    ``option_type``: of an option, None elsewhere.
     """
 
     symbol: str
@@ -78,6 +93,19 @@ class Contract:
     liquidation_fee_rate: Rate | None = None
     underlying: str | None = None
     market_take_bound: Rate | None = None
+    expiry: datetime | None = None
+    strike: Price | None = None
+    option_type: OptionType | None = None
+
+    @property
+    def risk_unit(self) -> str:
+        """The coin whose price the contract follows, by its underlying or its symbol: its risk is offset within it."""
+        return coin(self.underlying or self.symbol)
+
+    @property
+    def option(self) -> bool:
+        """Whether the contract is an option."""
+        return self.kind is ContractKind.OPTION
 
     @property
     def inverse(self) -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ringfence.contract import Contract
     from ringfence.fees import AccountFees, FeeSchedule
     from ringfence.numbers import Quantity, Rate, Value
+    from ringfence.portfolio_rules import PortfolioRules
 
 Basis = Literal["entry", "mark"]
 MaintenanceBasis = Literal["entry", "mark", "frozen_mark"]
@@ -228,6 +229,8 @@ class Rulebook:
     share of the balance at which a shared pool's orders are cancelled. docs/reference/liquidation.md says what each
     choice means. ``account_fees``: an account's own fee rates, which :meth:`contract` then has.
     :meth:`collateral` says how an asset counts in a basket, :meth:`architectures` what the venue offers.
+    choice means. ``portfolio``: the rules of portfolio margin on the day, None where there are none;
+    ``portfolio_days``: the days there are such rules of.
     """
 
     name: str
@@ -263,6 +266,8 @@ class Rulebook:
     tables: Mapping[str, tuple[Contract, TierTable | None]] = field(default_factory=dict)
     fee_schedule: Callable[[], FeeSchedule] = lambda: NO_SCHEDULE
     account_fees: AccountFees | None = None
+    portfolio: PortfolioRules | None = None
+    portfolio_days: tuple[str, ...] = ()
     _charged: dict[str, tuple[Contract, TierTable | None]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -34,6 +34,7 @@ def load_account(account: str, *, marks: Iterable[str], as_of: str | None) -> tu
     rulebook = file.rulebook(day(as_of) if as_of else None)
     account_file.check_symbols(file, rulebook)
     account_file.check_modes(file, rulebook)
+    account_file.check_risk(file, rulebook)
     account_file.check_sizes(file, rulebook)
     account_file.check_leverage(file, rulebook)
     return file, rulebook

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ringfence import rulebooks
-from ringfence.contract import Contract, ContractKind
+from ringfence.contract import Contract, ContractKind, OptionType
 from ringfence.engine.setup import Fees, Market, PriceGuard, Setup
 from ringfence.errors import BadConfiguration, RingfenceError
 from ringfence.fees import AccountFees
@@ -28,6 +28,7 @@ SCHEMA = "ringfence set-up 1"
 
 _POLICIES = ("isolated", "cross", "basket")
 _LOOKS_UP = {"lookup", "symbols", "table_source", "fee_schedule", "_charged"}  # functions over the package's tables
+_DATED = {"expiry", "strike", "option_type"}  # terms that perpetuals do not have; left out where there are none
 
 
 def write(setup: Setup) -> str:
@@ -146,7 +147,12 @@ def _changed(base: Policies, given: Policies) -> dict[str, Any]:
 
 
 def _table(contract: Contract, tiers: TierTable | None) -> dict[str, Any]:
-    terms = {**_plain(contract), "kind": contract.kind.value}
+    dated = {
+        "expiry": None if contract.expiry is None else contract.expiry.isoformat(),
+        "option_type": None if contract.option_type is None else contract.option_type.value,
+    }
+    written = {**_plain(contract), "kind": contract.kind.value, **dated}
+    terms = {name: value for name, value in written.items() if value is not None or name not in _DATED}
     table = None
     if tiers is not None:
         table = {"unit": tiers.unit, "tiers": [[_value(figure) for figure in tier] for tier in tiers.tiers]}
@@ -176,8 +182,13 @@ def _is_number(annotation: object) -> bool:
 
 
 def _entry(table: Mapping[str, Any]) -> tuple[Contract, TierTable | None]:
-    terms = _decimals(table["contract"], but={"symbol", "kind", "settle_asset", "underlying"})
-    contract = Contract(**{**terms, "kind": ContractKind(terms["kind"])})
+    words = {"symbol", "kind", "settle_asset", "underlying", "expiry", "option_type"}
+    terms = {**_decimals(table["contract"], but=words), "kind": ContractKind(table["contract"]["kind"])}
+    if "expiry" in terms:
+        terms["expiry"] = datetime.fromisoformat(terms["expiry"])
+    if "option_type" in terms:
+        terms["option_type"] = OptionType(terms["option_type"])
+    contract = Contract(**terms)
     tiers = table["tiers"]
     if tiers is None:
         return contract, None

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringfence.account import Backing, pools
+from ringfence.account import Backing, Requirement, pools
 from ringfence.errors import BadAccount, BadRulebook
 from ringfence.margin import formulas
+from ringfence.margin.portfolio.apply import with_requirement
+from ringfence.margin.portfolio.marks import at_marks
 from ringfence.numbers import (
     ONE,
     RATIO_PLACES,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Account, Collateral, Marks, OpenOrder, Pool, Position
     from ringfence.contract import Contract
+    from ringfence.margin.portfolio.requirement import PortfolioRequirement
     from ringfence.numbers import Price, Rate, UnitValue, Value
     from ringfence.rulebook import Levels, Policies, Rulebook, TierTable
 
@@ -146,7 +149,7 @@ class Assessment(NamedTuple):
 
     ``margin_balance = wallet_balance + unrealised_pnl`` (after haircut, in a basket). ``balance_held_against`` is what
     the requirement is compared with: the margin balance, less the margin and the opening fees of orders where the venue
-    deducts them.
+    deducts them. ``portfolio``: how the requirement of a portfolio account comes about, None elsewhere.
     """
 
     pool: Pool
@@ -168,6 +171,7 @@ class Assessment(NamedTuple):
     lines: tuple[PositionLine, ...]
     orders: tuple[OrderLine, ...]
     assets: tuple[AssetLine, ...]
+    portfolio: PortfolioRequirement | None = None
 
     @property
     def health(self) -> Decimal | None:
@@ -222,6 +226,9 @@ def assess(pool: Pool, marks: Marks, rulebook: Rulebook) -> Assessment:
 
     Raises BadAccount when a mark is missing, BadRulebook when a symbol has no table .
     """
+    scenarios = pool.mode.requirement is Requirement.SCENARIO
+    if scenarios:
+        pool, marks = at_marks(pool, marks, rulebook.contract)
     policies = rulebook.policies_for(isolated=pool.isolated, basket=pool.mode.backing is Backing.BASKET)
     symbols = (*(p.symbol for p in pool.positions), *(o.symbol for o in pool.orders))
     entries = {symbol: rulebook.entry(symbol) for symbol in symbols}
@@ -231,7 +238,8 @@ def assess(pool: Pool, marks: Marks, rulebook: Rulebook) -> Assessment:
         lines = _with_fee_at_bankruptcy(lines, pool, policies)
     orders = tuple(_order_line(o, pool, marks, entries, policies) for o in pool.orders)
     if pool.mode.backing is Backing.BASKET:
-        return _basket_totals(pool, policies, rulebook.levels, lines, orders)
+        totals = _basket_totals(pool, policies, rulebook.levels, lines, orders)
+        return with_requirement(totals, marks, rulebook) if scenarios else totals
     return _totals(pool, policies, rulebook.levels, lines, orders)
 
 
@@ -782,7 +790,8 @@ def _asset_line(asset: str, pool: Pool, lines: tuple[PositionLine, ...], orders:
     terms, held = pool.collateral[asset], pool.balances[asset]
     own = [line for line in lines if line.contract.settle_asset == asset]
     gained = sum((line.unrealised_pnl for line in own), ZERO)
-    equity = None if held is None else held + gained
+    premiums = sum((line.entry_value for line in own if line.contract.option), ZERO)  # paid: the whole value counts
+    equity = None if held is None else held + gained + premiums
     required = [line.liquidation_requirement for line in own]
     required += [line.liquidation_requirement for line in orders if line.contract.settle_asset == asset]
     return AssetLine(
@@ -814,6 +823,10 @@ def _margin_ratio(assessment: Assessment) -> Decimal | None:
     policy = assessment.policies.margin_ratio
     if balance is None:
         return None
+    if assessment.portfolio is not None:
+        maintenance = assessment.maintenance_margin
+        over = assessment.portfolio.rules.ratio == "balance / maintenance"
+        return _ratio(balance, maintenance) if over else _ratio(maintenance, balance)
     if policy == "balance / notional":
         return _ratio(balance, assessment.notional)
     if policy == "balance / initial - adjustment":

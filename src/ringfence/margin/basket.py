@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringfence.account import Backing
+from ringfence.account import Backing, Requirement
 from ringfence.contract import coin
 from ringfence.margin.walk import Equity, Hinge, Leg, Walk
 from ringfence.numbers import ONE, ROUND_CEILING, VALUE_PLACES, ZERO, divide, exact
@@ -193,11 +193,11 @@ def pool_at(pool: Pool, marks: Marks, moved: Marks) -> Pool:
     """Return a basket with the index of each asset moved as its coin's mark is in ``moved``, by the convention.
 
     The ratio of the first symbol of the coin whose mark changed; indices are divided once, to 24 places. Other pools
-    come back as they are.
+    come back as they are, those of portfolio margin too: there the indices follow the marks by themselves.
     """
     from dataclasses import replace
 
-    if pool.mode.backing is not Backing.BASKET:
+    if pool.mode.backing is not Backing.BASKET or pool.mode.requirement is Requirement.SCENARIO:
         return pool
     ratios: dict[str, tuple[Price, Price]] = {}
     for symbol, price in moved.items():

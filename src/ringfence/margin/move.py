@@ -10,7 +10,7 @@ by the beta given for the asset, else by that of a symbol of its coin (:func:`as
 Exact where contract values move linearly with ``x`` (linear and quanto contracts; an inverse one whose coin's index
 moves with it, since its value in the account's currency then does) or with ``1 ÷ (1 + beta · x)`` (inverse contracts
 that share one beta, where no index moves). Otherwise, and where fees follow the pool's equity, found by an outward
-scan and bisection on exact assessments, and said to be so.
+scan and bisection on exact assessments, and said to be so. So is portfolio margin, whose worst scenario changes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringfence.account import Backing
+from ringfence.account import Backing, Requirement
 from ringfence.contract import coin
 from ringfence.margin.assess import assess
 from ringfence.margin.basket import Line, counted, set_aside
+from ringfence.margin.portfolio.marks import scaled_marks
 from ringfence.margin.walk import Equity, Leg, Walk
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ZERO, divide, exact
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 _SCAN_STEPS = 256
 _FURTHEST_RISE = 16 * ONE  # the scan looks for a rise up to seventeen-fold
 _BISECTIONS = 64
+_SCENARIO_SCAN_STEPS = 64  # a portfolio's requirement takes longer than a sum of tiers
+_SCENARIO_BISECTIONS = 40
+_FURTHEST_RISE_BY_SCENARIO = 4 * ONE
 
 
 class CombinedMove(NamedTuple):
@@ -81,6 +85,8 @@ def combined_move(
     moving = {symbol: share for symbol, share in beta.items() if share}
     if not moving and not any(of_assets.values()):
         return CombinedMove(None, None, exact=True)
+    if pool.mode.requirement is Requirement.SCENARIO:
+        return _by_scan(pool, marks, rulebook, beta, of_assets, health)  # the worst scenario changes: no line
     if assessment.policies.closing_fee == "bankruptcy_price":
         return _by_scan(pool, marks, rulebook, beta, of_assets, health)  # the fees follow the pool's equity: no line
     if all(_is_linear(line, beta, of_assets) for line in assessment.lines):
@@ -217,11 +223,19 @@ def _reach(beta: dict[str, Decimal]) -> tuple[Decimal, Decimal]:
 
 @exact
 def pool_moved(pool: Pool, of_assets: Mapping[str, Decimal], move: Decimal) -> Pool:
-    """Return a basket with each index moved by its share of a combined move (:func:`asset_betas`)."""
+    """Return a basket with each index moved by its share of a combined move (:func:`asset_betas`).
+
+    In portfolio margin a coin's index follows the marks of its risk unit by itself (:mod:`.portfolio.marks`).
+    """
     if not any(of_assets.values()):
         return pool
+    follow: set[str] = set()
+    if pool.mode.requirement is Requirement.SCENARIO:
+        follow = {coin(position.symbol) for position in pool.positions}
     moved = {
-        asset: replace(terms, index=terms.index * (ONE + of_assets.get(asset, ZERO) * move))
+        asset: terms
+        if terms.moves_with in follow
+        else replace(terms, index=terms.index * (ONE + of_assets.get(asset, ZERO) * move))
         for asset, terms in pool.collateral.items()
     }
     return replace(pool, collateral=moved)
@@ -236,23 +250,30 @@ def _by_scan(
     health: Decimal,
 ) -> CombinedMove:
     lowest, highest = _reach({**beta, **{f"index of {asset}": share for asset, share in of_assets.items()}})
-    highest = min(highest, _FURTHEST_RISE)
+    scenarios = pool.mode.requirement is Requirement.SCENARIO
+    highest = min(highest, _FURTHEST_RISE_BY_SCENARIO if scenarios else _FURTHEST_RISE)
+    steps = _SCENARIO_SCAN_STEPS if scenarios else _SCAN_STEPS
 
     def short_of(move: Decimal) -> bool:
-        moved = {**marks, **{symbol: marks[symbol] * (ONE + share * move) for symbol, share in beta.items()}}
+        factors = {symbol: ONE + share * move for symbol, share in beta.items()}
+        moved = (
+            scaled_marks(pool, marks, rulebook.contract, factors)
+            if scenarios
+            else {**marks, **{symbol: marks[symbol] * factor for symbol, factor in factors.items()}}
+        )
         at = assess(pool_moved(pool, of_assets, move), moved, rulebook)
         return bool((at.balance_held_against or ZERO) < health * (at.liquidation_requirement or ZERO))
 
     state = short_of(ZERO)
     found: list[Decimal | None] = []
     for end in (lowest, highest):
-        step = divide(end, _SCAN_STEPS * ONE, places=12, rounding=ROUND_HALF_EVEN)
-        outside = next((step * n for n in range(1, _SCAN_STEPS) if short_of(step * n) != state), None)
+        step = divide(end, steps * ONE, places=12, rounding=ROUND_HALF_EVEN)
+        outside = next((step * n for n in range(1, steps) if short_of(step * n) != state), None)
         if outside is None:
             found.append(None)
             continue
         inside = outside - step
-        for _ in range(_BISECTIONS):
+        for _ in range(_SCENARIO_BISECTIONS if scenarios else _BISECTIONS):
             middle = divide(inside + outside, 2 * ONE, places=RATIO_PLACES)
             inside, outside = (middle, outside) if short_of(middle) == state else (inside, middle)
         found.append(inside)

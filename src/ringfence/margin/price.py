@@ -17,6 +17,7 @@ from ringfence.account import Backing
 from ringfence.margin.assess import assess, closing_rate
 from ringfence.margin.basket import along_symbol, amount_for
 from ringfence.margin.formulas import break_even_value
+from ringfence.margin.portfolio.price import prices_of
 from ringfence.margin.walk import Equity, Leg, Walk, root
 from ringfence.numbers import (
     ONE,
@@ -72,9 +73,12 @@ def liquidation_prices(assessment: Assessment, symbol: str, *, health: Decimal =
     """Return the prices of ``symbol`` at which an assessed pool's health reaches ``health`` (1: is liquidated).
 
     Rounded to the contract's price step by the venue's policy, toward the side that acts earlier where that policy
-    says so; otherwise to 24 places. A price ≤ 0 is None unless the venue reports it as it is.
+    says so; otherwise to 24 places. A price ≤ 0 is None unless the venue reports it as it is. In portfolio margin they
+    are searched for, with the symbol's whole risk unit moving.
     """
     lines = [line for line in assessment.lines if line.position.symbol == symbol]
+    if assessment.portfolio is not None and lines:
+        return _by_search(assessment, symbol, health)
     walk = _along_one_symbol(assessment, lines, health)
     if walk is None:
         return LiquidationPrices(None, None, rounded=False)
@@ -88,6 +92,21 @@ def liquidation_prices(assessment: Assessment, symbol: str, *, health: Decimal =
         _price(above, contract, policies, toward=ROUND_FLOOR),
         rounded=contract.price_step is not None and policies.liquidation_price_rounding != "none",
     )
+
+
+def _by_search(assessment: Assessment, symbol: str, health: Decimal) -> LiquidationPrices:
+    """Return a portfolio account's prices, its risk units moving as one (:mod:`.portfolio.price`)."""
+    portfolio = assessment.portfolio
+    assert portfolio is not None  # noqa: S101 - asked before
+    key = (symbol, health)
+    if key not in portfolio.prices:
+        portfolio.prices[key] = prices_of(
+            assessment, symbol, health=health,
+            assess_at=lambda marks: assess(assessment.pool, marks, portfolio.rulebook),
+        )  # fmt: skip
+    below, above = portfolio.prices[key]
+    contract = next(line.contract for line in assessment.lines if line.position.symbol == symbol)
+    return LiquidationPrices(below, above, rounded=contract.price_step is not None)
 
 
 def _along_one_symbol(assessment: Assessment, lines: list[PositionLine], health: Decimal) -> Walk | None:
@@ -217,7 +236,7 @@ def _equity_share(assessment: Assessment, line: PositionLine) -> Value | None:
     In proportion to maintenance margin; in a basket so is what the settle asset itself holds or owes.
     """
     equity = assessment.margin_balance
-    if equity is None:
+    if equity is None or line.contract.option:
         return None
     alone = len(assessment.lines) == 1
     weight, total = (ONE, ONE) if alone else (line.maintenance_margin, assessment.maintenance_margin)

@@ -16,6 +16,7 @@ latest table that is not younger than that day. Without a day it takes the lates
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -26,6 +27,7 @@ from ringfence.account import DOLLARS, Collateral, Slice
 from ringfence.contract import Contract, ContractKind
 from ringfence.errors import BadAccount, BadRulebook, nearest
 from ringfence.numbers import VALUE_PLACES, ZERO, divide
+from ringfence.portfolio_rules import read_rules
 from ringfence.rulebook import (
     AutoExchange,
     Levels,
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ringfence.fees import FeeSchedule
+    from ringfence.portfolio_rules import PortfolioRules
 
+PORTFOLIO = "portfolio.toml"  #: the rules of portfolio margin in a dated folder
 ALWAYS = "always"  #: folder of what holds as far back as is known
 PACKAGED = Path(__file__).parent
 
@@ -102,7 +106,8 @@ def load(name: str, as_of: date | None = None) -> Rulebook:
     """
     text, path = _rules_of(name, as_of)
     try:
-        return _rulebook(name, as_of, text, _tables(name, text, as_of), str(path))
+        rulebook = _rulebook(name, as_of, text, _tables(name, text, as_of), str(path))
+        return _with_portfolio(rulebook, text)
     except ArithmeticError:
         raise BadRulebook(
             "a level of the rules is not a number",
@@ -171,6 +176,31 @@ def _progressive(text: Mapping[str, Any]) -> bool:
     """Whether a rule file's tiers charge each slice at its own rate, so that their deductions count."""
     policies = text.get("policies", {})
     return bool(policies.get("cross", {}).get("tier_type", policies.get("tier_type", "progressive")) == "progressive")
+
+
+def _with_portfolio(rulebook: Rulebook, text: Mapping[str, Any]) -> Rulebook:
+    """Return the rulebook with the latest rules of portfolio margin that are not younger than its day.
+
+    Its own, or those of the rulebook that ``portfolio_from`` names. Raises BadRulebook for a file that does not hold.
+    """
+    dated = [
+        folder
+        for folder in folders(str(text.get("portfolio_from", rulebook.name)))
+        if (folder.path / PORTFOLIO).is_file()
+    ]
+    if not dated:
+        return rulebook
+    current = [folder for folder in dated if folder.not_after(rulebook.as_of)]
+    days = tuple(folder.path.name for folder in dated)
+    if not current:
+        return replace(rulebook, portfolio_days=days)
+    return replace(rulebook, portfolio=_portfolio_rules(current[-1].path), portfolio_days=days)
+
+
+@lru_cache(maxsize=32)
+def _portfolio_rules(folder: Path) -> PortfolioRules:
+    path = folder / PORTFOLIO
+    return read_rules(_rules(path), day=folder.name, where=str(path))
 
 
 def _roots() -> Iterator[Path]:
@@ -512,6 +542,7 @@ def with_deductions(tiers: tuple[Tier, ...], given: tuple[Decimal | None, ...]) 
 
 __all__ = [
     "ALWAYS",
+    "PORTFOLIO",
     "Folder",
     "coverage_of",
     "folders",

@@ -1,0 +1,96 @@
+"""A portfolio account at other marks: index prices, coins held and options follow the mark that moved.
+
+Marks are given by symbol, but a risk unit stands on one price. The declared convention: **a unit moves as one**. Where
+the mark of a unit's leading contract (its first that is no option) differs from the mark its index price belongs to,
+the index moves by the same factor, so does the price of the coin as collateral, and options are valued anew at
+unchanged implied volatility: their mark changes by what Black's price changes. Other contracts of the unit keep the
+marks they are given. A mark under the coin's own name sets the index itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ringfence.margin.portfolio.black76 import price
+from ringfence.margin.portfolio.exposure import option_of
+from ringfence.margin.portfolio.requirement import index_of
+from ringfence.numbers import ONE, PRICE_PLACES, ZERO, divide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from decimal import Decimal
+
+    from ringfence.account import Marks, Pool, RiskInputs
+    from ringfence.contract import Contract
+    from ringfence.numbers import Price
+
+
+def at_marks(pool: Pool, marks: Marks, contract_of: Callable[[str], Contract]) -> tuple[Pool, dict[str, Price]]:
+    """Return the pool and all marks after the moves that ``marks`` say. Where nothing moved, what was given."""
+    risk = pool.risk
+    if risk is None:
+        return pool, dict(marks)
+    contracts = [contract_of(position.symbol) for position in pool.positions]
+    moved = {coin: factor for coin in dict.fromkeys(c.risk_unit for c in contracts)
+             if (factor := _factor(coin, contracts, marks, pool)) != ONE}  # fmt: skip
+    if not moved:
+        return pool, dict(marks)
+    index = {**risk.index, **{coin: index_of(coin, pool) * factor for coin, factor in moved.items()}}
+    collateral = {
+        asset: replace(terms, index=terms.index * moved[terms.moves_with]) if terms.moves_with in moved else terms
+        for asset, terms in pool.collateral.items()
+    }
+    after = {symbol: mark for symbol, mark in marks.items() if symbol not in moved}
+    for contract in contracts:
+        if contract.option and contract.risk_unit in moved:
+            start = index_of(contract.risk_unit, pool)
+            after[contract.symbol] = revalued(
+                contract, risk.reference.get(contract.symbol, marks[contract.symbol]), risk,
+                before=start, after=index[contract.risk_unit],
+            )  # fmt: skip
+    inputs = replace(risk, index=index, reference={**risk.reference, **after})
+    return replace(pool, collateral=collateral, risk=inputs), after
+
+
+def revalued(contract: Contract, mark: Price, risk: RiskInputs, *, before: Price, after: Price) -> Price:
+    """Return an option's mark after its index moved: by what Black's price changes, and never below 0."""
+    was, now = price(option_of(contract, risk, before)), price(option_of(contract, risk, after))
+    change = now - was if contract.settle_asset == contract.risk_unit else now * after - was * before
+    return max(ZERO, mark + change)
+
+
+def _factor(coin: str, contracts: list[Contract], marks: Marks, pool: Pool) -> Decimal:
+    """Return by what factor a coin's price has moved since its index was given."""
+    if coin in marks:
+        return divide(marks[coin], index_of(coin, pool), places=PRICE_PLACES)
+    reference = pool.risk.reference if pool.risk is not None else {}
+    for contract in contracts:
+        if contract.risk_unit == coin and not contract.option and contract.symbol in reference:
+            now, was = marks.get(contract.symbol), reference[contract.symbol]
+            if now is not None and now != was:
+                return divide(now, was, places=PRICE_PLACES)
+    return ONE
+
+
+def scaled_marks(
+    pool: Pool, marks: Marks, contract_of: Callable[[str], Contract], factors: Mapping[str, Decimal]
+) -> dict[str, Price]:
+    """Return the marks with each symbol's times its factor; options follow their coin instead of having one.
+
+    A coin whose unit holds options only moves by the factor of its first option.
+    """
+    after = {symbol: mark * factors.get(symbol, ONE) for symbol, mark in marks.items()}
+    contracts = [contract_of(position.symbol) for position in pool.positions]
+    leading = {contract.risk_unit for contract in contracts if not contract.option}
+    for contract in contracts:
+        if contract.option:
+            after[contract.symbol] = marks[contract.symbol]
+            if contract.risk_unit not in leading:
+                after.setdefault(
+                    contract.risk_unit, index_of(contract.risk_unit, pool) * factors.get(contract.symbol, ONE)
+                )
+    return after
+
+
+__all__ = ["at_marks", "revalued", "scaled_marks"]

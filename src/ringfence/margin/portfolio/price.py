@@ -1,0 +1,125 @@
+"""At which price of a coin a portfolio account is liquidated, by search on the exact requirement.
+
+The surplus of equity over the requirement is piecewise in the price, with a piece for every scenario that can become
+the worst and, with options, curved pieces: there is no equation to solve. The declared method: the risk unit moves as
+one (:mod:`ringfence.margin.portfolio.marks`), every contract of it by the same factor, other units stay. Outward from
+the marks the account is assessed at :data:`STEPS_DOWN` equal steps down to nothing and at :data:`STEPS_UP` up to
+:data:`FURTHEST` times the price; in the first step at whose ends the status differs, the price is bisected to one tick.
+So both sides are exact: at the price returned the account is liquidatable, one tick nearer to the mark it is not. What
+dies and recovers within one step can be passed over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringfence.numbers import ONE, PRICE_PLACES, ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, divide, round_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from decimal import Decimal
+
+    from ringfence.contract import Contract
+    from ringfence.margin.assess import Assessment
+    from ringfence.numbers import Price
+
+STEPS_DOWN = 64
+STEPS_UP = 64
+FURTHEST = 4
+_STEP_PLACES = 8  # significant places of a price whose step is not known
+
+
+def prices_of(
+    assessment: Assessment, symbol: str, *, health: Decimal, assess_at: Callable[[dict[str, Price]], Assessment]
+) -> tuple[Price | None, Price | None]:
+    """Return the price of ``symbol`` below and above its mark where the pool's health reaches ``health``.
+
+    None where there is no such price, and for options, whose premium no unit moves by. ``assess_at`` assesses the pool
+    at other marks. A pool that is below ``health`` already gets the prices at which it would be so no more.
+    """
+    line = next(line for line in assessment.lines if line.position.symbol == symbol)
+    if line.contract.option or assessment.balance_held_against is None:
+        return None, None
+    marks = {held.position.symbol: held.mark_price for held in assessment.lines}
+    contracts = {held.position.symbol: held.contract for held in assessment.lines}
+    moving = [s for s, contract in contracts.items() if contract.risk_unit == line.contract.risk_unit]
+    search = _Search(
+        line.mark_price, line.contract, health,
+        lambda factor: assess_at(_moved(marks, moving, contracts, factor)), dead=_dead(assessment, health),
+    )  # fmt: skip
+    below, above = search.crossing(down=True), search.crossing(down=False)
+    return (above, below) if search.dead else (below, above)
+
+
+def _moved(
+    marks: dict[str, Price], moving: list[str], contracts: dict[str, Contract], factor: Decimal
+) -> dict[str, Price]:
+    return {
+        symbol: mark * factor if symbol in moving and not contracts[symbol].option else mark
+        for symbol, mark in marks.items()
+    }
+
+
+def _dead(assessment: Assessment, health: Decimal) -> bool:
+    """Whether a pool's health is at ``health`` or below, or just below it, by its venue's trigger."""
+    balance, required = assessment.balance_held_against, assessment.liquidation_requirement
+    assert balance is not None  # noqa: S101 - asked before
+    assert required is not None  # noqa: S101 - a portfolio's requirement is known
+    if not required:
+        return bool(balance < 0)
+    surplus = balance - health * required
+    return bool(surplus < 0 or (not surplus and assessment.policies.trigger == "at_or_below"))
+
+
+class _Search:
+    """A search outward from a mark for where the status changes."""
+
+    def __init__(
+        self, mark: Price, contract: Contract, health: Decimal, at: Callable[[Decimal], Assessment], *, dead: bool
+    ) -> None:
+        self.mark, self.health, self.at, self.dead = mark, health, at, dead
+        self.step = contract.price_step or ONE.scaleb(mark.adjusted() + 1 - _STEP_PLACES)
+        self.known: dict[Price, bool] = {}
+
+    def is_dead(self, price: Price) -> bool:
+        """Whether the pool is liquidatable at a price of the symbol."""
+        if price not in self.known:
+            factor = divide(price, self.mark, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
+            self.known[price] = _dead(self.at(factor), self.health)
+        return self.known[price]
+
+    def _ladder(self, *, down: bool) -> Iterator[Price]:
+        """Yield prices outward from the mark, on the price step, ever further."""
+        reach = self.mark if down else self.mark * (FURTHEST - 1)
+        for place in range(1, (STEPS_DOWN if down else STEPS_UP) + 1):
+            away = divide(reach * place, ONE * (STEPS_DOWN if down else STEPS_UP), places=PRICE_PLACES)
+            raw = self.mark - away if down else self.mark + away
+            yield max(self.step, round_to(raw, self.step, rounding=ROUND_FLOOR if down else ROUND_CEILING))
+
+    def crossing(self, *, down: bool) -> Price | None:
+        """Return the dead price next to where the status changes first, or None where it never does."""
+        near = self.mark
+        for price in self._ladder(down=down):
+            if price == near:
+                continue
+            if self.is_dead(price) != self.dead:
+                return self._bisected(near, price)
+            near = price
+        return None
+
+    def _bisected(self, same: Price, other: Price) -> Price:
+        """Return the dead one of the two neighbouring prices between which the status changes."""
+        while abs(other - same) > self.step:
+            middle = round_to((same + other) * _HALF, self.step, rounding=ROUND_HALF_EVEN)
+            if middle in (same, other):
+                break
+            if self.is_dead(middle) == self.dead:
+                same = middle
+            else:
+                other = middle
+        return same if self.dead else other
+
+
+_HALF = divide(ONE, ONE + ONE, places=1)
+
+__all__ = ["FURTHEST", "STEPS_DOWN", "STEPS_UP", "prices_of"]

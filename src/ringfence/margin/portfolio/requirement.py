@@ -1,0 +1,256 @@
+"""The requirement of a portfolio account: risk unit by risk unit, and what the whole account is charged besides.
+
+:func:`requirement` answers for the lines of a pool; :mod:`.apply` puts the answer into its assessment. Losses of one
+unit are never offset by gains of another: where a venue allows that, it does not publish how (docs/explanation/
+portfolio-margin.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from ringfence.errors import BadAccount, BadRulebook
+from ringfence.margin.portfolio import components, risk_matrix, stress_test
+from ringfence.margin.portfolio.charges import Charge
+from ringfence.margin.portfolio.exposure import exposure, spot_exposure
+from ringfence.margin.portfolio.unit import Margins, Unit
+from ringfence.numbers import ZERO, plain
+from ringfence.portfolio_rules import ComponentTerms, MatrixTerms, StressTerms, UnifiedTerms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ringfence.account import Pool
+    from ringfence.contract import Contract
+    from ringfence.margin.assess import PositionLine
+    from ringfence.margin.portfolio.exposure import Exposure
+    from ringfence.margin.scenario import Grid
+    from ringfence.numbers import Price, Quantity, Rate, Value
+    from ringfence.portfolio_rules import Band, PortfolioRules, Terms
+    from ringfence.rulebook import Rulebook
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PortfolioRequirement:
+    """What a portfolio account must hold, in its currency. ``units``: none where the model goes by risk tiers.
+
+    ``maintenance`` and ``initial``: of the units and the account's own ``charges`` (borrowing). ``liquidation_factor``:
+    how many times the maintenance margin the balance is held against. ``assumptions``: terms that are ours, in words.
+    ``prices``: liquidation prices that were searched for already, by symbol and health.
+    """
+
+    rules: PortfolioRules
+    rulebook: Rulebook
+    units: tuple[Unit, ...]
+    charges: tuple[Charge, ...]
+    maintenance: Value
+    initial: Value
+    liquidation_factor: Rate
+    assumptions: tuple[str, ...]
+    prices: dict[tuple[str, Rate], tuple[Price | None, Price | None]] = field(default_factory=dict)
+
+    def band_at(self, ratio: Rate | None) -> Band | None:
+        """Return the venue's band that a ratio of balance to maintenance margin lies in."""
+        return self.rules.band_at(ratio)
+
+
+class Hedge(NamedTuple):
+    """What one holding needs alone, and in the book.
+
+    ``added``: by how much the unit's requirement would be less without it; negative where it lowers the requirement.
+    ``saved``: ``alone − added``, what the others spare it.
+    """
+
+    name: str
+    alone: Value
+    added: Value
+    saved: Value
+
+
+def rules_of(rulebook: Rulebook) -> PortfolioRules:
+    """Return the rulebook's rules of portfolio margin. Raises BadRulebook where it has none on its day."""
+    if rulebook.portfolio is not None:
+        return rulebook.portfolio
+    days = ", ".join(rulebook.portfolio_days)
+    raise BadRulebook(
+        f"no portfolio margin of {rulebook.name} on {rulebook.as_of}" if days else
+        f"{rulebook.name} has no rules of portfolio margin",
+        where=f"rulebook {rulebook.name}",
+        expected=f"a day on or after the first rules: {days}" if days else "a portfolio.toml in one of its folders",
+        found=str(rulebook.as_of) if days else "none",
+        hint="give a later --as-of" if days else
+        "set collateral_mode to multi_asset, or take deribit, okx-swap, bybit-uta or binance-usdm",
+    )  # fmt: skip
+
+
+def requirement(
+    pool: Pool,
+    lines: Sequence[PositionLine],
+    rulebook: Rulebook,
+    *,
+    more: Iterable[tuple[Contract, Quantity, Price]] = (),
+) -> PortfolioRequirement:
+    """Return what a pool at its marks is required to hold. ``more``: contracts held besides, for orders.
+
+    Raises BadAccount for what cannot be valued and BadRulebook without rules of the day.
+    """
+    rules = rules_of(rulebook)
+    if isinstance(rules.terms, UnifiedTerms):
+        return _unified(pool, lines, rulebook, rules, rules.terms)
+    held: dict[str, list[tuple[Contract, Quantity, Price]]] = {}
+    for line in lines:
+        held.setdefault(line.contract.risk_unit, []).append((line.contract, line.position.quantity, line.mark_price))
+    for contract, quantity, mark in more:
+        held.setdefault(contract.risk_unit, []).append((contract, quantity, mark))
+    units = tuple(_unit(coin, items, pool, rules) for coin, items in held.items())
+    charges, initial_charges = _borrowing(pool, rules.terms)
+    return PortfolioRequirement(
+        rules, rulebook, units, charges,
+        sum((unit.margins.maintenance for unit in units), sum((c.amount for c in charges), ZERO)),
+        sum((unit.margins.initial for unit in units), initial_charges),
+        _ONE, assumptions(rules, [unit.coin for unit in units]),
+    )  # fmt: skip
+
+
+def index_of(coin: str, pool: Pool) -> Price:
+    """Return a coin's spot price in the account's currency. Raises BadAccount where none is given."""
+    if pool.risk is not None and coin in pool.risk.index:
+        return pool.risk.index[coin]
+    if coin in pool.collateral:
+        return pool.collateral[coin].index
+    raise BadAccount(
+        f"no index price for {coin}", where="account.index", expected=f"the spot price of {coin}",
+        found="nothing", hint=f'add "index": {{"{coin}": "…"}}',
+    )  # fmt: skip
+
+
+def _unit(coin: str, items: list[tuple[Contract, Quantity, Price]], pool: Pool, rules: PortfolioRules) -> Unit:
+    terms, index = rules.terms_of(coin), index_of(coin, pool)
+    table = grid_of(terms, rules)
+    exposures = [
+        exposure(contract, quantity, mark, pool=pool, index=index, grid=table) for contract, quantity, mark in items
+    ]
+    hedging = rules.spot == "offset" if pool.risk is None or pool.risk.spot_hedging is None else pool.risk.spot_hedging
+    held = pool.balances.get(coin) if hedging else None
+    if held is not None and held > 0:
+        short = -sum((item.delta for item in exposures), ZERO)
+        in_use = min(held, short)
+        if in_use > 0:
+            exposures.append(spot_exposure(coin, in_use, index=index, grid=table))
+    return Unit(coin, index, table, tuple(exposures), margins_of(exposures, terms, index, table))
+
+
+def grid_of(terms: Terms, rules: PortfolioRules) -> Grid:
+    """Return the scenarios of a model's terms."""
+    if isinstance(terms, MatrixTerms):
+        return risk_matrix.grid(terms, rules.coin_loss_at)
+    if isinstance(terms, StressTerms):
+        return stress_test.grid(terms, rules.coin_loss_at)
+    if isinstance(terms, ComponentTerms):
+        return components.grid(terms, rules.coin_loss_at)
+    raise TypeError(f"{type(terms).__name__} has no scenarios")
+
+
+def margins_of(exposures: Sequence[Exposure], terms: Terms, index: Price, table: Grid) -> Margins:
+    """Return the requirement of some exposures of one unit under a model's terms."""
+    if isinstance(terms, MatrixTerms):
+        return risk_matrix.margins(exposures, terms, index, table)
+    if isinstance(terms, StressTerms):
+        return stress_test.margins(exposures, terms, index, table)
+    if isinstance(terms, ComponentTerms):
+        return components.margins(exposures, terms, index, table)
+    raise TypeError(f"{type(terms).__name__} has no scenarios")
+
+
+def hedges(found: PortfolioRequirement, unit: Unit) -> tuple[Hedge, ...]:
+    """Return for each holding of a unit what it needs alone, what it adds, and what the others spare it.
+
+    Without least charges and charges that grow with size.
+    """
+    if unit.grid is None:
+        return ()
+    terms = found.rules.terms_of(unit.coin)
+    items = []
+    for place, item in enumerate(unit.exposures):
+        others = (*unit.exposures[:place], *unit.exposures[place + 1 :])
+        alone = margins_of((item,), terms, unit.index, unit.grid).alone
+        without = margins_of(others, terms, unit.index, unit.grid).alone
+        added = unit.margins.alone - without
+        items.append(Hedge(item.name, alone, added, alone - added))
+    return tuple(items)
+
+
+def _borrowing(pool: Pool, terms: Terms) -> tuple[tuple[Charge, ...], Value]:
+    """Return OKX's MR8, the maintenance of what the account owes, and the initial margin of it."""
+    if not isinstance(terms, ComponentTerms):
+        return (), ZERO
+    owed = {asset: _owed(asset, pool) for asset in pool.balances}
+    total = sum((amount * pool.collateral[asset].ask for asset, amount in owed.items()), ZERO)
+    if not total:
+        return (), ZERO
+    how = f"{plain(terms.borrow_rate * 100)} % of {plain(total)} borrowed"
+    return (Charge("MR8 borrowing", total * terms.borrow_rate, how),), total * terms.borrow_initial_rate
+
+
+def _owed(asset: str, pool: Pool) -> Value:
+    """Return what is owed in an asset: its loan, or a balance that is negative by more than that."""
+    loan = pool.risk.loans.get(asset, ZERO) if pool.risk is not None else ZERO
+    return max(loan, -(pool.balances[asset] or ZERO), ZERO)
+
+
+def _unified(
+    pool: Pool, lines: Sequence[PositionLine], rulebook: Rulebook, rules: PortfolioRules, terms: UnifiedTerms
+) -> PortfolioRequirement:
+    """Return Binance's unified maintenance margin: tiers of USDⓈ-M and COIN-M positions, and loans at their rate.
+
+    ``futures MM = Σ (notional · rate − deduction) · index + Σ loan · loan rate · index``.
+    Source: Binance, unified maintenance margin ratio (4868b2f1aa6c4d08af973328462bb0bd).
+    """
+    charges = []
+    for line in lines:
+        own = line.maintenance_margin
+        if own is None:
+            raise BadRulebook(
+                f"no maintenance rate for {line.position.symbol}", where=f"rulebook {rulebook.name}",
+                expected="risk tiers", found="none", hint="give tiers under `contracts` in the account file",
+            )  # fmt: skip
+        price = pool.collateral[line.contract.settle_asset].index
+        name = f"{line.position.symbol} {line.position.side}"
+        rate = "" if line.maintenance_rate is None else f"{plain(line.maintenance_rate * 100)} % of its notional"
+        charges.append(Charge(name, own * price, rate))
+    for asset in pool.balances:
+        owed = _owed(asset, pool)
+        if owed:
+            how = f"{plain(terms.loan_rate * 100)} % of {plain(owed)} {asset} owed"
+            charges.append(Charge(f"{asset} loan", owed * terms.loan_rate * pool.collateral[asset].index, how))
+    maintenance = sum((charge.amount for charge in charges), ZERO)
+    return PortfolioRequirement(
+        rules, rulebook, (), tuple(charges), maintenance, maintenance * terms.opening_ratio, terms.liquidation_ratio,
+        assumptions(rules, ()),
+    )  # fmt: skip
+
+
+def assumptions(rules: PortfolioRules, coins: Iterable[str]) -> tuple[str, ...]:
+    """Return what a requirement stands on that is ours and not the venue's, in words."""
+    found = [f"{name.replace('_', ' ')}: {text}" for name, text in rules.assumptions.items()]
+    if rules.coins == "listed":
+        unlisted = [coin for coin in coins if coin not in rules.by_coin]
+        if unlisted:
+            found.append(f"the venue's terms for {', '.join(unlisted)} were not found: the general ones stand in")
+    return tuple(found)
+
+
+_ONE = ZERO + 1
+
+__all__ = [
+    "Hedge",
+    "PortfolioRequirement",
+    "assumptions",
+    "grid_of",
+    "hedges",
+    "index_of",
+    "margins_of",
+    "requirement",
+    "rules_of",
+]
