@@ -43,6 +43,8 @@ READING = {
     "rulebooks": {"csv", "json", "os", "pathlib", "tomllib"},
     "engine": {"hashlib", "json", "json.encoder"},
 }
+# Options are priced in floats, in one module that rounds what leaves it: see its docstring.
+FLOATING = {"margin/portfolio/black76.py": {"math"}}
 CORE = {"errors.py", "numbers.py", "contract.py", "account.py", "ledger.py", "margin", *READING}
 HEAVY = {"aiohttp", "asyncio", "ccxt", "fastapi", "numba", "numpy", "pyarrow", "ray", "sqlite3"}
 
@@ -64,7 +66,8 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize("path", core_files(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_core_imports_ringfence_and_its_share_of_the_standard_library_only(path: Path) -> None:
-    allowed = PURE | READING.get(path.relative_to(PACKAGE).parts[0], set())
+    place = path.relative_to(PACKAGE)
+    allowed = PURE | READING.get(place.parts[0], set()) | FLOATING.get(place.as_posix(), set())
     foreign = [
         f"{path.relative_to(REPOSITORY)}:{line} imports {module}"
         for line, module in imported(path)

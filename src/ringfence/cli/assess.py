@@ -56,7 +56,7 @@ def show_assessment(file: AccountFile, rulebook: Rulebook, *, explain: bool, jso
     from ringfence.cli.assessment_tables import print_assessment
 
     screen = show.console()
-    print_assessment(screen, file, rulebook, assessments)
+    print_assessment(screen, file, rulebook, assessments, every_scenario=explain)
     if explain:
         from ringfence.cli.explanation import print_explanation
 

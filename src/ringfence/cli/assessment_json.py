@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ringfence.account import CROSS, ISOLATED, MULTI_ASSET, PORTFOLIO
+from ringfence.cli import portfolio_view
 from ringfence.cli.show import text
 from ringfence.margin.move import combined_move
 from ringfence.margin.price import bankruptcy_price, break_even_price, liquidation_prices
@@ -140,6 +141,7 @@ def _pool(assessment: Assessment, file: AccountFile, rulebook: Rulebook) -> dict
         },
         "gross_exposure": text(assessment.notional),
         "net_exposure": text(assessment.net_notional),
+        "portfolio": portfolio_view.as_json(assessment),
         "combined_move": {"down": text(move.down), "up": text(move.up), "exact": move.exact},
         "assets": [
             {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ringfence.cli import show
 from ringfence.cli.assessment_json import MODES, distance, state_of
 from ringfence.cli.notes import notes_of
+from ringfence.cli.portfolio_view import print_portfolio
 from ringfence.margin.move import combined_move
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
 from ringfence.numbers import ONE, RATIO_PLACES, divide, exact
@@ -48,9 +49,14 @@ _ORDER_COLUMNS: tuple[Column, ...] = (("order", "pool"), ("size", "price"), ("va
 
 
 def print_assessment(
-    screen: Console, file: AccountFile, rulebook: Rulebook, assessments: tuple[Assessment, ...]
+    screen: Console,
+    file: AccountFile,
+    rulebook: Rulebook,
+    assessments: tuple[Assessment, ...],
+    *,
+    every_scenario: bool = False,
 ) -> None:
-    """Print the pools, the positions and orders, and what was assumed."""
+    """Print the pools, the positions and orders, a portfolio's requirement, and what was assumed."""
     state = state_of(assessments)
     day = f" as of {rulebook.as_of}" if rulebook.as_of else ""
     screen.print(
@@ -73,6 +79,8 @@ def print_assessment(
     orders = [_order_row(a, line) for a in shown for line in a.orders]
     if orders:
         screen.print(show.paired_table(screen, "Orders", _ORDER_COLUMNS, orders))
+    for assessment in shown:
+        print_portfolio(screen, assessment, every=every_scenario)
     for note in notes_of(file, rulebook, assessments):
         screen.print(f"· {note}", style="dim", markup=False)
 
@@ -147,6 +155,7 @@ def _position_row(assessment: Assessment, line: PositionLine) -> list[Cell]:
     liquidation = liquidation_prices(assessment, position.symbol).of_side(position.side)
     away = distance(liquidation, line.mark_price)
     gain = "green" if line.unrealised_pnl > 0 else "red" if line.unrealised_pnl < 0 else ""
+    pooled = assessment.portfolio is not None and bool(assessment.portfolio.units)
     tied = position.isolated_margin if position.isolated_margin is not None else line.initial_margin
     leverage = "" if position.leverage is None else f" {show.exactly(position.leverage)}×"
     return [
@@ -158,9 +167,12 @@ def _position_row(assessment: Assessment, line: PositionLine) -> list[Cell]:
         (show.price(line.mark_price, decimals), ""),
         (show.amount(line.unrealised_pnl, asset), gain),
         (show.percent(_share(line.unrealised_pnl, tied), missing=""), gain),
-        (show.amount(line.initial_margin, asset), ""),
-        (show.amount(line.liquidation_requirement, asset), ""),
-        (show.price(liquidation, decimals) if line.liquidation_requirement is not None else "not known", "bold"),
+        (show.amount(line.initial_margin, asset) if not pooled else "", ""),
+        (show.amount(line.liquidation_requirement, asset) if not pooled else "in the book", ""),
+        (
+            show.price(liquidation, decimals) if pooled or line.liquidation_requirement is not None else "not known",
+            "bold",
+        ),
         (show.percent(away, missing=""), show.STATUS_STYLES[assessment.status]),
         (show.price(bankruptcy_price(assessment, line), decimals), "dim"),
     ]

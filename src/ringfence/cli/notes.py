@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence import rulebooks
-from ringfence.account import Requirement
 from ringfence.margin.basket import moving_with
+from ringfence.numbers import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,13 +24,11 @@ def notes_of(file: AccountFile, rulebook: Rulebook, assessments: tuple[Assessmen
     if unknown:
         notes.append(f"the price step of {_listed(unknown)} is not known: prices come unrounded")
     notes += _not_rounded(assessments, unknown)
-    if any(assessment.pool.mode.requirement is Requirement.SCENARIO for assessment in assessments):
-        notes.append(
-            "portfolio margin: the requirement by scenarios is not computed; the sum by risk tiers stands for it"
-        )
+    notes += _portfolio_notes(assessments)
     balances = [asset for a in assessments if a.lines for asset, held in a.pool.balances.items() if held is None]
     notes += [f"the balance of {asset} is not known: what depends on it is null" for asset in dict.fromkeys(balances)]
-    without = sorted({line.position.symbol for line in lines if line.maintenance_margin is None})
+    tiered = [line for a in assessments if a.portfolio is None or not a.portfolio.units for line in a.lines]
+    without = sorted({line.position.symbol for line in tiered if line.maintenance_margin is None})
     if without:
         notes.append(f"no maintenance rate is known for {_listed(without)}: health and liquidation prices are null")
     if rulebook.levels.source != "venue" and any(a.lines for a in assessments):
@@ -63,7 +61,7 @@ def _collateral(assessments: tuple[Assessment, ...]) -> list[str]:
     for line in held:
         sources.setdefault(line.terms.source, []).append(line.asset)
     notes = [f"collateral terms of {_listed(of)}: {source}" for source, of in sources.items()]
-    for assessment in assessments:
+    for assessment in (a for a in assessments if a.portfolio is None):
         for symbol in dict.fromkeys(line.position.symbol for line in assessment.lines):
             moving = moving_with(assessment, symbol)
             if moving.assets and not moving.held:
@@ -78,11 +76,29 @@ def _collateral(assessments: tuple[Assessment, ...]) -> list[str]:
     return notes
 
 
+def _portfolio_notes(assessments: tuple[Assessment, ...]) -> list[str]:
+    """Return by which convention a portfolio account's prices are found, its least equity, and what in it is ours."""
+    notes = []
+    for assessment in assessments:
+        found = assessment.portfolio
+        if found is None:
+            continue
+        notes.append(
+            "portfolio margin: a liquidation price moves the whole risk unit, options at unchanged volatility and the "
+            "coin as collateral included; it is found by search, exact to the tick"
+        )
+        least, held = found.rules.minimum_equity, assessment.margin_balance
+        if least is not None and held is not None and held < least:
+            notes.append(f"the venue asks for an equity of at least {plain(least)} for portfolio margin")
+        notes += [f"ours, not the venue's: {text}" for text in found.assumptions]
+    return notes
+
+
 def _not_rounded(assessments: tuple[Assessment, ...], already: list[str]) -> list[str]:
     symbols = {
         line.contract.symbol
         for assessment in assessments
-        if assessment.policies.liquidation_price_rounding == "none"
+        if assessment.policies.liquidation_price_rounding == "none" and assessment.portfolio is None
         for line in assessment.lines
     }
     rest = sorted(symbols - set(already))

@@ -208,6 +208,8 @@ def bankruptcy_price(assessment: Assessment, line: PositionLine) -> Price | None
     price step by the venue's policy. In a basket the indices stay at what they are: it is the price at which a position
     can be handed over now. Source: the venues' pages in the rulebook; the sharing rule is ringfence's own.
     """
+    if assessment.portfolio is not None:
+        return None  # a book of hedges has no share of equity to a position
     equity = _equity_share(assessment, line)
     if equity is None:
         return None
@@ -236,7 +238,7 @@ def _equity_share(assessment: Assessment, line: PositionLine) -> Value | None:
     In proportion to maintenance margin; in a basket so is what the settle asset itself holds or owes.
     """
     equity = assessment.margin_balance
-    if equity is None or line.contract.option:
+    if equity is None:
         return None
     alone = len(assessment.lines) == 1
     weight, total = (ONE, ONE) if alone else (line.maintenance_margin, assessment.maintenance_margin)

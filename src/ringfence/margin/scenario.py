@@ -124,7 +124,7 @@ def totals(rows: Sequence[Sequence[Value]], width: int) -> tuple[Value, ...]:
         return (ZERO,) * width
     if len(rows) == 1:
         return tuple(rows[0])
-    return tuple(map(sum, zip(*rows, strict=True)))
+    return tuple([sum(column, ZERO) for column in zip(*rows, strict=True)])
 
 
 def losses(columns: Sequence[Value], grid: Grid, *, in_coin: bool = False) -> tuple[Value, ...]:

@@ -2,8 +2,8 @@
 
 Checked are the folders' names, ``rules.toml`` (every key, policy and choice known; levels and steps that make sense),
 ``contracts.csv``, ``tiers.csv``, ``haircuts.csv`` and ``open_interest_caps.csv`` (columns, numbers, order, tiers that
-ascend without gaps, deductions that keep maintenance margin continuous), ``fees.csv`` and ``fees.toml``, and that
-``SOURCES.toml`` covers each table.
+ascend without gaps, deductions that keep maintenance margin continuous), ``fees.csv`` and ``fees.toml``, the terms of
+``portfolio.toml``, and that ``SOURCES.toml`` covers each table.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ _RULES = (
     "schema",
     "title",
     "tables_from",
+    "portfolio_from",
     "policies",
     "levels",
     "liquidation",
@@ -226,7 +227,7 @@ def check_rules(path: Path, *, refusals: Collection[str] | None = None) -> list[
         faults.append(file.fault("", "title", "expected the venue's name"))
     faults += [
         file.fault("", section, f"expected a table, found {file.data[section]!r}")
-        for section in _RULES[3:]
+        for section in _RULES[4:]
         if not isinstance(file.data.get(section, {}), dict)
     ]
     known = rulebooks.names()
@@ -235,6 +236,8 @@ def check_rules(path: Path, *, refusals: Collection[str] | None = None) -> list[
         for other in file.data.get("tables_from", [])
         if other not in known
     ]
+    if file.data.get("portfolio_from", known[0]) not in known:
+        faults.append(file.fault("", "portfolio_from", f"no rulebook {file.data['portfolio_from']!r}"))
     faults += [*_policies(file), *_variants(file), *_levels(file), *_liquidation(file), *_sources_of_rules(file)]
     faults += [*_auto_exchange(file), *_offers(file)]
     faults += _texts(file, "refusals", refusals)
@@ -346,7 +349,7 @@ def _liquidation(file: TomlFile) -> Iterator[Fault]:
 
 
 def _sources_of_rules(file: TomlFile) -> Iterator[Fault]:
-    known = (*_RULES[3:], *_ARCHITECTURES, *_LIQUIDATION, *Policies.__dataclass_fields__)
+    known = (*_RULES[4:], *_ARCHITECTURES, *_LIQUIDATION, *Policies.__dataclass_fields__)
     yield from file.unknown("sources", known)
     sources = file.table("sources")
     if file.table("policies") and not sources.get("policies"):
@@ -375,7 +378,7 @@ def check_tables(folder: Path, *, progressive: bool) -> list[Fault]:
     """
     faults: list[Fault] = []
     for path in sorted(folder.iterdir()):
-        known = (*COLUMNS, TERMS, "rules.toml", "SOURCES.toml")
+        known = (*COLUMNS, TERMS, "rules.toml", "SOURCES.toml", rulebooks.PORTFOLIO)
         if path.name not in known and not path.name.startswith((".", "__")):
             faults.append(Fault(path, None, f"not a file of a rulebook; expected {', '.join(known)}"))
     tables = {
@@ -394,10 +397,14 @@ def check_tables(folder: Path, *, progressive: bool) -> list[Fault]:
     if tables.get("market_orders.csv") is not None:
         faults += _take_bound_faults(folder / "market_orders.csv", tables["market_orders.csv"] or [])
     faults += _fee_faults(folder, tables.get("fees.csv"))
+    if (folder / rulebooks.PORTFOLIO).is_file():
+        from ringfence.rulebooks.check_portfolio import portfolio_faults
+
+        faults += portfolio_faults(folder / rulebooks.PORTFOLIO)
     sourced = [*tables, *([TERMS] if (folder / TERMS).is_file() else [])]
     if sourced:
         faults += _source_faults(folder / "SOURCES.toml", sourced)
-    elif not (folder / "rules.toml").is_file():
+    elif not (folder / "rules.toml").is_file() and not (folder / rulebooks.PORTFOLIO).is_file():
         faults.append(Fault(folder, None, "neither rules nor tables"))
     return faults
 
@@ -490,7 +497,7 @@ def number_faults(
 
 
 def _contract_faults(path: Path, rows: list[Row], with_tiers: set[str]) -> Iterator[Fault]:
-    kinds = [kind.value for kind in ContractKind]
+    kinds = [kind.value for kind in ContractKind if kind is not ContractKind.OPTION]  # a table has no strikes
     before = ""
     for row in rows:
         symbol = row.cells["symbol"]

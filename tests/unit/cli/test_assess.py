@@ -182,12 +182,11 @@ def test_the_notes_say_what_was_assumed_and_which_tables_were_read(ringfence: Co
     assert any(note.startswith("levels as health: warning 1.5, margin call 1.25") for note in notes)
 
 
-def test_the_notes_tell_that_tiers_stand_for_the_scenarios_of_portfolio_margin(
-    ringfence: Command, tmp_path: Path
-) -> None:
-    account = {**ACCOUNT["account"], "collateral_mode": "portfolio"}
+def test_the_notes_tell_the_conventions_and_assumptions_of_portfolio_margin(ringfence: Command, tmp_path: Path) -> None:
+    account = {**ACCOUNT["account"], "collateral_mode": "portfolio", "index": {"BTC": "117000", "ETH": "4000"}}
     notes = ringfence("assess", written(tmp_path, {**ACCOUNT, "account": account}), "--json").json["notes"]
-    assert any(note.startswith("portfolio margin: the requirement by scenarios is not computed") for note in notes)
+    assert any(note.startswith("portfolio margin: a liquidation price moves the whole risk unit") for note in notes)
+    assert any(note.startswith("ours, not the venue's: initial margin:") for note in notes)
 
 
 def test_the_notes_tell_a_partial_table_and_a_rulebook_s_own_levels(ringfence: Command, tmp_path: Path) -> None:

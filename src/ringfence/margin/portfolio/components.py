@@ -56,7 +56,7 @@ def _scenarios(terms: ComponentTerms) -> Iterator[Scenario]:
     down, up = VolatilityMove("down", -1.0, steps=steps), VolatilityMove("up", 1.0, steps=steps)
     for move in (*(-move for move in reversed(terms.spot_moves)), ZERO, *terms.spot_moves):
         for volatility in (down, UNMOVED, up):
-            yield Scenario(f"{percent(move)}, volatility {volatility.name}", _GROUPS[1], move, volatility)
+            yield Scenario(f"{percent(move)}, vol {volatility.name}", _GROUPS[1], move, volatility)
     days = terms.time_decay_days
     yield Scenario(f"{plain(days)} day passes", _GROUPS[2], ZERO, days=days)
     for rate in (-terms.interest_move, terms.interest_move):
@@ -95,7 +95,7 @@ def margins(exposures: Sequence[Exposure], terms: ComponentTerms, index: Price, 
     )  # fmt: skip
     return Margins(
         derivatives, terms.initial_factor * derivatives, components({**parts, 7: ZERO}), place,
-        max(parts[1], parts[2], parts[6]), columns, tuple(charge for charge in charges if charge.amount),
+        max(parts[1], parts[2], parts[6]), columns, found, tuple(charge for charge in charges if charge.amount),
         tuple((_GROUPS[number], *stress[number]) for number in (1, 2, 6)),
     )  # fmt: skip
 

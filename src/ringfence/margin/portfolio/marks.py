@@ -4,7 +4,7 @@ Marks are given by symbol, but a risk unit stands on one price. The declared con
 the mark of a unit's leading contract (its first that is no option) differs from the mark its index price belongs to,
 the index moves by the same factor, so does the price of the coin as collateral, and options are valued anew at
 unchanged implied volatility: their mark changes by what Black's price changes. Other contracts of the unit keep the
-marks they are given. A mark under the coin's own name sets the index itself.
+marks they are given. A mark named ``index:BTC`` sets the index itself.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ringfence.numbers import Price
 
 
+INDEX = "index:"  #: before a coin's name: a mark of that name is its index price
+
+
 def at_marks(pool: Pool, marks: Marks, contract_of: Callable[[str], Contract]) -> tuple[Pool, dict[str, Price]]:
     """Return the pool and all marks after the moves that ``marks`` say. Where nothing moved, what was given."""
     risk = pool.risk
@@ -41,7 +44,7 @@ def at_marks(pool: Pool, marks: Marks, contract_of: Callable[[str], Contract]) -
         asset: replace(terms, index=terms.index * moved[terms.moves_with]) if terms.moves_with in moved else terms
         for asset, terms in pool.collateral.items()
     }
-    after = {symbol: mark for symbol, mark in marks.items() if symbol not in moved}
+    after = {symbol: mark for symbol, mark in marks.items() if not symbol.startswith(INDEX)}
     for contract in contracts:
         if contract.option and contract.risk_unit in moved:
             start = index_of(contract.risk_unit, pool)
@@ -62,8 +65,9 @@ def revalued(contract: Contract, mark: Price, risk: RiskInputs, *, before: Price
 
 def _factor(coin: str, contracts: list[Contract], marks: Marks, pool: Pool) -> Decimal:
     """Return by what factor a coin's price has moved since its index was given."""
-    if coin in marks:
-        return divide(marks[coin], index_of(coin, pool), places=PRICE_PLACES)
+    given = marks.get(f"{INDEX}{coin}")
+    if given is not None:
+        return divide(given, index_of(coin, pool), places=PRICE_PLACES)
     reference = pool.risk.reference if pool.risk is not None else {}
     for contract in contracts:
         if contract.risk_unit == coin and not contract.option and contract.symbol in reference:
@@ -88,9 +92,10 @@ def scaled_marks(
             after[contract.symbol] = marks[contract.symbol]
             if contract.risk_unit not in leading:
                 after.setdefault(
-                    contract.risk_unit, index_of(contract.risk_unit, pool) * factors.get(contract.symbol, ONE)
+                    f"{INDEX}{contract.risk_unit}",
+                    index_of(contract.risk_unit, pool) * factors.get(contract.symbol, ONE),
                 )
     return after
 
 
-__all__ = ["at_marks", "revalued", "scaled_marks"]
+__all__ = ["INDEX", "at_marks", "revalued", "scaled_marks"]

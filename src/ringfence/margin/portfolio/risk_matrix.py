@@ -50,7 +50,7 @@ def _standard(terms: MatrixTerms) -> Iterator[Scenario]:
     for step in range(-steps, steps + 1):
         move = divide(terms.price_range * step, terms.price_buckets, places=RATIO_PLACES)
         for volatility in (down, UNMOVED, up):
-            yield Scenario(f"{percent(move)}, volatility {volatility.name}", "standard", move, volatility)
+            yield Scenario(f"{percent(move)}, vol {volatility.name}", "standard", move, volatility)
 
 
 def _extended(terms: MatrixTerms) -> Iterator[Scenario]:
@@ -60,9 +60,7 @@ def _extended(terms: MatrixTerms) -> Iterator[Scenario]:
         share = terms.extended_factor * divide(terms.price_range, size, places=UNIT_VALUE_PLACES)
         times = max(ZERO, divide(size, terms.price_range, places=UNIT_VALUE_PLACES) - ONE)
         dampener = times * terms.extended_dampener
-        yield Scenario(
-            f"{percent(move)}, volatility up (extended)", "extended", move, up, min(ONE, share), dampener, edge
-        )
+        yield Scenario(f"{percent(move)}, vol up (extended)", "extended", move, up, min(ONE, share), dampener, edge)
 
 
 def percent(move: Decimal) -> str:
@@ -84,7 +82,7 @@ def margins(exposures: Sequence[Exposure], terms: MatrixTerms, index: Price, tab
         figure, without, maintenance=terms.maintenance_factor, initial=terms.initial_factor
     )
     parts = tuple((group, *worst(found, table, group)) for group in ("standard", "extended"))
-    return Margins(maintenance, initial, alone, place, loss, columns, charges, parts)
+    return Margins(maintenance, initial, alone, place, loss, columns, found, charges, parts)
 
 
 def _charges(exposures: Sequence[Exposure], terms: MatrixTerms, index: Price) -> Iterator[Charge]:

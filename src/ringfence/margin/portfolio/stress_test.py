@@ -36,7 +36,7 @@ def grid(terms: StressTerms, coin_loss_at: str) -> Grid:
     up = VolatilityMove("up", float(terms.volatility_up))
     moves = (*(-move for move in reversed(terms.price_moves)), ZERO, *terms.price_moves)
     scenarios = [
-        Scenario(f"{percent(move)}, volatility {volatility.name}", "stress", move, volatility)
+        Scenario(f"{percent(move)}, vol {volatility.name}", "stress", move, volatility)
         for move in moves
         for volatility in (down, UNMOVED, up)
     ]
@@ -51,7 +51,7 @@ def margins(exposures: Sequence[Exposure], terms: StressTerms, index: Price, tab
     charges = tuple(charge for charge in _charges(exposures, terms, index) if charge.amount)
     maintenance = loss + sum((charge.amount for charge in charges), ZERO)
     return Margins(
-        maintenance, maintenance * terms.initial_factor, maintenance, place, loss, columns, charges,
+        maintenance, maintenance * terms.initial_factor, maintenance, place, loss, columns, found, charges,
         (("stress", loss, place),),
     )  # fmt: skip
 

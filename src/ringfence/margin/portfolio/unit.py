@@ -18,7 +18,8 @@ class Margins(NamedTuple):
     """The requirement of some exposures of a unit. ``alone``: maintenance without least charges and size scaling.
 
     ``worst``: the scenario's place in the grid, None where no scenario loses or the model has none; ``worst_loss`` is
-    what counts of it. ``columns``: gain of the whole in each scenario, before dampeners. ``parts``: losses by group.
+    what counts of it. ``columns``: gain of the whole in each scenario; ``losses``: what counts of it as a loss.
+    ``parts``: the worst by group.
     """
 
     maintenance: Value
@@ -27,6 +28,7 @@ class Margins(NamedTuple):
     worst: int | None
     worst_loss: Value
     columns: tuple[Value, ...]
+    losses: tuple[Value, ...]
     charges: tuple[Charge, ...]
     parts: tuple[tuple[str, Value, int | None], ...] = ()
 
