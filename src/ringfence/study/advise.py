@@ -26,7 +26,7 @@ from ringfence.numbers import ZERO, exact
 from ringfence.study.advise_circumstances import Circumstances
 from ringfence.study.advise_crashes import Crashes, Windows
 from ringfence.study.advise_groups import Group, exposures, groups
-from ringfence.study.advise_holding import MAIN, Place, basket, book_of, hold, initial_margins, whole
+from ringfence.study.advise_holding import MAIN, Holding, Place, basket, book_of, checked, hold, initial_margins, whole
 from ringfence.study.advise_moves import class_of, moves_of
 from ringfence.study.advise_scene import Outlook, check_outlook, scenes, valued
 from ringfence.study.advise_trials import CHARGE, Chance, Runner, run_trials, score_of, start_capital
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ringfence.account import Account, Marks
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook
-    from ringfence.study.advise_holding import Book, Holding
+    from ringfence.study.advise_holding import Book
     from ringfence.study.advise_moves import Moves
     from ringfence.study.advise_trials import Trial, Trials
     from ringfence.tape.bars import Tape
@@ -318,17 +318,13 @@ class Desk:
             fenced = {i: "isolated" if self.roles[i].kind == "long shot" else "cross" for i in range(count)}
             yield ("long shots fenced", "long shots ring-fenced, the rest pooled",
                    lambda n, w: self._placed(n, w, fenced))  # fmt: skip
-        for mode, name in ((CollateralMode.MULTI_ASSET, "multi-asset"), (CollateralMode.PORTFOLIO, "portfolio")):
-            if given.collateral_mode is mode or (mode is CollateralMode.MULTI_ASSET and self._basket_helps()):
-                yield (name, "one pool for the whole account, behind it every asset",
-                       lambda n, w, mode=mode: basket(self.book, n, w, mode))  # type: ignore[misc]  # fmt: skip
-
-    def _basket_helps(self) -> bool:
-        """Whether the venue documents a basket and there is more than one asset to put into it."""
-        rulebook = self.book.rulebook
-        offered = "basket" in rulebook.sources or "isolated_margin_in_basket" in rulebook.refusals
+        offers = {offer.name: offer.offered for offer in self.book.rulebook.architectures()}
         assets = {asset for asset, held in self.book.account.wallet.items() if held} | set(self.prices)
-        return offered and len(assets) > 1
+        for mode in (CollateralMode.MULTI_ASSET, CollateralMode.PORTFOLIO):
+            wanted = offers.get(mode.value) and (len(assets) > 1 or mode is CollateralMode.PORTFOLIO)
+            if wanted and given.collateral_mode is not mode:
+                yield (mode.value.replace("_", "-"), "one pool for the whole account, behind it every asset",
+                       lambda n, w, mode=mode: basket(self.book, n, w, mode))  # type: ignore[misc]  # fmt: skip
 
     @exact
     def _placed(
@@ -538,13 +534,15 @@ def _same(one: Holding, other: Holding) -> bool:
 
 def _as_given(book: Book, given: Account, name: str, what: str) -> Holding:
     """Return the account as it stands, without its orders."""
-    if given.collateral_mode is not CollateralMode.SINGLE_ASSET:
-        return basket(book, name, what, given.collateral_mode)
     places = [
         Place("cross") if position.isolated_margin is None else Place("isolated", position.isolated_margin)
         for position in given.positions
     ]
-    return hold(book, name, what, places)
+    if given.collateral_mode is CollateralMode.SINGLE_ASSET:
+        return hold(book, name, what, places)
+    account = replace(given, orders=())
+    checked(account, book.marks, book.rulebook)
+    return Holding(name, what, tuple(places), {MAIN: account}, {})
 
 
 __all__ = ["ADVISED", "SAFE", "SCHEMA", "Advice", "Desk", "Question", "Role", "Turned", "advise", "decide"]

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from ringfence.account import Account, CollateralMode, MarginMode, pools
+from ringfence.account import DOLLARS, Account, CollateralMode, MarginMode, Requirement
 from ringfence.errors import BadAccount
-from ringfence.margin.assess import assess
+from ringfence.margin.assess import assess_account
 from ringfence.margin.change import entry_margin
 from ringfence.numbers import ROUND_CEILING, ROUND_FLOOR, ZERO, exact, plain, round_to
 from ringfence.study.architecture import all_cross
+from ringfence.study.stand_in import coin_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,9 +57,9 @@ class Holding:
     def assessed(self, marks: Marks, rulebook: Rulebook) -> tuple[tuple[str, Assessment], ...]:
         """Return every pool of every account with the account's name, assessed."""
         return tuple(
-            (name, assess(pool, marks, rulebook))
+            (name, assessment)
             for name, account in self.accounts.items()
-            for pool in pools(account, rulebook.contract)
+            for assessment in assess_account(account, marks, rulebook)
         )
 
 
@@ -95,19 +96,13 @@ def book_of(account: Account, marks: Marks, rulebook: Rulebook) -> Book:
             raise BadAccount(f"the balance of {asset} is not known", where=f"account.wallet.{asset}",
                              expected="a decimal string", found="null",
                              hint="advice needs to know what stands behind the positions")  # fmt: skip
-    pools_known = assess_all(pooled, marks, rulebook)
+    pools_known = assess_account(pooled, marks, rulebook)
     unknown = [a.pool.name for a in pools_known if a.lines and a.liquidation_requirement is None]
     if unknown and pooled.collateral_mode is not CollateralMode.PORTFOLIO:
         raise BadAccount(f"what {unknown[0]} must hold is not known", where="account.positions",
                          expected="positions whose risk tiers are known", found=unknown[0],
                          hint="give contracts.SYMBOL.tiers in the file")  # fmt: skip
     return Book(pooled, marks, rulebook)
-
-
-@exact
-def assess_all(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Assessment, ...]:
-    """Return every pool of an account, assessed."""
-    return tuple(assess(pool, marks, rulebook) for pool in pools(account, rulebook.contract))
 
 
 @exact
@@ -172,14 +167,34 @@ def hold(
 
 
 def basket(book: Book, name: str, what: str, mode: CollateralMode) -> Holding:
-    """Return the book as one basket account. Raises BadAccount or BadRulebook where it cannot be assessed so."""
-    account = replace(book.account, collateral_mode=mode)
-    for assessment in assess_all(account, book.marks, book.rulebook):
-        if assessment.lines and (assessment.balance_held_against is None or assessment.liquidation_requirement is None):
-            raise BadAccount(f"what {assessment.pool.name} holds or must hold is not known", where="account",
-                             expected="a basket whose requirement is known", found="not known")  # fmt: skip
+    """Return the book as one basket account. A coin without an index price is counted at the mark of its own contract.
+
+    Raises BadAccount or BadRulebook where it cannot be assessed so, or where its requirement is found by scenarios.
+    """
+    prices = {**book.account.index_prices}
+    for position in book.positions:
+        asset = book.asset(position)
+        for held in (asset, *book.account.wallet):
+            if held not in prices and held not in DOLLARS and coin_of(held) == coin_of(position.symbol):
+                prices[held] = book.marks[position.symbol]
+    account = replace(book.account, collateral_mode=mode, index_prices=prices)
+    checked(account, book.marks, book.rulebook)
     return Holding(name, what, tuple(Place("cross") for _ in book.positions), {MAIN: account}, {})
 
 
-__all__ = ["MAIN", "Book", "Holding", "Kind", "Place", "assess_all", "basket", "book_of", "hold", "initial_margins",
+def checked(account: Account, marks: Marks, rulebook: Rulebook) -> None:
+    """Raise BadAccount for a basket that cannot be simulated: not known, or required by scenarios."""
+    for assessment in assess_account(account, marks, rulebook):
+        if not assessment.lines:
+            continue
+        if assessment.pool.mode.requirement is Requirement.SCENARIO:
+            raise BadAccount("its requirement is found by scenarios, which are not simulated here", where="account",
+                             expected="requirements by tiers", found="scenarios",
+                             hint="`ringfence compare` shows it beside the others")  # fmt: skip
+        if assessment.balance_held_against is None or assessment.liquidation_requirement is None:
+            raise BadAccount(f"what {assessment.pool.name} holds or must hold is not known", where="account",
+                             expected="a basket whose requirement is known", found="not known")  # fmt: skip
+
+
+__all__ = ["MAIN", "Book", "Holding", "Kind", "Place", "basket", "book_of", "checked", "hold", "initial_margins",
            "whole"]  # fmt: skip

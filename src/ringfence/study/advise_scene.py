@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ringfence.account import DOLLARS, Backing
 from ringfence.errors import BadAccount, BadConfiguration
 from ringfence.margin.assess import assess
+from ringfence.margin.basket import pool_at
 from ringfence.study.advise_moves import MINUTES_A_DAY
 from ringfence.study.likelihood import Margin, requirement, root
 from ringfence.study.stand_in import coin_of
@@ -78,6 +79,8 @@ def valued(book: Book, symbols: Sequence[str]) -> Valued:
             constant[asset] = 1.0
         elif same:
             column[asset] = same[0]
+        elif asset in book.account.index_prices:
+            constant[asset] = float(book.account.index_prices[asset])
         elif asset in book.account.collateral:
             constant[asset] = float(book.account.collateral[asset].index)
         else:
@@ -247,7 +250,7 @@ def check(scene: Scene, holdings: Sequence[Holding], marks: Marks, rulebook: Rul
         row = scene.prices[step, path]
         exactly = {symbol: Decimal(repr(float(price))) for symbol, price in zip(scene.symbols, row, strict=True)}
         for pool, fate in pools.values():
-            found = assess(pool, exactly, rulebook)
+            found = assess(pool_at(pool, marks, exactly), exactly, rulebook)
             balance, required = found.balance_held_against, found.liquidation_requirement
             if balance is None or required is None:
                 continue

@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import exp, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ringfence.margin.assess import assess_account
 from ringfence.numbers import ZERO, exact
 from ringfence.study.advise_scene import Agreement, check, scenes
 
@@ -82,11 +83,9 @@ class Trials(NamedTuple):
 
 def start_capital(book: Book, worth: Valued, symbols: Sequence[str], np: Any) -> float:
     """Return the equity of the book at its marks, in dollars."""
-    from ringfence.study.advise_holding import assess_all
-
     here = np.array([float(book.marks[symbol]) for symbol in symbols])
     total = 0.0
-    for assessment in assess_all(book.account, book.marks, book.rulebook):
+    for assessment in assess_account(book.account, book.marks, book.rulebook):
         if assessment.asset is not None:
             total += float(assessment.margin_balance or ZERO) * float(worth.at(assessment.asset, here))
         else:

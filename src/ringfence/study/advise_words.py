@@ -93,6 +93,8 @@ def _reasons(advice: Advice, index: int) -> Iterator[str]:
         text = f"At most its margin can be lost: {percent(share)} of the capital"
         limit = STAKE[advice.circumstances.experience]
         yield f"{text}, more than the {percent(limit, 0)} we would stake." if share > limit else f"{text}."
+    if advice.holding.accounts[MAIN].collateral_mode is not CollateralMode.SINGLE_ASSET:
+        yield from _in_basket(advice, index)
     others = {advice.book.asset(p) for p in advice.book.positions} - {advice.book.asset(advice.book.positions[index])}
     if others and place.kind == "cross" and advice.holding.accounts[MAIN].collateral_mode is (
         CollateralMode.SINGLE_ASSET
@@ -102,6 +104,20 @@ def _reasons(advice: Advice, index: int) -> Iterator[str]:
             f"It is settled in {own}: cross margin pools by settlement asset, so a gain in {listed(sorted(others))} "
             f"does not keep it alive, nor a loss there endanger it."
         )
+
+
+def _in_basket(advice: Advice, index: int) -> Iterator[str]:
+    """Say what one pool over all assets is worth against pools by asset."""
+    apart = next((t for t in advice.trials.trials if t.holding.name in {"all cross", "as given"}), None)
+    own = advice.trial(advice.chosen)
+    asset = advice.book.asset(advice.book.positions[index])
+    if apart is None or apart.holding.accounts[MAIN].collateral_mode is not CollateralMode.SINGLE_ASSET:
+        return
+    yield (
+        f"It is settled in {asset}. With a pool per asset it is liquidated on {_c(apart.by_position[index])} of the "
+        f"paths, in one account over all assets on {_c(own.by_position[index])}: a gain in another asset then stands "
+        "behind a loss in this one."
+    )
 
 
 def _circumstance(why: str) -> str:
@@ -260,7 +276,10 @@ def _worst_window(advice: Advice) -> Iterator[str]:
 def _several_assets(advice: Advice) -> Iterator[str]:
     names = {trial.holding.name for trial in advice.trials.trials}
     missing = dict(advice.unavailable).get("multi-asset")
-    if "multi-asset" in names:
+    given = advice.given.collateral_mode is CollateralMode.MULTI_ASSET
+    if given:
+        yield "It is a multi-asset account: its assets stand behind one another, after their haircuts."
+    elif "multi-asset" in names:
         trial = advice.trial("multi-asset")
         yield (
             f"One multi-asset account would be liquidated on {_c(trial.liquidated)} of the paths, worst twentieth "

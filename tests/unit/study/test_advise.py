@@ -119,12 +119,26 @@ def test_a_hedge_is_pooled_because_isolating_a_leg_breaks_it(name: str, kind: st
         assert turned.liquidated.share > own.liquidated.share + 5 * turned.liquidated.error
 
 
-def test_coin_margined_beside_dollar_margined_shares_nothing_and_says_so() -> None:
+def test_coin_margined_beside_dollar_margined_is_one_account_where_the_venue_has_one() -> None:
     advice = of_case("coin_margined")
-    assert [v.how for v in verdicts(advice)] == ["cross USDT", "cross BTC"]
+    assert [v.how for v in verdicts(advice)] == ["multi-asset account", "multi-asset account"]
     assert advice.groups[0].kind == "hedge across assets"
+    assert "a gain in another asset then stands behind a loss" in said(advice, 0)
+    given, own = advice.trial("as given"), advice.trial(advice.chosen)
+    assert own.liquidated.share + 5 * given.liquidated.error < given.liquidated.share
+    assert any("Switch the account to multi-asset mode" in step for step in steps(advice))
+    assert dict(advice.unavailable)["portfolio"].startswith("its requirement is found by scenarios")
+
+
+def test_coin_margined_beside_dollar_margined_shares_nothing_where_it_has_none_and_says_so() -> None:
+    file = case("coin_margined")
+    body = {"rulebook": "binance-coinm", "as_of": "2025-10-10", "contracts": {
+        **file.contracts, "BTCUSDT": {"settle_asset": "USDT", "tiers": [{"floor": "0", "maintenance_rate": "0.004"}]}},
+        "account": json.loads((CASES / "coin_margined.json").read_text())["account"]}  # fmt: skip
+    advice = advised(parse(body, where="test"), circumstances=None)
+    assert [v.how for v in verdicts(advice)] == ["cross USDT", "cross BTC"]
     assert "a gain in BTC does not keep it alive" in said(advice, 0)
-    assert any("multi-asset" in sentence for sentence in account_wide(advice))
+    assert any("keep both funded" in sentence for sentence in account_wide(advice))
 
 
 def test_several_low_leverage_positions_on_majors_are_pooled() -> None:
