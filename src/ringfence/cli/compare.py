@@ -50,7 +50,7 @@ def _print(comparison: Comparison, screen: Console) -> None:
 
     held = distinct(comparison.architectures)
     table = Table(title="One book under each margin architecture", title_justify="left", box=None, pad_edge=False)
-    table.add_column(_unit(comparison))
+    table.add_column(_unit(comparison), no_wrap=True)
     for name, _ in held:
         table.add_column(name, justify="right")
     _add_rows(table, [architecture for _, architecture in held], comparison.asset)
@@ -65,18 +65,13 @@ def _print(comparison: Comparison, screen: Console) -> None:
 
 
 def _unit(comparison: Comparison) -> str:
-    basket = any(each.asset is None for held in comparison.architectures for each in held.amounts)
-    return (
-        "amounts by asset"
-        if not comparison.asset and not basket
-        else f"amounts in {comparison.asset or 'its currency'}"
-    )
+    return f"amounts in {comparison.asset}" if comparison.asset else "amounts by asset"
 
 
 _LEGEND = (
     "distance: the move of the position's own mark that liquidates its pool, all else fixed · together: all marks move "
     "by the same share · at stake: the equity of the pool that would be taken over whole, now · protected: equity in "
-    "no pool that holds a position. Fees and funding are not charged here."
+    "no pool that holds a position. A basket's amounts are in the account's currency. Fees and funding are not charged."
 )
 
 
@@ -108,13 +103,13 @@ def _add_rows(table: Table, held: list[Architecture], asset: str | None) -> None
     row("[bold]a liquidation also closes[/]", *("" for _ in held))
     for symbol, side in _legs(held):
         row(f"  with {symbol} {side}", *(_others(a, symbol, side) for a in held))
-    row("[bold]protected[/]", *(_by_asset(a, _protected) for a in held))
+    row("[bold]protected[/]", *("\n".join(_protected(each) for each in a.amounts) for a in held))
 
 
 def _by_asset(held: Architecture, told: Callable[[Amounts], str]) -> str:
-    """Return one line per asset, named where there are several."""
-    several = len(held.amounts) > 1
-    return "\n".join(told(each) + f" {each.asset}" * several for each in held.amounts)
+    """Return one line per asset that something is held or at stake in, named where there are several."""
+    shown = [each for each in held.amounts if each.gross] or list(held.amounts)
+    return "\n".join(told(each) + f" {each.asset}" * (len(shown) > 1) for each in shown)
 
 
 def _legs(held: list[Architecture]) -> list[tuple[str, str]]:
@@ -139,8 +134,9 @@ def _death(death: tuple[Decimal, str] | None) -> str:
     if death is None:
         return "none"
     move, pool = death
-    name = pool.split(" ", 1)[-1]  # of "isolated BTCUSDT long" and "cross USDT"; a basket's is "account"
-    return f"[dim]{name}[/] " + (show.percent(move) if move else "[red]now[/]")
+    kind, _, name = pool.partition(" ")  # "isolated BTCUSDT long", "cross USDT" or, of a basket, "account"
+    told = show.percent(move) if move else "[red]now[/]"
+    return f"[dim]{name}[/] {told}" if kind == "isolated" else told
 
 
 def _stake(held: Architecture, symbol: str, side: str, asset: str | None) -> str:
@@ -148,7 +144,7 @@ def _stake(held: Architecture, symbol: str, side: str, asset: str | None) -> str
 
     for position in held.positions:
         if (position.symbol, position.side) == (symbol, side):
-            shared = "" if position.pool.startswith("isolated") else "[dim]all of[/] "
+            shared = "" if position.pool.startswith("isolated") else "[dim]all[/] "
             return shared + show.amount(position.at_stake, asset)
     return ""
 
@@ -166,5 +162,7 @@ def _protected(amounts: Amounts) -> str:
 
     if not amounts.protected:
         return "nothing" if amounts.protected is not None else "not known"
+    if not amounts.gross:  # an asset that backs nothing here
+        return f"{show.exactly(amounts.protected)} {amounts.asset}"
     share = f"[dim]{amounts.protected / amounts.equity * 100:.0f} % [/]" if amounts.equity else ""
     return share + show.amount(amounts.protected, amounts.asset)

@@ -84,6 +84,30 @@ def all_isolated(account: Account, rulebook: Rulebook, *, where: str = "") -> Ac
     return replace(pooled, positions=tuple(positions), wallet=wallet)
 
 
+WORDS = {"isolated": "isolated", "cross": "cross", "multi_asset": "multi-asset", "portfolio": "portfolio"}
+"""How architectures are called where people read them, by :attr:`ringfence.rulebook.Offer.name`."""
+
+
+@exact
+def held_as(account: Account, architecture: str, rulebook: Rulebook) -> Account:
+    """Return ``account`` held ``isolated``, ``cross``, ``multi_asset`` or ``portfolio``, with the same capital.
+
+    A basket held isolated or cross is taken apart: each settlement asset is then backed by its own balance alone, and
+    what is held in other assets backs nothing. Raises BadAccount for what cannot be held so.
+    """
+    if architecture in {"isolated", "cross"}:
+        single = replace(account, collateral_mode=CollateralMode.SINGLE_ASSET)
+        return all_isolated(single, rulebook) if architecture == "isolated" else all_cross(single, rulebook)
+    basket = CollateralMode(architecture)
+    unknown = [asset for asset, balance in account.wallet.items() if balance is None]
+    if unknown:
+        raise BadAccount(
+            f"the balance of {', '.join(unknown)} is not known", where="account.wallet",
+            expected="every balance of a basket", found="null", hint="give the balances",
+        )  # fmt: skip
+    return replace(all_cross(account, rulebook), collateral_mode=basket)
+
+
 @dataclass(frozen=True, slots=True)
 class Funding:
     """A replay's two accounts. ``capital``: what each starts with; ``idle``: what isolated leaves in the wallet."""
@@ -130,4 +154,4 @@ def _known(account: Account) -> dict[str, Value]:
     return {asset: balance for asset, balance in account.wallet.items() if balance is not None}
 
 
-__all__ = ["Funding", "all_cross", "all_isolated", "fund"]
+__all__ = ["WORDS", "Funding", "all_cross", "all_isolated", "fund", "held_as"]

@@ -9,17 +9,18 @@ where a pool that has died on the way leaves nothing. Every number is an assessm
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import CollateralMode, MarginMode, pools
-from ringfence.errors import BadAccount
+from ringfence.errors import BadAccount, BadInput
 from ringfence.margin.assess import Assessment, assess
 from ringfence.margin.change import switch_margin_mode
 from ringfence.margin.move import CombinedMove, combined_move, exposure
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
-from ringfence.margin.refusal import Refusal
+from ringfence.margin.refusal import Refusal, refuse
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
-from ringfence.study.architecture import all_cross, all_isolated
+from ringfence.study.architecture import WORDS, held_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ringfence.account_file import AccountFile
     from ringfence.margin.assess import PositionLine
     from ringfence.numbers import Price, Value
-    from ringfence.rulebook import Rulebook
+    from ringfence.rulebook import Offer, Rulebook
 
 SCHEMA = "ringfence.compare/1"
 
@@ -123,7 +124,11 @@ class Comparison(NamedTuple):
 
 @exact
 def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
-    """Return the file's book as given, all isolated and all cross, at its marks."""
+    """Return the file's book as given and under every margin architecture, at its marks.
+
+    What the venue does not offer, and what cannot be held so (no money to fund it, an asset without a price), is there
+    as unavailable with the reason.
+    """
     account, marks = file.account, file.marks
     assets = {rulebook.contract(position.symbol).settle_asset for position in account.positions}
     if not assets:
@@ -131,14 +136,23 @@ def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
                          expected="at least one position")  # fmt: skip
     single = account.collateral_mode is CollateralMode.SINGLE_ASSET
     held = [_architecture("as given", account, account, marks, rulebook)]
-    for name, hold in (("isolated", all_isolated), ("cross", all_cross)):
-        try:
-            other = hold(account, rulebook)
-        except BadAccount as error:
-            held.append(_unavailable(name, error.message))
+    for offer in rulebook.architectures():
+        name = WORDS[offer.name]
+        if not offer.offered:
+            held.append(_unavailable(name, _not_offered(offer, rulebook)))
             continue
-        held.append(_architecture(name, other, account, marks, rulebook))
+        try:
+            other = held_as(account, offer.name, rulebook)
+            held.append(_architecture(name, other, account, marks, rulebook))
+        except BadInput as error:
+            held.append(_unavailable(name, error.message))
     return Comparison(rulebook.name, assets.pop() if single and len(assets) == 1 else None, tuple(held))
+
+
+def _not_offered(offer: Offer, rulebook: Rulebook) -> str:
+    if offer.offered is None:
+        return f"whether {rulebook.name} offers it is {offer.reason}"
+    return f"{rulebook.name} does not offer it: {offer.reason}"
 
 
 def _unavailable(name: str, why: str) -> Architecture:
@@ -267,11 +281,19 @@ def _passed(move: Decimal, fatal: CombinedMove) -> bool:
 def _refusals(account: Account, given: Account, marks: Marks, rulebook: Rulebook) -> tuple[Refusal, ...]:
     """Return what the venue would say to switching the positions of ``given`` to how ``account`` holds them, now."""
     said = {}
+    basket = account.collateral_mode is not CollateralMode.SINGLE_ASSET
+    if basket and any(position.margin_mode is MarginMode.ISOLATED for position in given.positions):
+        reason = "isolated_margin_in_basket"
+        said[reason] = refuse(reason, rulebook.refusals.get(reason, "a basket holds cross positions only"))
     for position, before in zip(account.positions, given.positions, strict=True):
         if position.margin_mode is before.margin_mode:
             continue
         outcome = switch_margin_mode(
-            given, position.symbol, MarginMode(position.margin_mode.value), marks=marks, rulebook=rulebook
+            replace(given, collateral_mode=account.collateral_mode),
+            position.symbol,
+            MarginMode(position.margin_mode.value),
+            marks=marks,
+            rulebook=rulebook,
         )
         if isinstance(outcome, Refusal):
             said[outcome.reason] = outcome

@@ -156,11 +156,40 @@ def test_amounts_of_several_assets_stand_beside_each_other_and_are_never_added_u
     assert compare(file, file.rulebook()).asset is None
 
 
-def test_a_basket_counts_in_its_own_currency_and_has_no_isolated_side() -> None:
+def test_a_basket_counts_in_its_own_currency_and_is_taken_apart_to_be_held_isolated() -> None:
     file = book(BTC, collateral_mode="multi_asset")
     held = architectures(file)
     assert [(each.asset, each.equity) for each in held["as given"].amounts] == [(None, D(10_000) * D("0.9999"))]
-    assert "holds no isolated positions" in (held["isolated"].unavailable or "")
+    assert [(each.asset, each.equity) for each in held["isolated"].amounts] == [("USDT", D(10_000))]
+    assert [p.pool for p in held["isolated"].positions] == ["isolated BTCUSDT long"]
+
+
+def test_what_a_venue_does_not_offer_is_there_with_the_reason() -> None:
+    file = parse({"rulebook": "hyperliquid", "account": {"wallet": {"USDC": "10000"}, "positions": [
+        leg("BTC", "long", "0.1", "100000", leverage="10")]}}, where="test")  # fmt: skip
+    held = architectures(file)
+    offers = {offer.name: offer for offer in file.rulebook().architectures()}
+    assert not offers["multi_asset"].offered
+    assert offers["multi_asset"].reason in (held["multi-asset"].unavailable or "")
+    assert held["cross"].unavailable is None
+
+
+def test_coins_in_the_wallet_stand_behind_a_basket_and_behind_nothing_else() -> None:
+    file = book(BTC, wallet={"USDT": "3000", "BTC": "0.05"}, collateral={"BTC": {"index": "100000"}})
+    held = architectures(file)
+    assert held["cross"].positions[0].at_stake == 3_000
+    # 95 % of 5,000 and 99.99 % of 3,000
+    assert held["multi-asset"].positions[0].at_stake == D("0.95") * 5_000 + D("0.9999") * 3_000
+    assert [refusal.reason for refusal in held["multi-asset"].refusals] == []
+    isolated = {**BTC, "margin_mode": "isolated", "isolated_margin": "1000"}
+    told = architectures(book(isolated, collateral={"BTC": {"index": "100000"}}))["multi-asset"].refusals
+    assert "isolated_margin_in_basket" in [refusal.reason for refusal in told]
+
+
+def test_a_coin_without_a_price_makes_the_basket_unavailable_and_not_the_comparison() -> None:
+    held = architectures(book(BTC, wallet={"USDT": "3000", "BTC": "0.05"}))
+    assert "no collateral price for BTC" in (held["multi-asset"].unavailable or "")
+    assert held["isolated"].unavailable is None
 
 
 def test_an_account_without_positions_is_nothing_to_compare() -> None:
