@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 SCHEMA = "ringfence set-up 1"
 
 _POLICIES = ("isolated", "cross", "basket")
-_LOOKS_UP = {"lookup", "symbols", "table_source", "fee_schedule", "_charged"}  # functions over the package's tables
+_LOOKS_UP = {
+    "lookup",
+    "symbols",
+    "table_source",
+    "haircuts",
+    "accepted",
+    "fee_schedule",
+    "_charged",
+}  # functions over the package's tables
 _DATED = {"expiry", "strike", "option_type"}  # terms that perpetuals do not have; left out where there are none
 
 
