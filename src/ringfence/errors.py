@@ -7,6 +7,7 @@
     │   ├── BadRulebook          a rulebook's rules or tables
     │   ├── BadTape              prices over time
     │   └── BadConfiguration     settings
+    ├── AuthenticationFailed     exit 4: an exchange refused the key, or what it may do
     ├── SourceUnavailable        exit 5: an exchange or a file of market data cannot be reached, or is stale
     └── VerificationFailed       exit 6: a check was run and did not hold
 
@@ -100,6 +101,12 @@ class BadTape(BadInput):
 
 class BadConfiguration(BadInput):
     """A setting that is not known or cannot be."""
+
+
+class AuthenticationFailed(RingfenceError):
+    """An exchange refused the key, its permissions or the address it was used from; asking again changes nothing."""
+
+    exit_code = 4
 
 
 class SourceUnavailable(RingfenceError):

@@ -1,6 +1,9 @@
 """A venue under load that says what it acknowledged, until it is killed, or kills itself at a boundary it is told.
 
-``python -m tests.contracts.host_worker URL SEED START [WHAT WHEN COUNT]``
+``python -m tests.contracts.host_worker BYTES SECONDS URL SEED START [WHAT WHEN COUNT]``
+
+No file of it grows beyond BYTES and it computes no longer than SECONDS: a boundary that never comes ends as a failure
+of the test, not as a full disk.
 
 First line: ``open SEQUENCE DIGEST``. Then a line per acknowledged command: its id, the id of the command that was
 journaled for it (another one where prices were merged, ``-`` without events) and a hash of the events.
@@ -12,6 +15,7 @@ the process ends; COUNT says at the how-manieth time.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from collections import deque
@@ -74,6 +78,12 @@ class Doomed:
             die()
 
 
+def limit(size: int, seconds: int) -> None:
+    """Let this process write no file beyond ``size`` bytes (the venue stops), and end it after ``seconds`` of work."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 60))  # the soft one ends it with SIGXCPU
+
+
 def outcome_hash(events: tuple[Event, ...]) -> str:
     """Hash what a command led to."""
     return sha256(b"\n".join(map(encode, events))).hexdigest()[:16]
@@ -98,4 +108,5 @@ def work(url: str, seed: int, start: int, *doom: str) -> None:
 
 
 if __name__ == "__main__":
-    work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
+    limit(int(sys.argv[1]), int(sys.argv[2]))
+    work(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), *sys.argv[6:])

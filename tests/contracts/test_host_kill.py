@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import OrderedDict
+from contextlib import contextmanager
 from itertools import cycle
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,7 +33,7 @@ from tests.contracts.host_worker import outcome_hash
 from tests.random_commands import SETUP, Commands
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from ringfence.engine.commands import Command
 
@@ -46,6 +50,25 @@ BOUNDARIES = [
 ]
 
 
+class Limits(NamedTuple):
+    """What a worker may use. A round writes about a megabyte and works for two seconds."""
+
+    growth: int = 64 * 1024 * 1024  # bytes that a file of it may grow by
+    seconds: int = 60  # of its own work
+    wall_seconds: float = 300  # in all, however busy the machine is
+
+
+@contextmanager
+def ended_after(seconds: float, worker: subprocess.Popen[str]) -> Iterator[None]:
+    """End a worker that hangs: with SIGTERM, which is no end that a round may have."""
+    timer = threading.Timer(seconds, worker.terminate)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 class Acknowledged(NamedTuple):
     """What a worker said: where it opened, and per command what was journaled for it and what came of it."""
 
@@ -53,15 +76,31 @@ class Acknowledged(NamedTuple):
     outcomes: dict[str, tuple[str, str]]
 
 
+class RanAway(AssertionError):
+    """A worker did not come to its end within its limits."""
+
+
 def killed_worker(
-    url: str, seed: int, start: int, *, acks: int, more_ms: float, doom: tuple[str, str, int] | None
-) -> Acknowledged:
-    """Run a worker until it is killed; by itself at a boundary, or by us some time after its ``acks``-th word."""
-    command = [sys.executable, "-m", "tests.contracts.host_worker", url, str(seed), str(start), *map(str, doom or ())]
+    url: str, seed: int, start: int, *, acks: int, more_ms: float, doom: tuple[str, str, int] | None,
+    limits: Limits | None = None,
+) -> Acknowledged:  # fmt: skip
+    """Run a worker until it is killed; by itself at a boundary, or by us some time after its ``acks``-th word.
+
+    Raises RanAway where it goes beyond its limits, whatever keeps it from its end.
+    """
+    limits = limits or Limits()
+    largest = max((path.stat().st_size for path in Path(url).parent.iterdir()), default=0)
+    command = [
+        sys.executable, "-m", "tests.contracts.host_worker", str(largest + limits.growth), str(limits.seconds), url,
+        str(seed), str(start), *map(str, doom or ()),
+    ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": "src"}
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as worker:
+    with (
+        subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as worker,
+        ended_after(limits.wall_seconds, worker),
+    ):
         assert worker.stdout is not None
         assert worker.stderr is not None
         said: list[str] = []
@@ -72,7 +111,9 @@ def killed_worker(
             except subprocess.TimeoutExpired:
                 worker.kill()
         said += worker.stdout.read().splitlines(keepends=True)
-        assert worker.wait() == -9, worker.stderr.read()
+        ended = worker.wait()
+        if ended != -signal.SIGKILL:
+            raise RanAway(f"{doom} ended with {ended}, beyond {limits}?\n{worker.stderr.read()[-2_000:]}")
     lines = [line.split() for line in said if line.endswith("\n")]
     opened = (int(lines[0][1]), lines[0][2]) if lines else None
     return Acknowledged(opened, {name: (journaled, told) for name, journaled, told in lines[1:]})
@@ -123,6 +164,21 @@ def test_a_venue_killed_at_random_and_at_every_write_boundary_loses_nothing_and_
             last[seed] = max(last.get(seed, 0), int(name.rpartition("-")[2]))
     assert len(acknowledged) > 20 * KILLS
     everything_again(url, last, shadow)
+
+
+NEVER = ("append", "before", 10**9)  # a boundary that no worker reaches
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(growth=300_000), Limits(seconds=1), Limits(wall_seconds=2)],
+    ids=["size", "work", "time"],
+)
+def test_a_worker_that_runs_away_is_ended_within_its_limits(tmp_path: Path, limits: Limits) -> None:
+    url = str(tmp_path / "venue.journal")
+    with pytest.raises(RanAway):
+        killed_worker(url, SEED, 0, acks=0, more_ms=0, doom=NEVER, limits=limits)
+    assert all(path.stat().st_size <= limits.growth for path in tmp_path.iterdir())
 
 
 def everything_again(url: str, last: dict[int, int], shadow: Shadow) -> None:

@@ -35,7 +35,7 @@ def import_account(
     that of :func:`account_from_reply`.
 
     Raises BadRulebook (unknown name), BadConfiguration (no key, a key that may trade or withdraw, no ccxt) and
-    SourceUnavailable (no answer, or none of use; a refused key).
+    SourceUnavailable (no answer, or none of use), AuthenticationFailed (a refused key).
     """
     place = find_venue(venue)
     exchange = exchange if exchange is not None else open_exchange(place, keys=keys)

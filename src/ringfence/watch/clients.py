@@ -6,7 +6,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from ringfence.errors import BadConfiguration, BadRulebook, RingfenceError, SourceUnavailable
+from ringfence.errors import AuthenticationFailed, BadConfiguration, BadRulebook, RingfenceError, SourceUnavailable
 from ringfence.watch.keys import Keys, read_keys
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def reading(exchange: Json, venue: Venue) -> Iterator[None]:
     """Let ``exchange`` read and nothing else while the block runs, and turn what ccxt raises into our errors.
 
     A request that could change something at the exchange is stopped before it is sent (SourceUnavailable). Raises
-    SourceUnavailable where the exchange cannot be reached, answers with an error, refuses the key, or answers
-    something that is not the JSON ccxt knows.
+    AuthenticationFailed where the exchange refuses the key, SourceUnavailable where it cannot be reached, answers with
+    an error, or answers something that is not the JSON ccxt knows.
     """
     before = exchange.__dict__.get("fetch")
     exchange.fetch = _guarded(exchange, exchange.fetch)
@@ -115,8 +115,11 @@ def _explain(exchange: Json, venue: Venue, error: Exception) -> NoReturn:
     ccxt = load_ccxt()
     said = _without_secrets(exchange, str(error))
     if isinstance(error, ccxt.AuthenticationError):
-        text, do = "refused the key", "check the key, its permission to read and its list of addresses (IP)"
-    elif isinstance(error, ccxt.InvalidNonce):
+        raise AuthenticationFailed(
+            f"{exchange.id} ({venue.rulebook}) refused the key\n  found: {said}\n"
+            "  do: check the key, its permission to read and its list of addresses (IP)"
+        ) from None
+    if isinstance(error, ccxt.InvalidNonce):
         text, do = "refused the time of the request", "set this machine's clock right and try again"
     elif isinstance(error, ccxt.DDoSProtection | ccxt.RateLimitExceeded):
         text, do = "asks for fewer requests", "wait some minutes and try again"

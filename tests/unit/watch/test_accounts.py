@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from ringfence import account_file
-from ringfence.errors import BadAccount, BadConfiguration, BadRulebook, SourceUnavailable
+from ringfence.errors import AuthenticationFailed, BadAccount, BadConfiguration, BadRulebook, SourceUnavailable
 from ringfence.watch.accounts import account_from_reply, import_account, load_reply
 from tests.unit.watch import binance_replies, bybit_replies
 from tests.unit.watch.exchange_stub import ExchangeStub
@@ -190,8 +190,10 @@ class TestLive:
     def test_a_wrong_key_is_told_as_such(self, path: str) -> None:
         replies = binance_replies.replies()
         replies[path] = (401, {"code": -2014, "msg": "API-key format invalid."})
-        with pytest.raises(SourceUnavailable, match="refused the key"):
+        with pytest.raises(AuthenticationFailed, match="refused the key") as refused:
             live("binance-usdm", "binanceusdm", replies)
+        assert refused.value.exit_code == 4
+        assert "dummy" not in str(refused.value)
 
     @pytest.mark.parametrize(
         "reply",

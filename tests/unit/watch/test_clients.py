@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ringfence.errors import BadRulebook, RingfenceError, SourceUnavailable
+from ringfence.errors import AuthenticationFailed, BadRulebook, RingfenceError, SourceUnavailable
 from ringfence.watch.clients import open_exchange, reading
 from ringfence.watch.keys import Keys
 from ringfence.watch.venues import VENUES, find_venue
@@ -53,6 +53,34 @@ def test_our_own_errors_pass_through_unchanged() -> None:
         reading(stub.client("bybit"), find_venue("bybit-linear")),
     ):
         raise BadRulebook("as it was raised")
+
+
+@pytest.mark.parametrize(
+    ("exchange_id", "rulebook", "path", "reply"),
+    [
+        ("binanceusdm", "binance-usdm", "/fapi/v3/account", (401, {"code": -2014, "msg": "API-key format invalid."})),
+        ("bybit", "bybit-linear", "/v5/account/wallet-balance", {"retCode": 10003, "retMsg": "API key is invalid."}),
+        ("okx", "okx-swap", "/api/v5/account/balance", (401, {"code": "50111", "msg": "Invalid OK-ACCESS-KEY"})),
+    ],
+)
+def test_a_refused_key_is_a_failed_authentication_with_its_own_exit_code(
+    exchange_id: str, rulebook: str, path: str, reply: object
+) -> None:
+    with ExchangeStub({path: reply}) as stub:
+        exchange = stub.client(exchange_id, password="dummy-phrase")  # noqa: S106 - of nothing
+        ask = {
+            "binanceusdm": "fapiPrivateV3GetAccount",
+            "bybit": "privateGetV5AccountWalletBalance",
+            "okx": "privateGetAccountBalance",
+        }[exchange_id]
+        with (
+            pytest.raises(AuthenticationFailed, match="refused the key") as caught,
+            reading(exchange, find_venue(rulebook)),
+        ):
+            getattr(exchange, ask)()
+    assert caught.value.exit_code == 4
+    assert not isinstance(caught.value, SourceUnavailable)
+    assert "dummy" not in str(caught.value)
 
 
 def test_an_error_inside_ccxt_is_told_without_a_traceback() -> None:

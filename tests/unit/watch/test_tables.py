@@ -12,7 +12,7 @@ import ccxt
 import pytest
 
 from ringfence import rulebooks
-from ringfence.errors import BadConfiguration, BadRulebook, SourceUnavailable
+from ringfence.errors import AuthenticationFailed, BadConfiguration, BadRulebook, SourceUnavailable
 from ringfence.watch.tables import update_tables
 from tests.unit.watch import binance_replies, bybit_replies
 from tests.unit.watch.exchange_stub import ExchangeStub
@@ -155,7 +155,6 @@ def test_binances_tiers_without_a_key_are_refused_before_anything_is_asked(tmp_p
             (200, "<html><title>Maintenance</title></html>"), "answered something that is not JSON", id="html"
         ),
         pytest.param((502, "<html>Bad Gateway</html>"), "did not answer, or answered that it cannot", id="502-html"),
-        pytest.param((401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions"}), "refused the key", id="401"),
         pytest.param((429, {"code": -1003, "msg": "Too many requests"}), "asks for fewer requests", id="429"),
         pytest.param((400, {"code": -1021, "msg": "Timestamp outside recvWindow"}), "clock right", id="clock"),
         pytest.param((200, '{"symbols": [{"symb'), "answered something that is not JSON", id="cut-short"),
@@ -172,6 +171,15 @@ def test_an_exchange_that_does_not_answer_rightly_is_unavailable_and_nothing_is_
         update_tables("binance-usdm", tmp_path, exchange=binance(stub), today=DAY)
     assert said in str(caught.value)
     assert caught.value.exit_code == 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exchange_that_refuses_the_key_is_told_apart_and_nothing_is_written(tmp_path: Path) -> None:
+    refused = (401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions"})
+    replies = binance_replies.replies() | {"/fapi/v1/exchangeInfo": refused}
+    with ExchangeStub(replies) as stub, pytest.raises(AuthenticationFailed, match="refused the key") as caught:
+        update_tables("binance-usdm", tmp_path, exchange=binance(stub), today=DAY)
+    assert caught.value.exit_code == 4
     assert list(tmp_path.iterdir()) == []
 
 
