@@ -46,7 +46,7 @@ BOUNDARIES = [
     (what, when, count)
     for what, counts in (("append", (1, 2, 7)), ("snapshot", (1,)))
     for count in counts
-    for when in ("before", "BEGIN", "INSERT", *(("UPDATE",) if what == "append" else ()), "COMMIT", "after")
+    for when in ("before", "BEGIN", "INSERT", *(("UPDATE",) if what == "append" else ("DELETE",)), "COMMIT", "after")
 ]
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringfence.journal import GENESIS, Batch, Head, JournalConflict, JournalCorrupt, JournalLocked, JournalUnavailable
+from ringfence.journal.storage import SNAPSHOTS_KEPT, Reader
 from tests.contracts.journal_writer import batch
 from tests.house.source_tree import REPOSITORY
 
@@ -359,6 +360,31 @@ def test_a_snapshot_saved_again_replaces_the_first(place: Place) -> None:
         snapshot = journal.latest_snapshot()
         assert snapshot is not None
         assert snapshot.payload == b"better"
+
+
+def test_only_the_latest_snapshots_are_kept_and_a_damaged_one_has_spares(place: Place) -> None:
+    with with_snapshots(place, 1, 2, 3, 4, 5, 9) as journal:
+        found, not_after = [], 9
+        while (snapshot := journal.latest_snapshot(not_after=not_after)) is not None:
+            found.append((snapshot.sequence, snapshot.payload))
+            not_after = snapshot.sequence - 1
+        assert found == [(9, b"state 9"), (5, b"state 5"), (4, b"state 4")]
+        assert len(found) == SNAPSHOTS_KEPT
+        assert journal.damaged_snapshots == ()
+    with place.journal() as again:  # an older one than those is not kept: it would be the first to go
+        again.save_snapshot(3, b"late", b"9")
+        assert again.latest_snapshot(not_after=3) is None
+
+
+def test_a_snapshot_that_newer_ones_replaced_while_a_reader_looked_is_not_called_damaged(place: Place) -> None:
+    with with_snapshots(place, 1) as journal, place.reader() as reader:
+        assert isinstance(reader, Reader)
+        with reader._reading() as rows:  # noqa: SLF001 - between two steps of it
+            listed = rows.snapshot_sequences(not_after=9)
+            for sequence in (5, 7, 9):
+                journal.save_snapshot(sequence, b"newer", b"9")
+            assert [reader._snapshot(rows, sequence) for sequence in listed] == [None]  # noqa: SLF001
+        assert reader.damaged_snapshots == ()
 
 
 def test_a_damaged_snapshot_is_passed_over_and_reported(place: Place, caplog: pytest.LogCaptureFixture) -> None:

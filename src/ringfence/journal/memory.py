@@ -61,9 +61,9 @@ class MemoryRows:
         """Return which snapshots there are, latest first."""
         return sorted((sequence for sequence in self._storage.snapshots if sequence <= not_after), reverse=True)
 
-    def snapshot_row(self, sequence: int) -> SnapshotRow:
-        """Return one snapshot that is there."""
-        return self._storage.snapshots[sequence]
+    def snapshot_row(self, sequence: int) -> SnapshotRow | None:
+        """Return one snapshot; None where it is not there."""
+        return self._storage.snapshots.get(sequence)
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
@@ -94,8 +94,9 @@ class MemoryJournal(Writer):
         self.storage.rows.extend(rows)
         self.storage.head = following
 
-    def _commit_snapshot(self, row: SnapshotRow) -> None:
-        self.storage.snapshots[row[0]] = row
+    def _commit_snapshot(self, row: SnapshotRow, *, kept: int) -> None:
+        snapshots = {**self.storage.snapshots, row[0]: row}
+        self.storage.snapshots = {sequence: snapshots[sequence] for sequence in sorted(snapshots)[-kept:]}
 
     def _roll_back(self) -> None:
         del self.storage.rows[self.storage.head.sequence :]

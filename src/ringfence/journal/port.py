@@ -83,6 +83,9 @@ class Journal(JournalReader, Protocol):
     def save_snapshot(self, sequence: int, payload: bytes, digest: bytes) -> None:
         """Keep a snapshot of the state after entry ``sequence``; one that is there for it already is replaced.
 
+        The latest :data:`~ringfence.journal.storage.SNAPSHOTS_KEPT` stay, by their sequence; the others are left out
+        in the same transaction.
+
         Raises JournalConflict when the journal has no such entry or the entry has another digest, JournalUnavailable
         as :meth:`append`.
         """

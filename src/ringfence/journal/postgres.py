@@ -48,6 +48,10 @@ _SAVE_SNAPSHOT = f"""
     INSERT INTO {SCHEMA}.snapshots VALUES (%s, %s, %s, %s) ON CONFLICT (sequence)
     DO UPDATE SET payload = excluded.payload, digest = excluded.digest, checksum = excluded.checksum
 """  # noqa: S608
+_LEAVE_OUT_SNAPSHOTS = f"""
+    DELETE FROM {SCHEMA}.snapshots WHERE sequence NOT IN
+    (SELECT sequence FROM {SCHEMA}.snapshots ORDER BY sequence DESC LIMIT %s)
+"""  # noqa: S608
 _HOLDER = """
     SELECT 'process ' || activity.pid || coalesce(' from ' || host(activity.client_addr), '') || ' as '
            || activity.usename
@@ -125,14 +129,12 @@ class PostgresRows:
         with _explained(self._where):
             return [sequence for (sequence,) in self._connection.execute(query, (not_after,))]
 
-    def snapshot_row(self, sequence: int) -> SnapshotRow:
-        """Return one snapshot that is there."""
+    def snapshot_row(self, sequence: int) -> SnapshotRow | None:
+        """Return one snapshot; None where it is not there."""
         query = f"SELECT sequence, payload, digest, checksum FROM {SCHEMA}.snapshots WHERE sequence = %s"  # noqa: S608
         with _explained(self._where):
             row = self._connection.cursor(binary=True).execute(query, (sequence,)).fetchone()
-        if row is None:
-            raise JournalCorrupt(sequence, None, "listed, and not there")
-        return cast("SnapshotRow", row)
+        return cast("SnapshotRow | None", row)
 
     def close(self) -> None:
         """Close the connection."""
@@ -195,8 +197,12 @@ class PostgresJournal(Writer):
                 raise moved(head)
             cursor.execute("COMMIT")
 
-    def _commit_snapshot(self, row: SnapshotRow) -> None:
-        self._connection.execute(_SAVE_SNAPSHOT, row)  # one statement is a transaction of its own
+    def _commit_snapshot(self, row: SnapshotRow, *, kept: int) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(_SAVE_SNAPSHOT, row)
+            cursor.execute(_LEAVE_OUT_SNAPSHOTS, (kept,))
+            cursor.execute("COMMIT")
 
     def _roll_back(self) -> None:
         self._connection.execute("ROLLBACK")

@@ -60,6 +60,9 @@ _SAVE_SNAPSHOT = """
     INSERT INTO snapshots VALUES (?, ?, ?, ?) ON CONFLICT (sequence)
     DO UPDATE SET payload = excluded.payload, digest = excluded.digest, checksum = excluded.checksum
 """
+_LEAVE_OUT_SNAPSHOTS = """
+    DELETE FROM snapshots WHERE sequence NOT IN (SELECT sequence FROM snapshots ORDER BY sequence DESC LIMIT ?)
+"""
 _VERSION_TABLE = "CREATE TABLE schema_version (version INTEGER PRIMARY KEY, change TEXT NOT NULL) STRICT"
 
 
@@ -138,13 +141,11 @@ class SqliteRows:
             )
             return [sequence for (sequence,) in found]
 
-    def snapshot_row(self, sequence: int) -> SnapshotRow:
-        """Return one snapshot that is there."""
+    def snapshot_row(self, sequence: int) -> SnapshotRow | None:
+        """Return one snapshot; None where it is not there."""
         with _explained(self._path):
             query = "SELECT sequence, payload, digest, checksum FROM snapshots WHERE sequence = ?"
             row: SnapshotRow | None = self._connection.execute(query, (sequence,)).fetchone()
-        if row is None:
-            raise JournalCorrupt(sequence, None, "listed, and not there")
         return row
 
     def close(self) -> None:
@@ -220,9 +221,10 @@ class SqliteJournal(Writer):
             raise moved(head)
         connection.execute("COMMIT")
 
-    def _commit_snapshot(self, row: SnapshotRow) -> None:
+    def _commit_snapshot(self, row: SnapshotRow, *, kept: int) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.execute(_SAVE_SNAPSHOT, row)
+        self._connection.execute(_LEAVE_OUT_SNAPSHOTS, (kept,))
         self._connection.execute("COMMIT")
 
     def _roll_back(self) -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ROWS_AT_A_TIME = 1_000
 """How many rows a reader holds one view of the storage for: long views keep a database from tidying up."""
 
+SNAPSHOTS_KEPT = 3
+"""How many snapshots a journal keeps, the latest ones: a spare for each of the last two, should they be damaged."""
+
 SnapshotRow = tuple[int, bytes, bytes, bytes]
 """A snapshot as it is stored: sequence, payload, digest, checksum."""
 
@@ -51,8 +54,8 @@ class StoredRows(Protocol):
         """Return which snapshots there are, latest first."""
         ...
 
-    def snapshot_row(self, sequence: int) -> SnapshotRow:
-        """Return one snapshot that is there."""
+    def snapshot_row(self, sequence: int) -> SnapshotRow | None:
+        """Return one snapshot; None where it is not there (any more)."""
         ...
 
     def close(self) -> None:
@@ -131,7 +134,12 @@ class Reader:
     def _snapshot(self, rows: StoredRows, sequence: int) -> Snapshot | None:
         """One snapshot, or None, and a report, when it is damaged."""
         try:
-            number, payload, digest, checksum = rows.snapshot_row(sequence)
+            row = rows.snapshot_row(sequence)
+            if row is None:
+                if sequence in rows.snapshot_sequences(not_after=sequence):
+                    raise JournalCorrupt(sequence, None, "listed, and not there")  # noqa: TRY301
+                return None  # newer ones have come since it was listed, and it was left out
+            number, payload, digest, checksum = row
             expected = snapshot_checksum(head=_head_at(rows, number), payload=payload, digest=digest)
             if checksum != expected:
                 raise JournalCorrupt(sequence, None, "its checksum does not match")  # noqa: TRY301
@@ -200,15 +208,15 @@ class Writer(Reader, ABC):
         chain = GENESIS.chain if row is None else row[4]
         checksum = snapshot_checksum(head=Head(sequence, chain), payload=payload, digest=digest)
         with self._fail_stop("snapshot"):
-            self._commit_snapshot((sequence, payload, digest, checksum))
+            self._commit_snapshot((sequence, payload, digest, checksum), kept=SNAPSHOTS_KEPT)
 
     @abstractmethod
     def _commit_group(self, rows: list[Row], *, head: Head, following: Head) -> None:
         """Write rows and the following head in one durable transaction; JournalConflict when the head has moved."""
 
     @abstractmethod
-    def _commit_snapshot(self, row: SnapshotRow) -> None:
-        """Write one snapshot in one durable transaction."""
+    def _commit_snapshot(self, row: SnapshotRow, *, kept: int) -> None:
+        """Write one snapshot, and leave out all but the latest ``kept``, in one durable transaction."""
 
     @abstractmethod
     def _roll_back(self) -> None:
