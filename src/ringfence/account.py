@@ -30,6 +30,23 @@ if TYPE_CHECKING:
     """Mark price by symbol: the price a venue measures margin on (mark, index, oracle or last, by its rulebook)."""
 
 
+SEPARATORS = "|:@"
+"""What no account's name may hold: names of ledger accounts, of orders and of the venue itself are put together so."""
+
+
+def account_name_fault(name: str) -> str | None:
+    """Return what is wrong with an account's name, or None.
+
+    A name is printable, has no space at its ends and none of :data:`SEPARATORS`.
+    """
+    if not name.strip():
+        return "an account needs a name"
+    if name != name.strip() or not name.isprintable():
+        return "a name is printable and neither begins nor ends with space"
+    found = [sign for sign in SEPARATORS if sign in name]
+    return f"a name holds none of {' '.join(SEPARATORS)}; this one has {' '.join(found)}" if found else None
+
+
 class MarginMode(Enum):
     """What stands behind a position."""
 
@@ -417,6 +434,7 @@ __all__ = [
     "ISOLATED",
     "MULTI_ASSET",
     "PORTFOLIO",
+    "SEPARATORS",
     "STABLE",
     "Account",
     "Backing",
@@ -432,5 +450,6 @@ __all__ = [
     "Requirement",
     "RiskInputs",
     "Slice",
+    "account_name_fault",
     "pools",
 ]

@@ -8,9 +8,13 @@ rulebook that :class:`~ringfence.engine.commands.AdoptRulebook` names is looked 
 
 from __future__ import annotations
 
+from dataclasses import fields
+from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
+from ringfence.account import account_name_fault
 from ringfence.engine import adoption, funds, orders, prices, settings, vouchers
 from ringfence.engine import commands as asked
 from ringfence.engine.events import MoneyMoved, Resumed, VenueSetUp
@@ -39,7 +43,17 @@ def decide(state: State, command: Command, suspects: Iterable[str] | None = None
     if isinstance(command, (asked.UpdatePrices, asked.Review)):
         yield from prices.update(state, command, suspects)
         return
+    for name in _NAMED[type(command)](command):
+        fault = _name_fault(name)
+        if fault is not None:
+            yield refused(command, "bad_name", f"{name!r}: {fault}")
+            return
     yield from _DECIDERS[type(command)](state, command)
+
+
+@lru_cache(maxsize=1 << 16)
+def _name_fault(name: str) -> str | None:
+    return account_name_fault(name)
 
 
 class HandledBefore(LookupError):
@@ -117,5 +131,19 @@ _DECIDERS: dict[type[Command], Callable[[State, Any], Iterator[Event]]] = {
     asked.SetUp: _set_up,
     asked.Resume: _resume,
 }
+
+
+def _named(kind: type[Command]) -> Callable[[Command], tuple[str, ...]]:
+    """Return what reads the names of accounts in a command of that kind."""
+    found = [field.name for field in fields(kind) if field.name in {"account", "to_account"}]
+    if not found:
+        return lambda _: ()
+    if len(found) == 1:
+        one = attrgetter(found[0])
+        return lambda command: (one(command),)
+    return attrgetter(*found)
+
+
+_NAMED = {kind: _named(kind) for kind in asked.COMMANDS}
 
 __all__ = ["HandledBefore", "decide", "handle"]

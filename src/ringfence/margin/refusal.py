@@ -46,6 +46,7 @@ REASONS = {
     "bonus_not_withdrawable": 512,
     "not_amendable": 513,
     "bad_order": 514,
+    "bad_name": 515,
     "unknown_fee_level": 520,
     "unknown_discount": 521,
     "unknown_voucher": 522,

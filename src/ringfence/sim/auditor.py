@@ -50,6 +50,7 @@ LAWS = {
     "hysteresis": "a pool is called when it reaches a level, not twice in a row, and anew once it rose clear of it",
     "healthy": "a pool that is healthy is not liquidated",
     "survivors": "a pool that is liquidatable at fresh marks does not survive a review",
+    "named": "whoever owns anything has a name that can be told from others, and nobody acts in the venue's own",
     "protected": "a market order goes no further from the mark than its venue lets it",
     "adopted": "a position that is taken over costs no fee and exactly its margin, and stands against the market alone",
     "reduce_only": "an order that only reduces never opens, adds to or turns a position",
@@ -356,6 +357,8 @@ class Auditor:
 
     def _end_of_step(self, command: Command, events: tuple[Event, ...]) -> None:
         shadow = self.shadow
+        own = getattr(command, "account", None) in {MARKET, FUND}
+        self.hold("named", not own or isinstance(events[0], happened.Refused), lambda: repr(command))
         self.hold("impact", not self._pressed, lambda: f"{self._pressed} under pressure, and not moved")
         self.hold("balanced", not any(shadow.totals.values()), lambda: repr(shadow.totals))
         trial = self.state.ledger.trial_balance()
@@ -392,6 +395,8 @@ class Auditor:
     def _of_trader(self, name: str) -> None:
         if name in {MARKET, FUND}:
             return
+        good = bool(name.strip()) and name == name.strip() and not {"|", ":", "@"} & set(name)
+        self.hold("named", good, lambda: repr(name))
         wallets = [
             (asset, total) for (account, asset), total in self.shadow.books.items() if account == f"wallet:{name}"
         ]

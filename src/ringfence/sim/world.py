@@ -7,7 +7,7 @@ alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from ringfence.sim.venues import VENUES, Venue, rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from ringfence.contract import Contract
     from ringfence.engine.commands import Command
@@ -177,9 +178,16 @@ class World:
         elif self.recent and self.chance.happens(20):
             return self.chance.pick(self.recent)  # sent again: the same id
         else:
-            command = self.chance.weighted(self._KINDS)(self, state)
+            command = self._misnamed(self.chance.weighted(self._KINDS)(self, state))
         self.recent = [*self.recent[-40:], command]
         return command
+
+    def _misnamed(self, command: Command) -> Command:
+        """Now and then ask for something in a name that nobody can have: the venue's own, or with a separator."""
+        if not self.chance.happens(3) or not hasattr(command, "account"):
+            return command
+        name = self.chance.pick(("@market", "@insurance", "", " ", "t0|1", "t0:X", "t0 "))
+        return replace(command, account=name)  # type: ignore[arg-type]
 
     def _pass_time(self) -> None:
         chance = self.chance

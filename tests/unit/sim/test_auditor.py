@@ -347,3 +347,26 @@ def test_a_market_order_that_goes_too_far(venue: Watched) -> None:
     with pytest.raises(LawBroken) as found:
         venue.auditor.step(command, (replace(trade, price=Decimal(105_001)), *rest))
     assert found.value.law == "protected"
+
+
+def test_money_in_a_name_that_cannot_be_told_from_others_and_commands_in_the_venue_s_own(venue: Watched) -> None:
+    into = move("USDT", Decimal(1), out_of="external", into="wallet:a|b")
+    event = happened.MoneyMoved("x", 0, "a|b", "deposit", into)
+    command = venue.asked(asked.Deposit, "a|b", "USDT", Decimal(1))
+    evolve(venue.state, event)
+    venue.state.remember(command.id, (event,))
+    with pytest.raises(LawBroken) as found:
+        venue.auditor.step(command, (event,))
+    assert found.value.law == "named"
+
+
+def test_a_command_in_the_venue_s_own_name_that_is_carried_out(venue: Watched) -> None:
+    event = happened.MoneyMoved(
+        "x", 0, "@market", "deposit", move("USDT", Decimal(1), out_of="external", into="wallet:@market")
+    )
+    command = venue.asked(asked.Deposit, "@market", "USDT", Decimal(1))
+    evolve(venue.state, event)
+    venue.state.remember(command.id, (event,))
+    with pytest.raises(LawBroken) as found:
+        venue.auditor.step(command, (event,))
+    assert found.value.law == "named"
