@@ -82,8 +82,8 @@ def test_unrealised_profit_is_free_where_the_venue_counts_it_but_only_the_wallet
 
 def test_a_transfer_goes_from_one_wallet_into_another() -> None:
     venue = _venue()
-    venue.do(asked.Transfer, "ann", "sub:ann", "USDT", Decimal(50))
-    assert [venue.wallet("ann"), venue.wallet("sub:ann")] == [950, 50]
+    venue.do(asked.Transfer, "ann", "sub-ann", "USDT", Decimal(50))
+    assert [venue.wallet("ann"), venue.wallet("sub-ann")] == [950, 50]
 
 
 # ── Bonus ─────────────────────────────────────────────────────────────────────────────────────────────────────────

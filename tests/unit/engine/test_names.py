@@ -18,7 +18,7 @@ GOOD = ["ann", "account 00001", "sub-account_7", "Ännchen", "日本", "a.b", "7
 ANYTHING: dict[str, Any] = {
     "asset": "USDT", "amount": Decimal(1), "order": "o", "symbol": "X", "side": "buy", "quantity": Decimal(1),
     "leverage": Decimal(2), "mode": "cross", "entry_price": Decimal(100), "state": "off", "account": "ann",
-    "to_account": "bob", "rails": None,
+    "to_account": "bob", "rails": None, "voucher": "v", "voucher_kind": "cash", "level": "0", "discount": "d",
 }  # fmt: skip
 WITH_ACCOUNT = [kind for kind in asked.COMMANDS if "account" in {field.name for field in fields(kind)}]
 
