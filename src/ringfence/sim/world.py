@@ -187,7 +187,8 @@ class World:
         if not self.chance.happens(3) or not hasattr(command, "account"):
             return command
         name = self.chance.pick(("@market", "@insurance", "", " ", "t0|1", "t0:X", "t0 "))
-        return replace(command, account=name)  # type: ignore[arg-type]
+        renamed: dict[str, Any] = {"account": name}
+        return replace(command, **renamed)
 
     def _pass_time(self) -> None:
         chance = self.chance
