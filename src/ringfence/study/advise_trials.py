@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FLOOR = 0.01
 """Less than this share of the capital counts as this share: a logarithm of nothing is without end. Ours."""
 
-CHARGE = 0.02
+CHARGE = 0.25
 """What a liquidation of anything counts as besides what it loses, in the score, as a share of the capital. Ours."""
 
 WORST = 0.05

@@ -16,6 +16,7 @@ from ringfence.study.advise_alert import SIGMAS, alert_level
 from ringfence.study.advise_crashes import YEARS
 from ringfence.study.advise_groups import dated
 from ringfence.study.advise_holding import MAIN
+from ringfence.study.advise_trials import CHARGE, FLOOR
 from ringfence.study.wording import amount, fixed, listed, percent
 
 if TYPE_CHECKING:
@@ -480,10 +481,10 @@ def assumptions(advice: Advice) -> tuple[str, ...]:
     taken = (
         "nobody acts on the way; a pool at its requirement at the end of a step is taken over, nothing of it is left"
     )
+    windows = f"{len(advice.crashes.counted)} windows in {YEARS:g} years"
     worth = (
-        "worth: mean logarithm of what is left, at least 1 % of the capital, less 2 % where anything is liquidated, "
-        f"with past crashes weighed at {advice.crash_chance:.1%} ({len(advice.crashes.counted)} windows in {YEARS:g} "
-        "years); ours"
+        f"worth: mean logarithm of what is left, at least {FLOOR:.0%} of the capital, less {CHARGE:g} where "
+        f"anything is liquidated, with past crashes weighed at {advice.crash_chance:.1%} ({windows}); ours"
     )
     floats = (
         f"paths are computed in floats; of {checked.looks:,} pools looked at exactly {checked.same:,} said the same "
