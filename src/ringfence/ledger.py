@@ -10,6 +10,8 @@ The accounts of the ledger:
 ``voucher:ID:NAME``, ``voucher_issuer``   what is left of a voucher, and who issued it
 ``fees``                                  trading fees the venue keeps
 ``insurance``                             the insurance fund: clearance fees in, shortfalls out
+``exchange``                              the venue's exchange desk: collateral that is sold comes in, the debt that it
+                                          pays back goes out; of any sign
 ``venue``                                 the venue's own money: pays what neither the fund nor those who won can
 ``clearing:SYMBOL``                       between the two sides of a contract: what closed positions were paid before
                                           the others realise it; always minus the open positions' entry values
@@ -36,6 +38,7 @@ INSURANCE = "insurance"
 BONUS_ISSUER = "bonus_issuer"
 VOUCHER_ISSUER = "voucher_issuer"
 VENUE = "venue"
+EXCHANGE = "exchange"
 
 
 class Posting(NamedTuple):
@@ -139,5 +142,5 @@ class Ledger:
         return totals
 
 
-__all__ = ["BONUS_ISSUER", "EXTERNAL", "FEES", "INSURANCE", "VENUE", "VOUCHER_ISSUER", "Ledger", "Posting", "bonus",
-           "clearing", "imbalance", "isolated", "move", "voucher", "wallet"]  # fmt: skip
+__all__ = ["BONUS_ISSUER", "EXCHANGE", "EXTERNAL", "FEES", "INSURANCE", "VENUE", "VOUCHER_ISSUER", "Ledger", "Posting",
+           "bonus", "clearing", "imbalance", "isolated", "move", "voucher", "wallet"]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
 from ringfence.account import MarginMode, PositionMode
+from ringfence.engine.collateral import not_accepted
 from ringfence.engine.events import SettingChanged
 from ringfence.engine.refuse import refused
 from ringfence.engine.review import review
@@ -93,7 +94,12 @@ def _beside_what_is_there(state: State, command: AdoptPosition, contract: Contra
         if any(order.symbol == symbol for order in trader.orders.values()):
             return "margin_mode_with_orders", f"open orders in {symbol}, which is {mode.value}"
     isolated = command.margin_mode == "isolated"
-    pool = f"isolated {symbol} {command.side}" if isolated else f"cross {contract.settle_asset}"
+    no = None if isolated else not_accepted(state, command.account, contract.settle_asset)
+    if isolated and trader.basket and "isolated_margin_in_basket" in state.rulebook.refusals:
+        no = "isolated_margin_in_basket", state.rulebook.refusals["isolated_margin_in_basket"]
+    if no is not None:
+        return no
+    pool = f"isolated {symbol} {command.side}" if isolated else trader.shared_pool(contract.settle_asset)
     if pool in trader.liquidating:
         return "being_liquidated", f"{pool} of {command.account} is being liquidated"
     return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence import ledger as books
 from ringfence.account import PositionMode
+from ringfence.engine.collateral import settle_rest
 from ringfence.engine.deleveraging import dispose
 from ringfence.engine.events import InsuranceUsed, MoneyMoved, OrderClosed, Traded
 from ringfence.engine.matching import forced, plan_order, trim_reduce_only
@@ -13,6 +14,7 @@ from ringfence.engine.orderbook import Incoming
 from ringfence.engine.settle import Side, Trade, fund_account, traded
 from ringfence.engine.state import FUND
 from ringfence.ledger import move
+from ringfence.margin.basket import amount_for
 from ringfence.margin.price import bankruptcy_price
 from ringfence.margin.restore import smallest_reduction
 from ringfence.numbers import PRICE_PLACES, ROUND_CEILING, ROUND_FLOOR, VALUE_PLACES, ZERO, divide
@@ -76,12 +78,15 @@ class Case(NamedTuple):
 
 
 def cancel_orders(case: Case) -> Iterator[OrderClosed]:
-    """Cancel the pool's orders: of an isolated position those of its symbol, else all of the settlement asset."""
+    """Cancel the pool's orders: of an isolated position those of its symbol, else all that draw on the pool."""
     state, isolated = case.state, case.isolated
+    basket = state.trader(case.name).basket
     asset = case.pool.removeprefix("cross ")
     symbols = {p.symbol for pool in state.pools(case.name) if pool.name == case.pool for p in pool.positions}
     for order in list(state.trader(case.name).orders.values()):
-        own = order.symbol in symbols if isolated else state.rulebook.contract(order.symbol).settle_asset == asset
+        own = order.symbol in symbols
+        if not isolated:
+            own = basket or state.rulebook.contract(order.symbol).settle_asset == asset
         if own:
             yield OrderClosed(case.command.id, case.command.at, case.name, order.id, "liquidation")
 
@@ -203,6 +208,9 @@ def _clearance_fee(case: Case, line: PositionLine, value: Value, released: Value
     else:
         equity = cash if left is None or left.margin_balance is None else left.margin_balance
         sources = [(wallet, min(cash, equity))]
+        if left is not None and left.pool.collateral:  # a basket may owe the fee, as far as it has equity
+            ask = left.pool.collateral[asset].ask
+            sources = [(wallet, divide(max(ZERO, equity), ask, places=VALUE_PLACES, rounding=ROUND_FLOOR))]
     for source, available in sources:
         part = min(fee, available)
         if part > 0:
@@ -273,10 +281,26 @@ def _hand_over_price(case: Case, assessment: Assessment, line: PositionLine, *, 
 
 
 def _cash(case: Case, line: PositionLine) -> Value:
-    """Return what a pool holds in money, bonus included, after what was realised so far."""
+    """Return what a pool holds in money, bonus included, after what was realised so far.
+
+    Of a basket whose last line it is: what the line's settlement asset may lose, from where the line was entered, until
+    nothing is left of all assets.
+    """
+    if case.state.trader(case.name).basket and not case.isolated:
+        return _cash_of_basket(case, line)
     ledger, asset = case.state.ledger, line.contract.settle_asset
     own = ledger.balance(case.margin_account(line), asset)
     return own if case.isolated else own + ledger.balance(books.bonus(case.name), asset)
+
+
+def _cash_of_basket(case: Case, line: PositionLine) -> Value:
+    found = case.line((line.position.symbol, line.position.side))
+    if found is None or found[0].margin_balance is None:
+        return ZERO
+    assessment, now = found
+    held = next(asset for asset in assessment.assets if asset.asset == line.contract.settle_asset)
+    free = amount_for(held.terms, held.equity or ZERO, assessment.margin_balance or ZERO)
+    return (ZERO if free is None else free) - now.unrealised_pnl
 
 
 def _to_fund(case: Case, line: PositionLine, price: Price, quantity: Quantity) -> Iterator[Event]:
@@ -298,7 +322,13 @@ def _settle_rest(case: Case, lines: list[PositionLine]) -> Iterator[Event]:
 
 
 def _settle_wallet(case: Case) -> Iterator[Event]:
-    """Cover what a wallet without positions owes: with bonus first, then by the insurance fund as far as it can."""
+    """Cover what a wallet without positions owes: with bonus first, then by the insurance fund as far as it can.
+
+    A basket's other assets pay before the fund does.
+    """
+    if case.state.trader(case.name).basket:
+        yield from settle_rest(case.state, case.name, case.command)
+        return
     asset, wallet, given = case.pool.removeprefix("cross "), books.wallet(case.name), books.bonus(case.name)
     covered = min(case.state.ledger.balance(given, asset), -case.state.ledger.balance(wallet, asset))
     if covered > 0:

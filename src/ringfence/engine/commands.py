@@ -204,6 +204,15 @@ class SetPositionMode(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class SetCollateralMode(Command):
+    """Choose ``single_asset`` (a pool per settlement asset) or ``multi_asset`` (one pool) for the account."""
+
+    kind: ClassVar[str] = "set_collateral_mode"
+    account: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
 class AdoptPosition(Command):
     """Take over a position that was opened elsewhere: at ``entry_price``, against the venue's market, without a fee.
 
@@ -265,7 +274,10 @@ class SetGuardRails(Command):
 
 @dataclass(frozen=True, slots=True)
 class UpdatePrices(Command):
-    """New prices by symbol. ``last`` and ``index`` where the feed has them; each a tuple of (symbol, price)."""
+    """New prices by symbol. ``last`` and ``index`` where the feed has them; each a tuple of (symbol, price).
+
+    An ``index`` named after an asset (BTC) is what the asset counts at in multi-asset accounts.
+    """
 
     kind: ClassVar[str] = "update_prices"
     marks: tuple[tuple[str, Price], ...]
@@ -318,7 +330,7 @@ class Resume(Command):
 
 COMMANDS: tuple[type[Command], ...] = (
     Deposit, Withdraw, Transfer, CreditBonus, ExpireBonus, PlaceOrder, AmendOrder, CancelOrder, CancelAllOrders,
-    SetLeverage, SetMarginMode, SetPositionMode, AdoptPosition, AddIsolatedMargin, RemoveIsolatedMargin,
-    SetReplenishment, SetGuardRails, CreditVoucher, ExpireVoucher, SetFeeLevel, SetFeeDiscount,
+    SetLeverage, SetMarginMode, SetPositionMode, SetCollateralMode, AdoptPosition, AddIsolatedMargin,
+    RemoveIsolatedMargin, SetReplenishment, SetGuardRails, CreditVoucher, ExpireVoucher, SetFeeLevel, SetFeeDiscount,
     UpdatePrices, SettleFunding, AdoptRulebook, Review, SetUp, Resume,
 )  # fmt: skip

@@ -135,6 +135,10 @@ def rank_for_deleveraging(
 def _bears(assessment: Assessment, line: PositionLine, price: Price) -> bool:
     """Whether a pool has equity left when a whole line is closed at ``price`` instead of at its mark."""
     change = line.position.quantity * (line.contract.unit_value(price) - line.contract.unit_value(line.mark_price))
+    if assessment.pool.collateral:
+        terms = assessment.pool.collateral[line.contract.settle_asset]
+        held = next(asset.equity for asset in assessment.assets if asset.asset == line.contract.settle_asset)
+        change = ZERO if held is None else terms.value(held + change) - terms.value(held)
     return assessment.margin_balance is None or assessment.margin_balance + change >= 0
 
 

@@ -62,8 +62,11 @@ def _agree(state: State, price: Price, other: Price) -> bool:
 
 
 def in_doubt(state: State, pool: Pool) -> bool:
-    """Whether a mark that the pool is valued at is in doubt."""
-    return bool(state.doubts) and any(("mark", position.symbol) in state.doubts for position in pool.positions)
+    """Whether a mark or an index that the pool is valued at is in doubt."""
+    return bool(state.doubts) and (
+        any(("mark", position.symbol) in state.doubts for position in pool.positions)
+        or any(("index", asset) in state.doubts for asset in pool.collateral)
+    )
 
 
 __all__ = ["Doubt", "agreeing", "confirmed", "in_doubt"]

@@ -162,8 +162,8 @@ class Traded(Event):
 class SettingChanged(Event):
     """A setting of a trader's symbol, or of the account (``symbol`` None).
 
-    ``setting``: leverage, margin_mode, position_mode, replenishment, guard_rails (empty: none), fee_level or
-    fee_discounts (their names, with commas between).
+    ``setting``: leverage, margin_mode, position_mode, collateral_mode, replenishment, guard_rails (empty: none),
+    fee_level or fee_discounts (their names, with commas between).
     """
 
     kind: ClassVar[str] = "setting_changed"
@@ -306,6 +306,23 @@ class InsuranceUsed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CollateralExchanged(Event):
+    """Collateral of a multi-asset account was sold for what it owed: ``debt`` of ``asset`` was paid back.
+
+    ``cause``: threshold, loan_to_value or liquidation. ``sold``: amounts by asset. ``unpaid``: what is owed still.
+    """
+
+    kind: ClassVar[str] = "collateral_exchanged"
+    account: str
+    cause: str
+    asset: str
+    debt: Value
+    sold: tuple[tuple[str, Value], ...]
+    unpaid: Value
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RulebookAdopted(Event):
     """From here on another rulebook, or another day's, holds."""
 
@@ -333,5 +350,5 @@ EVENTS: tuple[type[Event], ...] = (
     Refused, MoneyMoved, VoucherCredited, VoucherClosed, OrderRested, OrderAmended, OrderClosed, OrderDone, Traded,
     SettingChanged, PricesChanged, PriceRejected, PriceDoubted, PriceMoved, FundingPaid, MarginCalled,
     LiquidationStarted, LiquidationStep,
-    LiquidationEnded, InsuranceUsed, RulebookAdopted, VenueSetUp, Resumed,
+    LiquidationEnded, InsuranceUsed, CollateralExchanged, RulebookAdopted, VenueSetUp, Resumed,
 )  # fmt: skip

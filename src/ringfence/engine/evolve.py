@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence import guard_rails
-from ringfence.account import MarginMode, PositionMode
+from ringfence.account import CollateralMode, MarginMode, PositionMode
 from ringfence.engine import events as happened
 from ringfence.engine.doubt import Doubt
 from ringfence.engine.impact import FORCED
@@ -14,7 +14,7 @@ from ringfence.engine.items import number_text
 from ringfence.engine.liquidity import NOTHING_CONSUMED
 from ringfence.engine.orderbook import RestingOrder
 from ringfence.engine.settle import realised_in
-from ringfence.engine.state import HOUSE, Held, Voucher
+from ringfence.engine.state import HOUSE, Held, Voucher, index_of
 from ringfence.engine.triggers import AT_OR_ABOVE, AT_OR_BELOW, Trigger, WaitingOrder
 from ringfence.ledger import voucher as voucher_account
 from ringfence.numbers import ZERO, exact, plain
@@ -42,7 +42,7 @@ def _nothing(state: State, event: Event) -> None:
     del state, event
 
 
-def _posted(state: State, event: happened.MoneyMoved | happened.InsuranceUsed) -> None:
+def _posted(state: State, event: happened.MoneyMoved | happened.InsuranceUsed | happened.CollateralExchanged) -> None:
     state.post(event.postings)
 
 
@@ -240,14 +240,15 @@ def _forget_pools(state: State, trader: Trader, symbol: str) -> None:
     sides = {"long" if held.quantity > 0 else "short" for (of, _), held in trader.held.items() if of == symbol}
     gone = [f"isolated {symbol} {side}" for side in ("long", "short") if not isolated or side not in sides]
     shared = any(
-        trader.margin_mode.get(of) is not MarginMode.ISOLATED and state.rulebook.contract(of).settle_asset == asset
+        trader.margin_mode.get(of) is not MarginMode.ISOLATED
+        and (trader.basket or state.rulebook.contract(of).settle_asset == asset)
         for of, _ in trader.held
     ) or any(
-        not order.waits and state.rulebook.contract(order.symbol).settle_asset == asset
+        not order.waits and (trader.basket or state.rulebook.contract(order.symbol).settle_asset == asset)
         for order in trader.orders.values()
     )
     if not shared:
-        gone.append(f"cross {asset}")
+        gone.append(trader.shared_pool(asset))
     for pool in gone:
         if pool in trader.levels:
             _mark_pool(state, trader.name, pool, "none")
@@ -265,6 +266,8 @@ def _setting_changed(state: State, event: happened.SettingChanged) -> None:
         _forget_pools(state, trader, symbol)
     elif event.setting == "position_mode":
         trader.position_mode = PositionMode(event.value)
+    elif event.setting == "collateral_mode":
+        _change_collateral(state, trader, CollateralMode(event.value))
     elif event.setting == "fee_level":
         trader.fee_level = event.value
     elif event.setting == "fee_discounts":
@@ -275,9 +278,20 @@ def _setting_changed(state: State, event: happened.SettingChanged) -> None:
         trader.rails = guard_rails.from_text(event.value) if event.value else None
     trader.touched(state.sequence)
     is_default = (event.setting, event.value) in {
-        ("position_mode", "one_way"), ("guard_rails", ""), ("fee_discounts", ""),
+        ("position_mode", "one_way"), ("collateral_mode", "single_asset"), ("guard_rails", ""), ("fee_discounts", ""),
     }  # fmt: skip
     state.item(("setting", event.account, symbol, event.setting), None if is_default else event.value)
+
+
+def _change_collateral(state: State, trader: Trader, mode: CollateralMode) -> None:
+    """Change what backs the cross positions; calls of the shared pools there were are forgotten with them."""
+    trader.collateral_mode = mode
+    if trader.basket:
+        state.baskets[trader.name] = None
+    else:
+        state.baskets.pop(trader.name, None)
+    for pool in [pool for pool in trader.levels if not pool.startswith("isolated ")]:
+        _mark_pool(state, trader.name, pool, "none")
 
 
 def _setting_items(state: State, trader: Trader) -> None:
@@ -287,6 +301,8 @@ def _setting_items(state: State, trader: Trader) -> None:
         state.item(("setting", trader.name, symbol, "margin_mode"), mode.value)
     if trader.position_mode is PositionMode.HEDGE:
         state.item(("setting", trader.name, "", "position_mode"), "hedge")
+    if trader.basket:
+        state.item(("setting", trader.name, "", "collateral_mode"), trader.collateral_mode.value)
     if trader.rails is not None:
         state.item(("setting", trader.name, "", "guard_rails"), guard_rails.write(trader.rails))
     if trader.fee_level is not None:
@@ -314,8 +330,15 @@ def _prices_changed(state: State, event: happened.PricesChanged) -> None:
             if kind == "mark":
                 state.marked_at[symbol] = event.at
                 state.item(("marked_at", symbol), str(event.at))
+            elif kind == "index" and state.baskets:
+                state.marked_at[index_of(symbol)] = event.at
+                state.item(("marked_at", index_of(symbol)), str(event.at))
             if state.consumed.pop(symbol, None) is not None:
                 state.item(("consumed", symbol), None)
+
+    if event.index:
+        for name in state.baskets:
+            state.traders[name].forget()
 
 
 def _margin_called(state: State, event: happened.MarginCalled) -> None:
@@ -428,6 +451,7 @@ _CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
     happened.VoucherCredited: _voucher_credited,
     happened.VoucherClosed: _voucher_closed,
     happened.InsuranceUsed: _posted,
+    happened.CollateralExchanged: _posted,
     happened.OrderRested: _order_rested,
     happened.OrderAmended: _order_amended,
     happened.OrderClosed: _order_closed,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
 from ringfence.account import MarginMode
+from ringfence.engine.collateral import not_accepted
 from ringfence.engine.events import FundingPaid, MoneyMoved
 from ringfence.engine.refuse import as_event, refused
 from ringfence.engine.review import review, unpriced
@@ -14,6 +15,7 @@ from ringfence.engine.state import HOUSE
 from ringfence.ledger import move
 from ringfence.margin import change
 from ringfence.margin.assess import assess
+from ringfence.margin.exchange import withdrawable
 from ringfence.margin.refusal import Refusal
 from ringfence.numbers import ZERO
 
@@ -31,6 +33,9 @@ def deposit(state: State, command: asked.Deposit) -> Iterator[Event]:
     """Bring money in."""
     if command.amount <= 0:
         yield refused(command, "not_positive", f"a deposit of {command.amount}")
+        return
+    if (no := not_accepted(state, command.account, command.asset)) is not None:
+        yield refused(command, *no)
         return
     into = books.wallet(command.account)
     yield MoneyMoved(command.id, command.at, command.account, "deposit",
@@ -53,6 +58,7 @@ def withdraw(state: State, command: asked.Withdraw) -> Iterator[Event]:
 def transfer(state: State, command: asked.Transfer) -> Iterator[Event]:
     """Move money between two wallets; bonus stays, and is forfeited where the venue says so."""
     no = _not_free(state, command.account, command.asset, command.amount)
+    no = no or not_accepted(state, command.to_account, command.asset)
     if no is not None:
         yield refused(command, *no)
         return
@@ -68,6 +74,9 @@ def credit_bonus(state: State, command: asked.CreditBonus) -> Iterator[Event]:
     """Credit bonus."""
     if command.amount <= 0:
         yield refused(command, "not_positive", f"a bonus of {command.amount}")
+        return
+    if (no := not_accepted(state, command.account, command.asset)) is not None:
+        yield refused(command, *no)
         return
     postings = move(command.asset, command.amount, out_of=books.BONUS_ISSUER, into=books.bonus(command.account))
     yield MoneyMoved(command.id, command.at, command.account, "bonus", postings)
@@ -101,12 +110,13 @@ def _not_free(state: State, name: str, asset: str, amount: Value) -> tuple[str, 
     if amount > own:
         return "insufficient_balance", f"{amount} {asset} asked for, the wallet holds {own}"
     shared = next((pool for pool in state.pools(name) if asset in pool.balances and not pool.isolated), None)
-    if shared is None or not (shared.positions or shared.orders):
+    owing = shared is not None and any((held or ZERO) < 0 for held in shared.balances.values())
+    if shared is None or not (shared.positions or shared.orders or owing):
         return None
     if (missing := unpriced(state, name)) is not None:
         return "no_price", f"no mark for {missing} yet"
     assessment = assess(shared, state.marks, state.rulebook)
-    free = assessment.available_balance
+    free = withdrawable(assessment, asset) if shared.collateral else assessment.available_balance
     if free is None:
         return "balance_unknown", f"what is free in {asset} is not known"
     stays = state.ledger.balance(books.bonus(name), asset)

@@ -5,6 +5,7 @@ step                           what it does
 =============================  ========================================================================================
 cancel_orders                  cancels the pool's orders
 cancel_orders_if_replenishing  the same, where automatic margin is switched on for the position (MEXC, KuCoin)
+auto_repay, auto_exchange      pays the debts of a multi-asset account back with its other assets (Bybit unified)
 net_opposing_legs              closes the smaller leg of a hedged symbol against the larger one at the mark
 reduce_at_market               one immediate-or-cancel order per position, just large enough to restore health after its
                                fee and slippage, no worse than the bankruptcy price (Binance; Bybit unified to 90 %)
@@ -43,6 +44,7 @@ from ringfence.engine.closing import (
     restoring_quantity,
     take_over,
 )
+from ringfence.engine.collateral import repay
 from ringfence.engine.events import LiquidationEnded, LiquidationStarted, LiquidationStep
 from ringfence.margin.assess import assess
 from ringfence.numbers import ONE, ROUND_CEILING, VALUE_PLACES, ZERO, divide, exact, round_to
@@ -72,7 +74,7 @@ _ALSO_CALLED = {
     "step_down_to_90_percent": "reduce_at_market",
     "assignment": "take_over",
 }
-_NOTHING_TO_DO = frozenset({"freeze", "auto_repay"})  # one command at a time, and no debts: nothing can get between
+_NOTHING_TO_DO = frozenset({"freeze"})  # one command at a time: nothing can get between
 _AFTERWARDS = frozenset({"insurance_fund", "auto_deleveraging", "unwind"})  # part of every take-over
 
 
@@ -137,6 +139,12 @@ def _at_bar(assessment: Assessment, bar: Decimal) -> bool:
 def _nothing(case: Case) -> Iterator[Event]:
     del case
     yield from ()
+
+
+def _repay(case: Case) -> Iterator[Event]:
+    """Pay a basket's debts back with its other assets; a pool that one asset backs has none."""
+    if not case.isolated:
+        yield from repay(case.state, case.name, case.command)
 
 
 def _cancel_orders_if_replenishing(case: Case) -> Iterator[Event]:
@@ -304,6 +312,8 @@ def _below_two_thirds(assessment: Assessment) -> bool:
 _STEPS: dict[str, Step] = {
     "cancel_orders": cancel_orders,
     "cancel_orders_if_replenishing": _cancel_orders_if_replenishing,
+    "auto_repay": _repay,
+    "auto_exchange": _repay,
     "net_opposing_legs": net_opposing_legs,
     "reduce_at_market": _reduce_at_market,
     "step_down_tiers": _step_down(1, from_tier=2, by="immediate_or_cancel"),

@@ -10,7 +10,7 @@ from ringfence.engine.liquidity import NOTHING_CONSUMED
 from ringfence.engine.orderbook import Incoming, Plan, PlannedFill, plan, plan_tick
 from ringfence.engine.settle import Side, Trade, leg_of, overdraws, traded
 from ringfence.engine.state import HOUSE
-from ringfence.numbers import ZERO
+from ringfence.numbers import ONE, ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,15 +39,17 @@ class Execution(NamedTuple):
 class Outcome:
     """How far an execution came: ``filled``, and the plan that says what becomes of the rest.
 
-    ``equity``: what its trader's shared pool is worth at the mark, None where nothing is bounded by it. No fill may
+    ``equity``: what its trader's shared pool is worth at the mark, None where nothing is bounded by it; ``ask``: what a
+    unit of the settlement asset that is lost takes off it (1 but in a basket). No fill may
     take more than is left of it by its price and fee: an order that finds too little offered stops there, and does not
     bankrupt its trader.
     """
 
-    __slots__ = ("equity", "filled", "makers", "plan", "stopped")
+    __slots__ = ("ask", "equity", "filled", "makers", "plan", "stopped")
 
-    def __init__(self, equity: Value | None = None) -> None:
+    def __init__(self, equity: Value | None = None, ask: Value = ONE) -> None:
         self.equity = equity
+        self.ask = ask
         self.filled: Quantity = ZERO
         self.plan: Plan | None = None
         self.stopped = False  # its trader could not pay for more
@@ -150,7 +152,7 @@ def _affords(state: State, event: Traded, side: str, execution: Execution, outco
     contract = state.rulebook.contract(event.symbol)
     lost = event.quantity * (contract.unit_value(event.price) - contract.unit_value(mark))
     fee = execution.side.fee_rate * event.quantity * contract.contract_value(event.price)
-    outcome.equity -= (lost if side == "buy" else -lost) + fee
+    outcome.equity -= ((lost if side == "buy" else -lost) + fee) * outcome.ask
     return outcome.equity >= 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ringfence.account import MarginMode, OpenOrder, PositionMode
 from ringfence.engine import commands as asked
+from ringfence.engine.collateral import not_accepted, with_asset
 from ringfence.engine.events import OrderAmended, OrderClosed, OrderDone, OrderRested, Refused, SettingChanged
 from ringfence.engine.matching import (
     Execution,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from ringfence.engine.events import Event
     from ringfence.engine.state import Order, State
     from ringfence.margin.assess import Assessment
-    from ringfence.numbers import Price, Quantity
+    from ringfence.numbers import Price, Quantity, Value
 
 _TYPES = frozenset({
     "limit", "market", "stop_limit", "stop_market", "take_profit_limit", "take_profit_market",
@@ -182,7 +183,7 @@ def _enter(state: State, command: PlaceOrder, quantity: Quantity) -> Iterator[Ev
     shared = state.trader(name).margin_mode.get(symbol) is not MarginMode.ISOLATED
     if closes and shared and planned.fills:
         before = _shared_pool(state, command)
-    outcome = Outcome(before.margin_balance if before is not None and shared else None)
+    outcome = Outcome(before.margin_balance if before is not None and shared else None, _ask(state, before, symbol))
     execution = Execution(
         Side(name, leg_of(state, name, command.side, command.position_side),
              taker_rate(state, name, state.rulebook.contract(symbol))),
@@ -238,7 +239,7 @@ def _worst_price(state: State, command: PlaceOrder) -> Price | None:
 def _shared_pool(state: State, command: PlaceOrder) -> Assessment | None:
     """Return the shared pool that an order draws on, at the present marks."""
     asset = state.rulebook.contract(command.symbol).settle_asset
-    return state.assessment(command.account, f"cross {asset}")
+    return state.assessment(command.account, state.trader(command.account).shared_pool(asset))
 
 
 def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: Plan) -> Assessment | Refused:
@@ -262,17 +263,28 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
         symbol, quantity if command.side == "buy" else -quantity, price, leverage, state.marks.get(symbol),
         position_side=command.position_side,
     )  # fmt: skip
-    no, needed = check_on(before, order, state.marks, state.rulebook)
+    ask, unit = ONE, contract.settle_asset
+    if trader.basket:
+        missing = not_accepted(state, name, contract.settle_asset)
+        if missing is not None:
+            return refused(command, *missing)
+        pool = with_asset(pool, contract.settle_asset, state.rulebook, state.index.get(contract.settle_asset))
+        no, before, _, needed = check_order(pool, order, state.marks, state.rulebook)
+        ask, unit = pool.collateral[contract.settle_asset].ask, "in the account's currency"
+    else:
+        no, needed = check_on(before, order, state.marks, state.rulebook)
     if no is not None and no.reason != "price_step":  # an average of fills has no step
         return as_event(command, no)
-    fee = taker_rate(state, command.account, contract) * sum(
-        (fill.quantity * contract.contract_value(fill.price) for fill in planned.fills), ZERO
+    fee = (
+        ask
+        * taker_rate(state, command.account, contract)
+        * sum((fill.quantity * contract.contract_value(fill.price) for fill in planned.fills), ZERO)
     )
     available = before.available_balance
     if available is not None and needed and needed + fee > available:
         return refused(
             command, "insufficient_balance",
-            f"needs {needed + fee} {contract.settle_asset} with fees, {available} is available",
+            f"needs {needed + fee} {unit} with fees, {available} is available",
         )  # fmt: skip
     rails = trader.rails
     if rails is not None:
@@ -283,11 +295,20 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
     return before
 
 
+def _ask(state: State, pool: Assessment | None, symbol: str) -> Value:
+    """Return what a unit of a symbol's settlement asset that is lost takes off its pool's equity."""
+    if pool is None or not pool.pool.collateral:
+        return ONE
+    return pool.pool.collateral[state.rulebook.contract(symbol).settle_asset].ask
+
+
 def _mode_by_guard_rails(state: State, command: PlaceOrder) -> Iterator[Event]:
     """Choose the margin mode that a trader's guard rails want for a symbol in which none was chosen yet."""
     trader, symbol = state.trader(command.account), command.symbol
     if trader.rails is None or trader.rails.margin_mode is None or symbol in trader.margin_mode:
         return
+    if trader.basket and "isolated_margin_in_basket" in state.rulebook.refusals:
+        return  # the venue holds cross only there
     if not any(held == symbol for held, _ in trader.held):
         mode = trader.rails.margin_mode.value
         yield SettingChanged(command.id, command.at, command.account, symbol, "margin_mode", mode)
@@ -388,19 +409,20 @@ def _cannot_move(
     if (missing := unpriced(state, order.account)) is not None:
         return refused(command, "no_price", f"no mark for {missing} yet, which {order.account} holds")
     contract = state.rulebook.contract(order.symbol)
-    pool = next(p for p in state.pools(order.account) if p.name == f"cross {contract.settle_asset}")
+    trader = state.trader(order.account)
+    pool = next(p for p in state.pools(order.account) if p.name == trader.shared_pool(contract.settle_asset))
     rest = list(pool.orders)
     same_pool = [
         other.id
-        for other in state.trader(order.account).orders.values()
-        if not other.waits and state.rulebook.contract(other.symbol).settle_asset == contract.settle_asset
+        for other in trader.orders.values()
+        if not other.waits
+        and (trader.basket or state.rulebook.contract(other.symbol).settle_asset == contract.settle_asset)
     ]
     index = same_pool.index(order.id)
     old = rest.pop(index)
     moved = replace(old, price=price, quantity=quantity if order.side == "buy" else -quantity)
     checked = check_order(replace(pool, orders=tuple(rest)), moved, state.marks, state.rulebook)
     no = checked.refusal
-    trader = state.trader(order.account)
     if no is None and trader.rails is not None:
         account = replace(state.account(order.account), orders=tuple(rest))
         fill = as_fill(moved, trader.margin_mode.get(order.symbol))

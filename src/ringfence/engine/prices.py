@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NOBODY: dict[str, int] = {}
 
 
-_OF = {"marks": "mark", "last": "last"}
+_OF = {"marks": "mark", "last": "last", "index": "index"}
 
 
 def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: Iterable[str] | None) -> Iterator[Event]:
@@ -64,16 +64,22 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     for symbol in moved:
         yield from fill_from_market(state, symbol, command)
     deciding = believed["marks"] + (believed["last"] if state.rulebook.trigger_prices == "mark_and_last" else [])
+    by_index = dict(state.baskets) if believed["index"] else {}  # with or without positions: a debt may be due
     symbols = list(dict.fromkeys(symbol for symbol, _ in deciding))
     if suspects is None:
-        concerned: Iterable[str] = {name: None for symbol in symbols for name in state.holders.get(symbol, {})}
+        concerned: Iterable[str] = {
+            name: None for symbol in symbols for name in state.holders.get(symbol, {})
+        } | by_index
     else:
-        concerned = _worth_a_look(state, symbols, suspects)
+        concerned = _worth_a_look(state, symbols, {*suspects, *state.baskets}, by_index)
     yield from review(state, concerned, command)
 
 
-def _worth_a_look(state: State, symbols: list[str], suspects: Iterable[str]) -> Iterator[str]:
+def _worth_a_look(state: State, symbols: list[str], suspects: Iterable[str], by_index: Iterable[str]) -> Iterator[str]:
     """Yield the suspects among the holders of ``symbols``, and whoever of them this command has changed, in turn.
+
+    Baskets are always suspects: what proves pools healthy knows of marks alone, and theirs move with indices too. Those
+    of ``by_index`` that hold none of the symbols come last.
 
     The turn is that of all holders: symbol by symbol, first come first, each trader once. Who is changed on the way by
     a liquidation before his turn comes is looked at too; whose turn has passed is not. It costs what these few cost.
@@ -92,6 +98,7 @@ def _worth_a_look(state: State, symbols: list[str], suspects: Iterable[str]) -> 
     waiting = [(at, name) for name in {*suspects, *touched.names} if (at := turn(name)) is not None]
     heapify(waiting)
     known = len(touched.names)
+    later = [name for name in by_index if turn(name) is None]
     last = None
     while waiting:
         now = heappop(waiting)
@@ -104,6 +111,7 @@ def _worth_a_look(state: State, symbols: list[str], suspects: Iterable[str]) -> 
             if at is not None and at > now[0]:
                 heappush(waiting, (at, name))
         known = len(touched.names)
+    yield from later
 
 
 def _disbelief(
@@ -118,7 +126,7 @@ def _disbelief(
     if not price.is_finite() or price <= 0:
         return "not_positive", True
     if kind == "index":
-        return None, False
+        return _index_jumped(state, command, symbol, price), False
     if not _is_listed(state, symbol):
         return "unknown_symbol", True
     guard = state.setup.guard
@@ -139,6 +147,19 @@ def _disbelief(
             return None, False
         return "jump", contradicted
     return away if contradicted else None, contradicted
+
+
+def _index_jumped(state: State, command: asked.UpdatePrices, asset: str, price: Price) -> str | None:
+    """Return ``jump`` for the index of an asset that baskets count at, where it moved too far to be believed at once.
+
+    The index of a contract's symbol is what its mark is held against, and is believed as it comes.
+    """
+    before, limit = state.index.get(asset), state.setup.guard.jump_of(asset)
+    if before is None or limit is None or not state.baskets or _is_listed(state, asset):
+        return None
+    if abs(price - before) <= limit * before or confirmed(state, command, "index", asset, price):
+        return None
+    return "jump"
 
 
 def _told(state: State, kind: str, symbol: str) -> Price | None:

@@ -18,6 +18,7 @@ from ringfence import ledger as books
 from ringfence.engine.events import MoneyMoved, OrderClosed
 from ringfence.ledger import move
 from ringfence.margin.assess import assess
+from ringfence.margin.exchange import withdrawable
 from ringfence.numbers import ONE, ROUND_CEILING, ZERO, divide, exact
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ def replenish(state: State, name: str, assessment: Assessment, command: Command)
 def _free(state: State, name: str, line: PositionLine) -> Value:
     """Return what of a wallet's own money no shared position or order ties up."""
     asset = line.contract.settle_asset
-    shared = next((pool for pool in state.pools(name) if pool.name == f"cross {asset}"), None)
-    free = ZERO if shared is None else assess(shared, state.marks, state.rulebook).available_balance or ZERO
+    shared = next((pool for pool in state.pools(name) if pool.name == state.trader(name).shared_pool(asset)), None)
+    if shared is None:
+        return ZERO
+    assessed = assess(shared, state.marks, state.rulebook)
+    free = (withdrawable(assessed, asset) if shared.collateral else assessed.available_balance) or ZERO
     return min(free, state.ledger.balance(books.wallet(name), asset))
 
 

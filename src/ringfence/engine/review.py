@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ringfence.engine.closing import Case, cancel_orders
+from ringfence.engine.collateral import exchange_due, indices_fresh
 from ringfence.engine.doubt import in_doubt
 from ringfence.engine.events import LiquidationEnded, MarginCalled, Traded
 from ringfence.engine.liquidation import liquidate, safe, triggered
@@ -49,6 +50,8 @@ def review(state: State, traders: Iterable[str], command: Command) -> Iterator[E
 def _review_trader(state: State, name: str, command: Command, changed: dict[str, None]) -> Iterator[Event]:
     if name in {HOUSE, FUND}:
         return
+    if state.trader(name).basket:
+        yield from exchange_due(state, name, command)
     for pool_name in [pool.name for pool in state.pools(name)]:
         for event in review_pool(state, name, pool_name, command):
             yield event
@@ -106,7 +109,7 @@ def unpriced(state: State, name: str) -> str | None:
 
 def fresh(state: State, pool: Pool, at: int) -> bool:
     """Whether every mark the pool is valued at is there, not in doubt, and not older than the guard allows."""
-    if in_doubt(state, pool):
+    if in_doubt(state, pool) or (pool.collateral and not indices_fresh(state, pool, at)):
         return False
     limit = state.setup.guard.stale_after
     for position in pool.positions:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ringfence import guard_rails
 from ringfence import ledger as books
 from ringfence.account import MarginMode, PositionMode
+from ringfence.engine.collateral import assets_of, uncounted
 from ringfence.engine.events import MoneyMoved, RulebookAdopted, SettingChanged
 from ringfence.engine.refuse import as_event, refused
 from ringfence.engine.review import review, unpriced
@@ -74,6 +75,10 @@ def set_margin_mode(state: State, command: asked.SetMarginMode) -> Iterator[Even
     before = trader.margin_mode.get(command.symbol, MarginMode.CROSS)
     if before is mode:
         yield refused(command, "unchanged", f"{command.symbol} is {command.mode} already")
+        return
+    said = state.rulebook.refusals.get("isolated_margin_in_basket")
+    if mode is MarginMode.ISOLATED and trader.basket and said is not None:
+        yield refused(command, "isolated_margin_in_basket", said)
         return
     held = [(symbol, leg) for symbol, leg in trader.held if symbol == command.symbol]
     postings: tuple[Posting, ...] = ()
@@ -194,6 +199,11 @@ def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event
         held = (symbol for symbol, names in state.holders.items() if names)
         for symbol in sorted({*held, *ordered}):
             adopted.entry(symbol)
+        for name in state.baskets:
+            no = uncounted(state, assets_of(state, name), adopted)
+            if no is not None:
+                yield refused(command, *no)
+                return
     except (BadInput, ValueError) as error:
         yield refused(command, "unknown_choice", getattr(error, "message", str(error)))
         return

@@ -127,7 +127,8 @@ def overdraws(state: State, event: Traded, side: Side) -> bool:
 
     That is: an isolated margin below 0; a wallet below 0 that this trade takes from for an isolated position, or that
     no cross position stands behind any more; the insurance fund below 0. A cross wallet may be below 0 while its
-    positions have gained as much.
+    positions have gained as much. A basket may owe an asset, as long as all that its wallet holds counts for no less
+    than that when the last position closes.
     """
     if side.trader == HOUSE:
         return False
@@ -138,6 +139,8 @@ def overdraws(state: State, event: Traded, side: Side) -> bool:
     if side.trader == FUND:
         return left < 0
     trader = state.trader(side.trader)
+    if trader.basket and trader.margin_mode.get(event.symbol) is not MarginMode.ISOLATED:
+        return _overdraws_basket(state, event, side)
     if trader.margin_mode.get(event.symbol) is MarginMode.ISOLATED:
         moved = sum((one.amount for one in event.postings if one.account == margin), ZERO)
         return state.ledger.balance(margin, asset) + moved < 0 or (change < 0 and left < 0)
@@ -152,6 +155,24 @@ def overdraws(state: State, event: Traded, side: Side) -> bool:
         for symbol, leg in trader.held
         if (symbol, leg) != (event.symbol, side.leg)
     )
+
+
+def _overdraws_basket(state: State, event: Traded, side: Side) -> bool:
+    """Whether a trade that closes a basket's last position would leave its wallet counting for less than nothing."""
+    trader = state.trader(side.trader)
+    own = event.buyer == side.trader and event.buyer_leg == side.leg
+    if (event.buyer_quantity if own else event.seller_quantity) or any(
+        trader.margin_mode.get(symbol) is not MarginMode.ISOLATED and (symbol, leg) != (event.symbol, side.leg)
+        for symbol, leg in trader.held
+    ):
+        return False
+    wallet = books.wallet(side.trader)
+    pool = next(pool for pool in state.pools(side.trader) if not pool.isolated)
+    worth = ZERO
+    for asset, terms in pool.collateral.items():
+        change = sum((p.amount for p in event.postings if p.account == wallet and p.asset == asset), ZERO)
+        worth += terms.value(state.ledger.balance(wallet, asset) + change)
+    return worth < 0
 
 
 def opening_margin(contract: Contract, quantity: Quantity, price: Price, leverage: Value | None) -> Value:

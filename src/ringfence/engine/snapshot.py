@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ringfence import guard_rails
-from ringfence.account import MarginMode, PositionMode
+from ringfence.account import CollateralMode, MarginMode, PositionMode
 from ringfence.engine import setup_text
 from ringfence.engine.doubt import Doubt
 from ringfence.engine.evolve import enter_order, enter_voucher, restore_items
@@ -61,6 +61,7 @@ def dump(state: State) -> bytes:
         "pressure": [[symbol, str(pressure), since] for symbol, (pressure, since) in state.pressure.items()],
         "doubts": [[of, symbol, str(price), count, at] for (of, symbol), (price, count, at) in state.doubts.items()],
         "told": [[kind, symbol, str(price)] for (kind, symbol), price in state.told.items()],
+        "baskets": list(state.baskets),
         "holders": [[symbol, list(names)] for symbol, names in state.holders.items()],
         "traders": [_trader(trader) for trader in state.traders.values()],
     }
@@ -106,6 +107,7 @@ def _trader(trader: Trader) -> dict[str, Any]:
     return {
         "name": trader.name,
         "position_mode": trader.position_mode.value,
+        "collateral_mode": trader.collateral_mode.value,
         "leverage": [[symbol, str(leverage)] for symbol, leverage in trader.leverage.items()],
         "margin_mode": [[symbol, mode.value] for symbol, mode in trader.margin_mode.items()],
         "replenishment": list(trader.replenishment.items()),
@@ -146,6 +148,7 @@ def _loaded(values: dict[str, Any], setup: Setup) -> State:
     state.pressure = {symbol: (Decimal(pressure), since) for symbol, pressure, since in values["pressure"]}
     state.doubts = {(of, symbol): Doubt(Decimal(price), count, at) for of, symbol, price, count, at in values["doubts"]}
     state.told = {(kind, symbol): Decimal(price) for kind, symbol, price in values["told"]}
+    state.baskets = dict.fromkeys(values["baskets"])
     for symbol, names in values["holders"]:
         state.holders[symbol] = {}
         for name in names:
@@ -159,6 +162,7 @@ def _loaded(values: dict[str, Any], setup: Setup) -> State:
 def _load_trader(state: State, kept: dict[str, Any]) -> None:
     trader = state.trader(kept["name"])
     trader.position_mode = PositionMode(kept["position_mode"])
+    trader.collateral_mode = CollateralMode(kept["collateral_mode"])
     trader.leverage = {symbol: Decimal(leverage) for symbol, leverage in kept["leverage"]}
     trader.margin_mode = {symbol: MarginMode(mode) for symbol, mode in kept["margin_mode"]}
     trader.replenishment = dict(kept["replenishment"])

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
-from ringfence.account import Account, MarginMode, OpenOrder, Pool, Position, PositionMode, pools
+from ringfence.account import Account, CollateralMode, MarginMode, OpenOrder, Pool, Position, PositionMode, pools
 from ringfence.engine.items import Items
 from ringfence.engine.orderbook import Book
 from ringfence.engine.triggers import Triggers
@@ -151,6 +151,7 @@ class Trader:
     name: str
     noted: Touched
     position_mode: PositionMode = PositionMode.ONE_WAY
+    collateral_mode: CollateralMode = CollateralMode.SINGLE_ASSET
     leverage: dict[str, Value] = field(default_factory=dict)
     margin_mode: dict[str, MarginMode] = field(default_factory=dict)
     replenishment: dict[str, str] = field(default_factory=dict)
@@ -167,11 +168,24 @@ class Trader:
     assessed: dict[str, tuple[int, Assessment]] = field(default_factory=dict)  # by pool, with the prices it was made at
     changed_at: int = 0  # sequence of the last event that changed anything of the trader, money included
 
+    @property
+    def basket(self) -> bool:
+        """Whether one pool of many assets backs the trader's cross positions."""
+        return self.collateral_mode is not CollateralMode.SINGLE_ASSET
+
+    def shared_pool(self, asset: str) -> str:
+        """Return the name of the pool that backs cross positions settled in an asset."""
+        return "account" if self.basket else f"cross {asset}"
+
     def touched(self, sequence: int) -> None:
         """Forget the cached view after a change by the event of that sequence."""
         if self.changed_at <= self.noted.since:
             self.noted.names.append(self.name)
         self.changed_at = sequence
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the cached view, because a price that it holds is another now."""
         self.view = None
         self.pooled = None
         if self.assessed:
@@ -182,9 +196,9 @@ class State:
     """Everything a venue knows. Read freely; change only through :func:`ringfence.engine.evolve.evolve`."""
 
     __slots__ = (
-        "_items", "_owners", "adopted", "books", "consumed", "doubts", "fee_rates", "handled", "handled_chain",
-        "holders", "index", "last", "ledger", "marked_at", "marks", "offered", "outcomes", "outcomes_kept", "places",
-        "pressure", "priced", "rulebook", "sequence", "set_up", "setup", "told", "touched", "traders", "triggers",
+        "_items", "_owners", "adopted", "baskets", "books", "consumed", "doubts", "fee_rates", "handled",
+        "handled_chain", "holders", "index", "last", "ledger", "marked_at", "marks", "offered", "outcomes",
+        "outcomes_kept", "places", "pressure", "priced", "rulebook", "sequence", "set_up", "setup", "told", "touched", "traders", "triggers",
         "vouchers_end",
     )  # fmt: skip
 
@@ -198,6 +212,7 @@ class State:
         self.index: dict[str, Price] = {}
         self.marked_at: dict[str, int] = {}
         self.books: dict[str, Book] = {}
+        self.baskets: dict[str, None] = {}  # traders in multi-asset mode, in order of choosing it
         self.holders: dict[str, dict[str, int]] = {}  # symbol → traders that hold it, by their place: first come first
         self.places = 0  # given to holders so far
         self.touched = Touched()
@@ -306,6 +321,8 @@ class State:
             orders=tuple(self._open_order(order, trader) for order in trader.orders.values() if not order.waits),
             wallet=wallet,
             position_mode=trader.position_mode,
+            collateral_mode=trader.collateral_mode,
+            index_prices=self.index if trader.basket else {},
         )
 
     def voucher_margin(self, trader: Trader) -> dict[str, Value]:
@@ -395,4 +412,9 @@ class State:
         )  # fmt: skip
 
 
-__all__ = ["FUND", "HOUSE", "Held", "Order", "State", "Trader", "Voucher"]
+def index_of(asset: str) -> str:
+    """Return the name under which it is remembered when the index of an asset came (``State.marked_at``)."""
+    return f"index of {asset}"
+
+
+__all__ = ["FUND", "HOUSE", "Held", "Order", "State", "Trader", "Voucher", "index_of"]

@@ -41,9 +41,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.account import Backing
+from ringfence.account import Backing, Collateral
 from ringfence.errors import BadInput
-from ringfence.numbers import EXACT, ZERO
+from ringfence.numbers import EXACT, ZERO, exact
 from ringfence.screen.compiled import require
 
 if TYPE_CHECKING:
@@ -314,16 +314,24 @@ def _constants(pool: Pool, marks: Mapping[str, Price], rulebook: Rulebook) -> tu
 
 
 def _basket_balance(pool: Pool, rulebook: Rulebook) -> float:
-    """Return what a basket's balances count for where its settlement assets count 1 held and owed; else NaN."""
+    """Return what a basket's balances count for where its settlement assets count 1 held and owed; else NaN.
+
+    NaN also where a balance's index moves with marks: what it counts for at others is not in the columns.
+    """
     settled = {rulebook.contract(position.symbol).settle_asset for position in pool.positions}
     if any(pool.collateral[asset].bid != 1 or pool.collateral[asset].ask != 1 for asset in settled):
         return float("nan")
     total = ZERO
     for asset, amount in pool.balances.items():
         terms = pool.collateral[asset]
+        if amount and terms.moves_with is not None:
+            return float("nan")
         if amount is not None:
-            total = EXACT.add(total, EXACT.multiply(amount, terms.bid if amount > 0 else terms.ask))
+            total = EXACT.add(total, _value(terms, amount))
     return float(total)
+
+
+_value = exact(Collateral.value)
 
 
 __all__ = ["Columns", "Legs", "pack", "pack_pools"]
