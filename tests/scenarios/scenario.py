@@ -12,6 +12,7 @@
     given
     marks X 100
     ann deposits 1000                       also: leverage X 10 · isolates X · hedges · bonus 50 · replenishes X
+    ann deposits 2 BTC                      also: withdraws 1 BTC; pools: one pool of all assets; index BTC 60000
     ann buys 99 X                           also: sells … at 95 · named exit · reduces · long
     when
     marks X 90.5                            also: last X 90 · wait 31s · funding X 0.01 · feed X 90 last 91 index 90
@@ -149,6 +150,8 @@ class Scenario:
         match words:
             case ["marks", *pairs]:
                 self._do(asked.UpdatePrices, self._prices(pairs))
+            case ["index", *pairs]:
+                self._do(asked.UpdatePrices, (), (), self._prices(pairs))
             case ["last", *pairs]:
                 self._do(asked.UpdatePrices, (), self._prices(pairs))
             case ["feed", symbol, mark, "last", last, "index", index]:
@@ -165,8 +168,14 @@ class Scenario:
 
     def _trader(self, name: str, words: list[str]) -> None:
         match words:
-            case ["deposits", amount]:
-                self._do(asked.Deposit, name, "USDT", value(amount, self.names))
+            case ["deposits", amount, *asset]:
+                self._do(asked.Deposit, name, *asset or ["USDT"], value(amount, self.names))
+            case ["withdraws", amount, *asset]:
+                self._do(asked.Withdraw, name, *asset or ["USDT"], value(amount, self.names))
+            case ["pools"]:
+                self._do(asked.SetCollateralMode, name, "multi_asset")
+            case ["separates"]:
+                self._do(asked.SetCollateralMode, name, "single_asset")
             case ["bonus", amount]:
                 self._do(asked.CreditBonus, name, "USDT", Decimal(amount))
             case ["voucher", voucher, kind, amount, *more]:
@@ -231,8 +240,8 @@ class Scenario:
         """Return one figure of the venue."""
         ledger = self.state.ledger
         match [what, *of]:
-            case ["wallet", name]:
-                return ledger.balance(f"wallet:{name}", "USDT")
+            case ["wallet", name, *asset]:
+                return ledger.balance(f"wallet:{name}", *asset or ["USDT"])
             case ["voucher", name, voucher]:
                 return ledger.balance(f"voucher:{name}:{voucher}", "USDT")
             case ["bonus", name]:
@@ -267,7 +276,7 @@ def _contract(symbol: str, terms: dict[str, str]) -> Contract:
         symbol,
         ContractKind(terms.get("kind", "linear")),
         Decimal(terms.get("size", "1")),
-        "USDT",
+        terms.get("settles", "USDT"),
         quantity_step=Decimal(terms.get("step", "0.01")),
         taker_fee_rate=None if terms.get("taker") == "schedule" else Decimal(terms.get("taker", "0")),
         maker_fee_rate=None if terms.get("taker") == "schedule" else Decimal(0),
@@ -308,6 +317,9 @@ def _tell_liquidation(event: Event) -> str | None:
             return f"end {event.outcome.partition(' ')[0]}"
         case happened.PriceRejected():
             return f"rejected {event.symbol} {_number(event.price)} {event.reason}"
+        case happened.CollateralExchanged():
+            sold = " ".join(f"{_number(amount)} {asset}" for asset, amount in event.sold)
+            return f"exchange {event.account} {event.cause} {_number(event.debt)} {event.asset} for {sold}"
         case happened.InsuranceUsed():
             return f"{event.cause} {event.account} {_number(event.amount)}"
     return None

@@ -81,7 +81,7 @@ def indices_fresh(state: State, pool: Pool, at: int) -> bool:
             continue
         if ("index", asset) in state.doubts:
             return False
-        came = state.marked_at.get(index_of(asset))
+        came = state.marked_at.get(asset if asset in state.marks else index_of(asset))
         if came is None or (limit is not None and at - came > limit):
             return False
     return True

@@ -330,7 +330,7 @@ def _prices_changed(state: State, event: happened.PricesChanged) -> None:
             if kind == "mark":
                 state.marked_at[symbol] = event.at
                 state.item(("marked_at", symbol), str(event.at))
-            elif kind == "index" and state.baskets:
+            elif kind == "index" and symbol not in state.marks:  # of an asset, not of a contract's symbol
                 state.marked_at[index_of(symbol)] = event.at
                 state.item(("marked_at", index_of(symbol)), str(event.at))
             if state.consumed.pop(symbol, None) is not None:

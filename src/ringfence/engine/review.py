@@ -59,6 +59,8 @@ def _review_trader(state: State, name: str, command: Command, changed: dict[str,
                 forced = event.cause in {"liquidation", "take_over", "netting"}  # then ``name`` is one of the two
                 others = (one for one in (event.buyer, event.seller) if one != name or not forced)
                 changed |= dict.fromkeys(one for one in others if one not in {HOUSE, FUND})
+    if state.trader(name).basket:
+        yield from exchange_due(state, name, command)  # what a liquidation has left owing
 
 
 def review_pool(state: State, name: str, pool_name: str, command: Command) -> Iterator[Event]:

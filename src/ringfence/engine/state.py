@@ -198,8 +198,8 @@ class State:
     __slots__ = (
         "_items", "_owners", "adopted", "baskets", "books", "consumed", "doubts", "fee_rates", "handled",
         "handled_chain", "holders", "index", "last", "ledger", "marked_at", "marks", "offered", "outcomes",
-        "outcomes_kept", "places", "pressure", "priced", "rulebook", "sequence", "set_up", "setup", "told", "touched", "traders", "triggers",
-        "vouchers_end",
+        "outcomes_kept", "places", "pressure", "priced", "rulebook", "sequence", "set_up", "setup", "told",
+        "touched", "traders", "triggers", "vouchers_end",
     )  # fmt: skip
 
     def __init__(self, setup: Setup) -> None:
