@@ -168,14 +168,11 @@ class Scenario:
 
     def _trader(self, name: str, words: list[str]) -> None:
         match words:
-            case ["deposits", amount, *asset]:
-                self._do(asked.Deposit, name, *asset or ["USDT"], value(amount, self.names))
-            case ["withdraws", amount, *asset]:
-                self._do(asked.Withdraw, name, *asset or ["USDT"], value(amount, self.names))
-            case ["pools"]:
-                self._do(asked.SetCollateralMode, name, "multi_asset")
-            case ["separates"]:
-                self._do(asked.SetCollateralMode, name, "single_asset")
+            case ["deposits" | "withdraws" as verb, amount, *asset]:
+                kind = asked.Deposit if verb == "deposits" else asked.Withdraw
+                self._do(kind, name, *asset or ["USDT"], value(amount, self.names))
+            case ["pools" | "separates" as verb]:
+                self._do(asked.SetCollateralMode, name, "multi_asset" if verb == "pools" else "single_asset")
             case ["bonus", amount]:
                 self._do(asked.CreditBonus, name, "USDT", Decimal(amount))
             case ["voucher", voucher, kind, amount, *more]:
