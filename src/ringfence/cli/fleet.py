@@ -1,10 +1,10 @@
-"""``ringfence fleet build | explain``: very many accounts under one rulebook."""
+"""``ringfence fleet build | screen | stress | explain``: very many accounts under one rulebook."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
     from decimal import Decimal
+
+    from ringfence.fleet import Fleet
+    from ringfence.fleet.scenarios import Scenario
 
 app = typer.Typer(name="fleet", help="Very many accounts: built, screened, stressed, watched, explained.",
                   no_args_is_help=True)  # fmt: skip
@@ -97,6 +100,133 @@ def build(  # noqa: PLR0913 - a parameter per option
         show.say(f"note: {note}")
 
 
+RayOption = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="Spread the work over a Ray cluster; `local` starts one here."),
+]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the whole result as Parquet.")]
+
+
+@app.command("screen", epilog="Example: ringfence fleet screen example.fleet.parquet --marks 2025-10-10")
+def screen(
+    fleet: FleetArgument,
+    marks: MarksOption = None,
+    at: AtOption = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many of the worst pools are shown.")] = 20,
+    out: OutOption = None,
+    ray: RayOption = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Show who is called or liquidatable at these marks, worst first.
+
+    With --out every such pool is written, in exact figures.
+    """
+    from ringfence.cli import show
+    from ringfence.fleet import results, screening
+
+    opened = _open(fleet, marks, at)
+    with progress("accounts", len(opened)) as done, _units(opened, ray) as units:
+        found = screening.screen(opened, limit=screening.ALL if out else limit, progress=done, units=units)
+    if out is not None:
+        results.write_parquet(results.screen_table(found), out)
+    found = found._replace(worst=found.worst[:limit])
+    if json:
+        show.print_json(results.screen_json(opened, found))
+        return
+    from ringfence.cli.fleet_tables import print_screening
+
+    print_screening(show.console(), opened, found)
+    if out is not None:
+        show.say(f"written: {out}")
+
+
+@app.command("stress", epilog="Example: ringfence fleet stress example.fleet.parquet --report stress.html")
+def stress(  # noqa: PLR0913, PLR0917 - a parameter per option
+    fleet: FleetArgument,
+    marks: MarksOption = None,
+    at: AtOption = None,
+    span: Annotated[str, typer.Option("--range", metavar="PERCENT", help="How far moves go each way.")] = "50",
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Points of the grid each way.")] = 11,
+    major: Annotated[
+        list[str] | None,
+        typer.Option("--major", metavar="SYMBOL", help="A symbol that moves to the right; BTC and ETH if not given."),
+    ] = None,
+    history: Annotated[bool, typer.Option("--history/--no-history", help="Past crashes as well.")] = True,
+    out: OutOption = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
+    ] = None,
+    ray: RayOption = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Put the whole fleet through a grid of moves, moves of all marks, and past crashes.
+
+    Losses, liquidations, what an insurance fund would need, and in which symbols it concentrates.
+    """
+    from ringfence.cli import show
+    from ringfence.fleet import results
+    from ringfence.fleet.stress import stress as run
+
+    opened = _open(fleet, marks, at)
+    chosen, notes = _scenarios(opened, span, steps, major or [], history=history)
+    with progress("accounts", len(opened)) as done, _units(opened, ray) as sums:
+        found = run(opened, chosen, progress=done, sums=sums)
+    found = found._replace(assumptions=(*found.assumptions, *notes))
+    if out is not None:
+        results.write_parquet(results.stress_table(found), out)
+    if report is not None:
+        from ringfence.study import fleet_page, page
+
+        page.write(fleet_page.html_page(opened, found, title=f"{opened.where} under stress"), report)
+    if json:
+        show.print_json(results.stress_json(opened, found))
+        return
+    from ringfence.cli.fleet_tables import print_stress
+
+    print_stress(show.console(), opened, found)
+    for path in (out, report):
+        if path is not None:
+            show.say(f"written: {path}")
+
+
+def _open(fleet: str, marks: str | None, at: str | None) -> Fleet:
+    from ringfence.fleet import Fleet
+
+    opened = Fleet.open(fleet)
+    return opened.with_marks(marks_at(marks, at)) if marks else opened
+
+
+def _scenarios(
+    fleet: Fleet, span: str, steps: int, majors: list[str], *, history: bool
+) -> tuple[tuple[Scenario, ...], tuple[str, ...]]:
+    from decimal import Decimal
+
+    from ringfence.cli.size import read_number
+    from ringfence.errors import BadConfiguration, nearest
+    from ringfence.fleet import scenarios
+    from ringfence.numbers import EXACT
+    from ringfence.study.stand_in import stand_in
+
+    known = fleet.terms.marks
+    for symbol in majors:
+        if symbol not in known:
+            raise BadConfiguration("no mark", where=f"--major {symbol}", expected="a symbol with a mark",
+                                   found=symbol, hint=nearest(symbol, known))  # fmt: skip
+    reach = EXACT.multiply(read_number(span, "--range"), Decimal("0.01"))
+    moves = scenarios.steps(reach, steps)
+    chosen = majors or [name for name in known if stand_in(name, ("BTCUSDT", "ETHUSDT")) is not None]
+    grid = scenarios.grid(chosen, moves) if chosen else ()
+    notes: tuple[str, ...] = (f"majors: {', '.join(chosen)}",) if chosen else ()
+    past: tuple[Scenario, ...] = ()
+    if history:
+        past, said = scenarios.history(tuple(known), stand_in)
+        notes += ("past crashes: every symbol at its own extreme at once, from the window's first price; last prices",)
+        notes += said
+    return (*grid, *scenarios.together(scenarios.steps(reach, 2 * steps - 1)), *past), notes
+
+
 @app.command("explain", epilog="Example: ringfence fleet explain example.fleet.parquet A00000017")
 def explain_account(
     fleet: FleetArgument,
@@ -138,6 +268,18 @@ def moment(given: str) -> datetime:
         raise BadConfiguration("not a moment", where="--at", expected="ISO 8601, such as 2025-10-10T21:15",
                                found=given) from None  # fmt: skip
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+@contextmanager
+def _units(fleet: Fleet, ray: str | None) -> Iterator[Callable[[Any], Any] | None]:
+    """Return who computes the units of a fleet instead of this process, None where it does so itself."""
+    if ray is None:
+        yield None
+        return
+    from ringfence.fleet.ray_units import Cluster
+
+    with Cluster(ray) as cluster:
+        yield lambda plan: cluster.units(fleet, plan)
 
 
 @contextmanager

@@ -51,7 +51,7 @@ class Built(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a fleet is to be: its rulebook and day (None: as the sources say), marks, columns, and how many faults."""
+    """What a fleet is to be: its rulebook and day (None: as the sources say), marks, columns, sizes."""
 
     rulebook: str | None = None
     as_of: date | None = None
@@ -59,6 +59,7 @@ class Request:
     names: Names = field(default_factory=Names)
     most_faults: int = MOST
     rows_at_once: int = ROWS_AT_ONCE
+    unit: int = UNIT
 
 
 def build(
@@ -74,7 +75,7 @@ def build(
     every fault up to a limit, BadAccount for what cannot be read, BadRulebook for an unknown rulebook.
     """
     opened = [open_source(source) for source in sources]
-    with Writer(out, progress) as writer:
+    with Writer(out, progress, unit=request.unit) as writer:
         work = _Build(opened, request, out.parent)
         for batch in work.batches():
             writer.write(batch)
@@ -106,10 +107,10 @@ def fleet_of_tables(
 
 
 class Writer:
-    """Writes a fleet's file in units of whole accounts; a context in which an error leaves nothing behind."""
+    """Writes a fleet's file in units of ``unit`` accounts; a context in which an error leaves nothing behind."""
 
-    def __init__(self, out: Path, progress: Callable[[int], None] | None = None) -> None:
-        self.out, self.progress = out, progress
+    def __init__(self, out: Path, progress: Callable[[int], None] | None = None, *, unit: int = UNIT) -> None:
+        self.out, self.progress, self.unit = out, progress, unit
         self.unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
         self._writer: Any = None
         self._held: list[Any] = []
@@ -128,8 +129,8 @@ class Writer:
         self._held.append(batch)
         self._rows += batch.num_rows
         self._positions += len(batch.column("positions").flatten())
-        if self._rows >= UNIT:
-            self._flush(keep=self._rows % UNIT)
+        if self._rows >= self.unit:
+            self._flush(keep=self._rows % self.unit)
 
     def finish(self, terms: Terms) -> tuple[int, int]:
         """Complete the file with its terms and put it in place. Return the numbers of accounts and positions."""
@@ -149,8 +150,9 @@ class Writer:
         table = pa.Table.from_batches(self._held)
         whole = self._rows - keep
         try:
-            for start in range(0, whole, UNIT):
-                self._writer.write_table(table.slice(start, min(UNIT, whole - start)), row_group_size=UNIT)
+            for start in range(0, whole, self.unit):
+                size = min(self.unit, whole - start)
+                self._writer.write_table(table.slice(start, size), row_group_size=size)
         except OSError as error:
             raise self._error(error) from None
         self._held, self._rows = table.slice(whole).to_batches() if keep else [], keep

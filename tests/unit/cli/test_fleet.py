@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 import pytest
 
 from ringfence.cli import main
@@ -77,3 +78,53 @@ def test_an_account_is_explained_at_other_marks(
     assert {p["mark_price"] for p in found["positions"] if p["symbol"] == "BTCUSDT"} == {"100000.5"}
     said = printed(capsys, "fleet", "explain", str(example), "A0000001", code=3)
     assert "no account 'A0000001'" in said
+
+
+def test_a_screen_is_printed_as_a_table_as_json_and_written_whole(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = tmp_path / "marks.json"
+    down = {symbol: plain(price * 9 / 10) for symbol, price in Fleet.open(example).terms.marks.items()}
+    marks.write_text(json.dumps(down))
+    out = tmp_path / "worst.parquet"
+    options = ("fleet", "screen", str(example), "--marks", str(marks), "--limit", "3")
+    said = printed(capsys, *options)
+    assert said.startswith("400 accounts, ")
+    assert said.count("LIQUIDATABLE") == 3
+    found = json.loads(printed(capsys, *options, "--json", "--out", str(out)))
+    assert found["schema"] == "ringfence.fleet.screen/1"
+    assert len(found["worst"]) == 3
+    written = pq.read_table(out).to_pylist()
+    assert len(written) == found["pools"]["liquidatable"] + found["pools"]["margin_call"]
+    assert [row["account"] for row in written[:3]] == [row["account"] for row in found["worst"]]
+
+
+def test_a_stress_is_printed_as_tables_as_json_as_parquet_and_as_a_page(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, out = tmp_path / "stress.html", tmp_path / "stress.parquet"
+    options = ("fleet", "stress", str(example), "--range", "30", "--steps", "3")
+    said = printed(capsys, *options, "--report", str(page), "--out", str(out))
+    for expected in ("Share of accounts liquidatable", "all −15 %", "2025-10-10 low", "Value in liquidatable pools"):
+        assert expected in said
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    found = json.loads(printed(capsys, *options, "--no-history", "--major", "SOLUSDT", "--json"))
+    names = [scenario["name"] for scenario in found["scenarios"]]
+    assert len(names) == 1 + 3 * 3 + 4
+    assert found["scenarios"][1]["moves"] == {"SOLUSDT": "-0.3"}
+    assert {row["scenario"] for row in pq.read_table(out).to_pylist()} > set(names)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--steps", "1"), "not a grid"),
+        (("--major", "BTCUSDTX"), "no mark"),
+        (("--marks", "nowhere.csv"), "cannot be read"),
+        (("--at", "later", "--marks", "2025-10-10"), "not a moment"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(
+    example: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], said: str
+) -> None:
+    assert said in printed(capsys, "fleet", "stress", str(example), *options, code=3)

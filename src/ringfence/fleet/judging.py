@@ -1,0 +1,196 @@
+"""The pools of a unit at given prices: what the kernel is sure of, and what the exact lane decides.
+
+Prices come as exact marks. The kernel computes with the nearest floats and says of each pool "so" or "not sure"; the
+exact lane (:func:`ringfence.margin.assess.assess`) decides those it is not sure of, and those whose rules it does not
+hold. So every verdict is the one that ``ringfence assess`` gives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence.account import pools
+from ringfence.errors import BadInput
+from ringfence.fleet import scenario_kernel as kernel
+from ringfence.fleet.accounts import account_of
+from ringfence.margin.assess import assess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ringfence.account import Pool
+    from ringfence.fleet.pooling import Market, Pools
+    from ringfence.margin.assess import Assessment
+    from ringfence.numbers import Price
+
+    Floats = NDArray[np.float64]
+
+LANES = 16  #: numbers that a compiled loop takes in one go
+SOUND, CALLED, LIQUIDATABLE, UNKNOWN = 0, 1, 2, -1
+STATES = {"healthy": SOUND, "margin_call": CALLED, "liquidatable": LIQUIDATABLE, None: UNKNOWN}
+
+
+class Prices(NamedTuple):
+    """Marks of one or more scenarios: exact by symbol, and contract values as floats, ``(symbol, scenario)``.
+
+    ``values`` has more columns than there are scenarios where that fills vectors of lanes up. ``ends``: least and
+    largest value by symbol. ``missing``: symbols without a mark, by number.
+    """
+
+    marks: Sequence[Mapping[str, Price]]
+    values: Floats
+    ends: Floats
+    missing: NDArray[np.bool_]
+
+
+def prices_of(market: Market, marks: Sequence[Mapping[str, Price]]) -> Prices:
+    """Return the prices of scenarios, each a mark by symbol; a symbol without a mark has none in all of them."""
+    import numpy as np
+
+    made = market.instruments
+    price = np.array([[float(at.get(symbol, "nan")) for at in marks] for symbol in market.symbols])
+    price = price.reshape(len(market.symbols), len(marks))
+    one = market.number[1]  # the contract of a symbol is the same in every architecture
+    size, inverse = made.size[one][:, None], made.inverse[one][:, None]
+    values = np.where(inverse, size / price, size * price)
+    if len(marks) > 1:  # whole vectors of lanes, filled up with the first scenario: no loop then has a remainder
+        values = np.concatenate([values, np.repeat(values[:, :1], -len(marks) % LANES, axis=1)], axis=1)
+    missing = np.isnan(values).any(axis=1)
+    filled = np.where(missing[:, None], 0.0, values)
+    return Prices(marks, values, np.stack([filled.min(axis=1), filled.max(axis=1)], axis=1), missing)
+
+
+def rules_of(market: Market) -> kernel.Rules:
+    """Return the market's arrays as the kernel reads them."""
+    of = market.instruments
+    return kernel.Rules(
+        of.price_of, of.size, of.inverse, of.fee_slope, of.fee_kind, of.fee_rate, of.moving, of.by_contracts,
+        of.larger_side, of.isolated, of.jumps, of.bare, of.floor, of.rate + of.funding[:, None], of.deduction, of.tiers,
+        of.credit, of.charge, market.base_rate, market.rate_per_unit,
+    )  # fmt: skip
+
+
+def tiers_of(market: Market) -> kernel.Tiers:
+    """Return the market's tiers as the kernel reads them."""
+    of = market.instruments
+    deduction = of.deduction * of.charge[:, None]
+    return kernel.Tiers(of.floor, of.rate + of.funding[:, None], deduction, of.tiers, of.jumps)
+
+
+def prepared(found: Pools, market: Market, *, missing: NDArray[np.bool_]) -> kernel.Prepared:
+    """Return pools and legs as the kernel reads them, with all that no price changes computed.
+
+    Pools with a symbol that has no mark are looked at, too.
+    """
+    import numpy as np
+
+    look = found.look.copy()
+    if missing.any():
+        look[np.repeat(np.arange(len(look)), np.diff(found.first))[missing[found.symbol]]] = True
+    held = kernel.Held(
+        found.first, found.account, found.asset, found.balance, found.gross, look, found.symbol, found.instrument,
+        found.quantity, found.entry_price, found.leverage,
+    )  # fmt: skip
+    legs, pools_ = len(found.symbol), len(found.balance)
+    by_leg, by_pool = np.empty((5, legs)), np.empty((3, pools_))
+    signed, slope, tiered, contracts, most = by_leg
+    cash, fixed, gross = by_pool
+    into = kernel.Prepared(
+        found.first, found.account, found.asset, found.symbol, signed, slope, tiered, contracts, most,
+        np.empty(legs, np.int64), cash, fixed, gross, np.empty(pools_, np.bool_),
+    )  # fmt: skip
+    kernel.prepare(held, rules_of(market), into)
+    return into
+
+
+class ExactPools:
+    """The exact lane for single pools of a unit. Keeps the account it was last asked for."""
+
+    def __init__(self, batch: Any, market: Market) -> None:
+        self._batch, self._market = batch, market
+        self._row = -1
+        self._pools: dict[str, Pool] = {}
+
+    def pool(self, found: Pools, number: int) -> Pool:
+        """Return pool ``number`` in exact numbers. Raises BadInput where an account's pools cannot be."""
+        row = int(found.account[number])
+        if row != self._row:
+            account = account_of(self._batch.slice(row, 1).to_pylist()[0])
+            self._pools = {pool.name: pool for pool in pools(account, self._market.rulebook.contract)}
+            self._row = row
+        return self._pools[found.named(number, self._market)]
+
+    def assess(self, found: Pools, number: int, marks: Mapping[str, Price]) -> Assessment | None:
+        """Return the assessment of a pool, None where there is none, as for want of a mark."""
+        try:
+            return assess(self.pool(found, number), marks, self._market.rulebook)
+        except BadInput:
+            return None
+
+
+class Judged(NamedTuple):
+    """A unit's pools at one set of prices. ``state``: one of ``STATES``'s numbers; balance and requirement as floats.
+
+    ``exact``: pools that the exact lane decided; ``exactly``: their assessments, by number.
+    """
+
+    pools: Pools
+    state: NDArray[np.int8]
+    balance: Floats
+    required: Floats
+    exact: int
+    exactly: Mapping[int, Assessment | None]
+
+
+def judge(batch: Any, found: Pools, market: Market, prices: Prices) -> Judged:
+    """Return every pool's state at the first scenario of ``prices``; each is what the exact lane says."""
+    import numpy as np
+
+    got = prepared(found, market, missing=prices.missing)
+    size = len(found.balance)
+    balance, required, state = np.empty(size), np.empty(size), np.empty(size, np.int8)
+    level = float(market.rulebook.levels.margin_call)
+    values = np.ascontiguousarray(prices.values[:, :1])
+    ends = np.concatenate([values, values], axis=1)
+    kernel.judge(got, tiers_of(market), kernel.Points(values, ends, level), balance, required, state)
+    exact = ExactPools(batch, market)
+    exactly: dict[int, Assessment | None] = {}
+    asked = np.flatnonzero(state == _LOOK)
+    unmarked = np.zeros(size, np.bool_)
+    if prices.missing.any():
+        legs = np.repeat(np.arange(size), np.diff(found.first))
+        unmarked[legs[prices.missing[found.symbol]]] = True
+    for number in asked.tolist():
+        answer = None if unmarked[number] else exact.assess(found, number, prices.marks[0])
+        exactly[number] = answer
+        state[number] = UNKNOWN if answer is None else STATES[answer.status]
+        if (
+            answer is not None
+            and answer.balance_held_against is not None
+            and answer.liquidation_requirement is not None
+        ):
+            balance[number] = float(answer.balance_held_against)
+            required[number] = float(answer.liquidation_requirement)
+    return Judged(found, state, balance, required, len(asked) - int(unmarked.sum()), exactly)
+
+
+_LOOK = 3
+
+__all__ = [
+    "CALLED",
+    "LIQUIDATABLE",
+    "SOUND",
+    "STATES",
+    "UNKNOWN",
+    "ExactPools",
+    "Judged",
+    "Prices",
+    "judge",
+    "prepared",
+    "prices_of",
+    "rules_of",
+    "tiers_of",
+]

@@ -1,0 +1,291 @@
+"""From a unit of a fleet to collateral pools as arrays: what :func:`ringfence.account.pools` does, for all at once.
+
+A pool is an isolated position; or the cross positions of an account that are settled in one asset; or, in an account
+that shares a basket, all its cross positions. Pools that hold nothing are left out: nothing can be required of them.
+
+A pool whose margin is more than a rate times its positions' values (:mod:`ringfence.screen.instruments`), or of which
+something is not known, is *looked at*: the exact lane decides it, and results count it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence.account import DOLLARS, CollateralMode
+from ringfence.fleet.numbers_in import floats
+from ringfence.fleet.schema import pyarrow
+from ringfence.numbers import ZERO
+from ringfence.screen.instruments import Instruments, instruments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ringfence.fleet.fleet import Fleet
+    from ringfence.rulebook import Policies, Rulebook
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+ISOLATED, CROSS, BASKET = 0, 1, 2
+ARCHITECTURES = ("isolated", "cross", "basket")
+_MANY = 1 << 22  # more assets, or positions of one account, than there are
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What a fleet's symbols are, as arrays: made once, used for every unit.
+
+    ``symbols`` in a fixed order; ``assets``: the settlement assets, and last the account's currency of baskets (None).
+    ``number[architecture, symbol]``: the instrument, −1 where there is none; ``settle[symbol]``: its asset's number.
+    ``base_rate`` and ``rate_per_unit`` by instrument: of venues whose rate grows with the size; else NaN.
+    """
+
+    rulebook: Rulebook
+    instruments: Instruments
+    symbols: tuple[str, ...]
+    assets: tuple[str | None, ...]
+    number: NDArray[np.int32]
+    settle: Integers
+    base_rate: Floats
+    rate_per_unit: Floats
+    orders_matter: tuple[bool, bool, bool]
+
+
+def market_of(rulebook: Rulebook, symbols: Sequence[str]) -> Market:
+    """Return the market of ``symbols``, each with a table in ``rulebook``."""
+    import numpy as np
+
+    made = instruments(rulebook, symbols, architectures=ARCHITECTURES)
+    number = np.array([[made.of(symbol, name) for symbol in symbols] for name in ARCHITECTURES], np.int32)
+    settled = [rulebook.contract(symbol).settle_asset for symbol in symbols]
+    assets = tuple(dict.fromkeys(settled))
+    base, per_unit = np.full(made.count, np.nan), np.full(made.count, np.nan)
+    for row in range(len(ARCHITECTURES)):
+        policies = _policies(rulebook, row)
+        if policies.maintenance_rate_base is not None:
+            for column, symbol in enumerate(symbols):
+                contract = rulebook.contract(symbol)
+                base[number[row, column]] = float(policies.maintenance_rate_base)
+                slope = policies.rate_per_unit_of_base or ZERO
+                per_unit[number[row, column]] = float(slope * contract.contract_size)
+    return Market(
+        rulebook,
+        made,
+        tuple(symbols),
+        (*assets, None),
+        number,
+        np.array([assets.index(asset) for asset in settled], np.int64),
+        base,
+        per_unit,
+        tuple(_orders_matter(_policies(rulebook, row)) for row in range(3)),  # type: ignore[arg-type]
+    )
+
+
+def symbols_of(fleet: Fleet) -> tuple[str, ...]:
+    """Return the symbols of all positions of a fleet, in alphabetical order; reads that column alone."""
+    pa = pyarrow()
+    found: set[str] = set()
+    for index in range(fleet.units):
+        lists = fleet.unit(index, ("positions",)).column("positions")
+        found.update(pa.compute.unique(lists.flatten().field("symbol")).to_pylist())
+    return tuple(sorted(found))
+
+
+def _policies(rulebook: Rulebook, kind: int) -> Policies:
+    return rulebook.policies_for(isolated=kind == ISOLATED, basket=kind == BASKET)
+
+
+def _orders_matter(policies: Policies) -> bool:
+    """Whether open orders change what a pool is held against, or what is required of its positions."""
+    keyed = policies.tier_key == "with_orders" and policies.tier_type != "progressive"
+    return policies.orders_in_requirement or policies.opening_fees_deducted or policies.order_margin_deducted or keyed
+
+
+class Pools(NamedTuple):
+    """The pools of a unit that hold something. ``P`` pools, account by account; ``N`` legs, pool by pool.
+
+    ==============  ===========  ====================================================================================
+    first           P + 1 int64  the legs of pool ``p`` are ``first[p]`` up to ``first[p + 1]``
+    account         P int64      row of the pool's account in the unit, ascending
+    kind            P int8       ``ISOLATED``, ``CROSS`` or ``BASKET``
+    asset           P int64      number of its asset in the market; the last one is the account's currency
+    balance         P f64        what stands behind it, without unrealised PnL; in a basket what balances count for
+    gross           P f64        the sum of the sizes of what ``balance`` is a sum of
+    look            P bool       the exact lane decides
+    entry           N int64      which position of the unit the leg is
+    symbol          N int64      its number in the market
+    instrument      N int32      its instrument
+    quantity        N f64        signed contracts
+    entry_price     N f64
+    leverage        N f64        NaN where it is not known
+    ==============  ===========  ====================================================================================
+    """
+
+    first: Integers
+    account: Integers
+    kind: NDArray[np.int8]
+    asset: Integers
+    balance: Floats
+    gross: Floats
+    look: NDArray[np.bool_]
+    entry: Integers
+    symbol: Integers
+    instrument: NDArray[np.int32]
+    quantity: Floats
+    entry_price: Floats
+    leverage: Floats
+
+    def named(self, pool: int, market: Market) -> str:
+        """Return the pool's name, as :func:`ringfence.account.pools` gives it."""
+        leg = int(self.first[pool])
+        if self.kind[pool] == ISOLATED:
+            return f"isolated {market.symbols[self.symbol[leg]]} {'long' if self.quantity[leg] > 0 else 'short'}"
+        return f"cross {market.assets[self.asset[pool]]}" if self.kind[pool] == CROSS else "account"
+
+
+def pools_of(batch: Any, market: Market) -> Pools:
+    """Return the pools of a unit of a fleet."""
+    import numpy as np
+
+    pa = pyarrow()
+    lists = batch.column("positions")
+    entries = lists.flatten()
+    parents = np.repeat(np.arange(batch.num_rows), np.diff(lists.offsets.to_numpy()))
+    symbol = _numbers(entries.field("symbol"), {name: at for at, name in enumerate(market.symbols)})
+    isolated = entries.field("isolated_margin").is_valid().to_numpy(zero_copy_only=False)
+    mode = pa.compute.fill_null(batch.column("collateral_mode"), CollateralMode.SINGLE_ASSET.value)
+    basket = pa.compute.not_equal(mode, CollateralMode.SINGLE_ASSET.value).to_numpy(zero_copy_only=False)
+    # Within an account: cross pools by asset, the basket, then the isolated positions in their order.
+    inside = np.where(basket[parents], len(market.assets) - 1, market.settle[symbol])
+    within = np.arange(len(parents)) - (lists.offsets.to_numpy() - lists.offsets[0].as_py())[parents]
+    inside = np.where(isolated, len(market.assets) + within, inside)
+    order = np.argsort(parents * _MANY + inside, kind="stable")
+    keys = (parents * _MANY + inside)[order]
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.int64)
+    account, head = parents[order][starts], order[starts]
+    kind = np.where(isolated[head], ISOLATED, np.where(basket[account], BASKET, CROSS)).astype(np.int8)
+    asset = np.where(kind == BASKET, len(market.assets) - 1, market.settle[symbol[head]])
+    first = np.append(starts, len(keys)).astype(np.int64)
+    balance, gross = _balances(batch, market, account, kind, asset, floats(entries.field("isolated_margin"))[head])
+    legs_kind = np.repeat(kind, np.diff(first))
+    instrument = market.number[legs_kind, symbol[order]]
+    look = ~np.isfinite(balance) | _looked_at(market, first, instrument)
+    look |= _by_orders(batch, market, account, kind)
+    quantity = floats(entries.field("quantity"))[order]
+    return Pools(
+        first, account, kind, asset, balance, gross, look, order, symbol[order], instrument, quantity,
+        floats(entries.field("entry_price"))[order], floats(entries.field("leverage"))[order],
+    )  # fmt: skip
+
+
+def _numbers(column: Any, known: Mapping[str, int]) -> Integers:
+    """Return each text's number in ``known``, −1 where it has none."""
+    import numpy as np
+
+    coded = column.dictionary_encode()
+    table = np.array([known.get(text, -1) for text in coded.dictionary.to_pylist()] or [-1], np.int64)
+    found: Integers = table[coded.indices.to_numpy(zero_copy_only=False)]
+    return found
+
+
+def _looked_at(market: Market, first: Integers, instrument: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return the pools with an instrument that is looked at, or with two legs where one of them stands for both."""
+    import numpy as np
+
+    made, pools = market.instruments, len(first) - 1
+    pool = np.repeat(np.arange(pools), np.diff(first))
+    looked = np.zeros(pools, np.bool_)
+    looked[pool[made.look[instrument]]] = True
+    alone = np.flatnonzero(made.alone[instrument])
+    if len(alone):
+        keys = np.sort(pool[alone] * _MANY + made.family[instrument[alone]])
+        looked[keys[1:][keys[1:] == keys[:-1]] // _MANY] = True
+    return looked
+
+
+def _by_orders(batch: Any, market: Market, account: Integers, kind: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Return the shared pools of accounts with open orders, where the venue counts orders against them."""
+    import numpy as np
+
+    counts = np.diff(batch.column("orders").offsets.to_numpy())
+    matter = np.array(market.orders_matter)
+    found: NDArray[np.bool_] = (counts[account] > 0) & (kind != ISOLATED) & matter[kind]
+    return found
+
+
+def _balances(
+    batch: Any, market: Market, account: Integers, kind: NDArray[np.int8], asset: Integers, margin: Floats
+) -> tuple[Floats, Floats]:
+    """Return each pool's balance and the sum of the sizes of its parts; NaN where it is not known, or not one number.
+
+    A shared wallet without an entry for the pool's asset is empty.
+    """
+    import numpy as np
+
+    lists = batch.column("wallet")
+    entries = lists.flatten()
+    names = {name: at for at, name in enumerate(market.assets) if name is not None}
+    owner = np.repeat(np.arange(batch.num_rows), np.diff(lists.offsets.to_numpy()))
+    amount = floats(entries.field("balance"))
+    number = _numbers(entries.field("asset"), names)
+    balance = margin.copy()
+    cross = kind == CROSS
+    balance[cross] = _found(owner * _MANY + number, amount, (account * _MANY + asset)[cross], missing=0.0)
+    gross = np.abs(balance)
+    if (kind == BASKET).any():
+        worth, size = _basket_worth(batch, market, owner, entries, amount)
+        at = kind == BASKET
+        balance[at], gross[at] = worth[account[at]], size[account[at]]
+    return balance, gross
+
+
+def _found(keys: Integers, values: Floats, wanted: Integers, *, missing: float) -> Floats:
+    """Return the value of each wanted key, ``missing`` where there is none."""
+    import numpy as np
+
+    if not len(keys):
+        return np.full(len(wanted), missing)
+    order = np.argsort(keys, kind="stable")
+    at = np.searchsorted(keys[order], wanted).clip(max=len(keys) - 1)
+    found: Floats = np.where(keys[order][at] == wanted, values[order][at], missing)
+    return found
+
+
+def _basket_worth(batch: Any, market: Market, owner: Integers, wallet: Any, amount: Floats) -> tuple[Floats, Floats]:
+    """Return what each account's balances count for in its basket, and the sum of the sizes of what is added up.
+
+    NaN where a settlement asset of the market does not count 1 held and owed in it: gains and debts then differ.
+    """
+    import numpy as np
+
+    lists = batch.column("collateral")
+    terms = lists.flatten()
+    texts = dict.fromkeys([*wallet.field("asset").unique().to_pylist(), *terms.field("asset").unique().to_pylist()])
+    names = {name: at for at, name in enumerate(texts)}
+    holder = np.repeat(np.arange(batch.num_rows), np.diff(lists.offsets.to_numpy()))
+    keys = holder * _MANY + _numbers(terms.field("asset"), names)
+    part = {name: floats(terms.field(name)) for name in ("index", "ratio", "bid_buffer", "ask_buffer")}
+    index = np.where(np.isnan(part["index"]), 1.0, part["index"])
+    ratio = np.where(np.isnan(part["ratio"]), 1.0, part["ratio"])
+    bid = index * ratio * (1.0 - np.nan_to_num(part["bid_buffer"]))
+    ask = index * (1.0 + np.nan_to_num(part["ask_buffer"]))
+    held = _numbers(wallet.field("asset"), names)
+    wanted = owner * _MANY + held
+    dollar = np.array([name in DOLLARS for name in names] or [False])
+    own_bid, own_ask = _found(keys, bid, wanted, missing=np.nan), _found(keys, ask, wanted, missing=np.nan)
+    plain = np.isnan(own_bid) & dollar[held]
+    own_bid, own_ask = np.where(plain, 1.0, own_bid), np.where(plain, 1.0, own_ask)
+    value = amount * np.where(amount > 0, own_bid, own_ask)
+    worth = np.bincount(owner, weights=value, minlength=batch.num_rows)
+    size = np.bincount(owner, weights=np.abs(value), minlength=batch.num_rows)
+    settles = np.array([name in market.assets for name in names] or [False])
+    uneven = settles[keys % _MANY] & ((bid != 1.0) | (ask != 1.0))
+    worth[holder[uneven]] = np.nan
+    return worth.astype(np.float64), size.astype(np.float64)
+
+
+__all__ = ["BASKET", "CROSS", "ISOLATED", "Market", "Pools", "market_of", "pools_of", "symbols_of"]

@@ -1,0 +1,175 @@
+"""Results of a fleet as JSON and as Parquet: decimals as strings, a stress to the digits it carries."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ringfence.errors import BadConfiguration
+from ringfence.fleet.schema import PLACES, amount_type, pyarrow
+from ringfence.numbers import ONE, ROUND_HALF_EVEN, plain, round_to
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ringfence.fleet.fleet import Fleet
+    from ringfence.fleet.screening import Screening
+    from ringfence.fleet.stress import Stress
+
+SCREEN_SCHEMA, STRESS_SCHEMA = "ringfence.fleet.screen/1", "ringfence.fleet.stress/1"
+_STATES = ("healthy", "margin_call", "liquidatable", "not_known")
+
+
+def sum_text(value: float) -> str:
+    """Return a sum of floats to twelve significant digits and no more than eight decimals, as plain decimal text."""
+    return plain(round_to(Decimal(f"{value:.12g}"), ONE.scaleb(-8), rounding=ROUND_HALF_EVEN))
+
+
+def screen_json(fleet: Fleet, found: Screening) -> dict[str, Any]:
+    """Return what ``ringfence fleet screen --json`` prints."""
+    return {
+        "schema": SCREEN_SCHEMA,
+        "fleet": fleet.where,
+        "rulebook": fleet.terms.rulebook_name,
+        "as_of": fleet.terms.as_of.isoformat() if fleet.terms.as_of else None,
+        "accounts": dict(zip(_STATES, found.accounts, strict=True)),
+        "pools": dict(zip(_STATES, found.pools, strict=True)),
+        "positions": found.positions,
+        "decided_by_exact_lane": found.exact,
+        "worst": [
+            {
+                "account": pool.account,
+                "pool": pool.pool,
+                "status": pool.status,
+                "asset": pool.asset,
+                "health": None if pool.health is None else plain(pool.health),
+                "balance": plain(pool.balance),
+                "liquidation_requirement": plain(pool.required),
+                "shortfall": plain(pool.shortfall),
+            }
+            for pool in found.worst
+        ],
+        "assumptions": list(found.assumptions),
+    }
+
+
+def stress_json(fleet: Fleet, found: Stress, *, symbols: int = 10) -> dict[str, Any]:
+    """Return what ``ringfence fleet stress --json`` prints; ``symbols``: how many of the most forced ones."""
+    sums = found.sums
+    accounts, pools, positions = (int(count) for count in sums.held)
+    return {
+        "schema": STRESS_SCHEMA,
+        "fleet": fleet.where,
+        "rulebook": fleet.terms.rulebook_name,
+        "as_of": fleet.terms.as_of.isoformat() if fleet.terms.as_of else None,
+        "accounts": accounts,
+        "pools": pools,
+        "positions": positions,
+        "decided_by_exact_lane": sums.exact,
+        "not_known": sums.unknown,
+        "scenarios": [
+            {
+                "name": scenario.name,
+                "group": scenario.group,
+                "others": plain(scenario.others),
+                "moves": {symbol: plain(move) for symbol, move in scenario.moves.items()},
+                "accounts_liquidatable": int(sums.accounts[at]),
+                "pools_liquidatable": int(sums.liquidatable[at]),
+                "pools_called": int(sums.called[at]),
+                "assets": [
+                    {
+                        "asset": found.assets[asset],
+                        "equity": sum_text(sums.equity[asset, at]),
+                        "loss": sum_text(sums.loss[asset, at]),
+                        "insurance_fund": sum_text(sums.fund[asset, at]),
+                    }
+                    for asset in assets_with_anything(found)
+                ],
+                "forced": [
+                    {"symbol": symbol, "value": sum_text(value)} for symbol, value in most_forced(found, at, symbols)
+                ],
+            }
+            for at, scenario in enumerate(found.scenarios)
+        ],
+        "assumptions": list(found.assumptions),
+    }
+
+
+def assets_with_anything(found: Stress) -> list[int]:
+    """Return the numbers of the assets in which anything is held or lost, the one with the most equity first."""
+    sizes = [abs(found.sums.equity[asset]).max() + found.sums.loss[asset].max() for asset in range(len(found.assets))]
+    return [at for at in sorted(range(len(sizes)), key=lambda at: -sizes[at]) if sizes[at] > 0]
+
+
+def most_forced(found: Stress, scenario: int, count: int) -> list[tuple[str, float]]:
+    """Return the symbols with the most value in liquidatable pools, with it."""
+    values = found.sums.forced[:, scenario]
+    ordered = sorted(range(len(values)), key=lambda at: (-values[at], found.symbols[at]))[:count]
+    return [(found.symbols[at], float(values[at])) for at in ordered if values[at] > 0]
+
+
+def screen_table(found: Screening) -> Any:
+    """Return the pools found as a pyarrow table; amounts rounded half-even to 18 places."""
+    pa = pyarrow()
+    rows = found.worst
+    texts = {name: pa.array([getattr(pool, name) for pool in rows], pa.string())
+             for name in ("account", "pool", "status", "asset")}  # fmt: skip
+    named = (("balance", "balance"), ("liquidation_requirement", "required"), ("health", "health"),
+             ("shortfall", "shortfall"))  # fmt: skip
+    return pa.table(texts | {name: _amounts([getattr(pool, own) for pool in rows]) for name, own in named})
+
+
+def _amounts(values: Sequence[Decimal | None]) -> Any:
+    step = ONE.scaleb(-PLACES)
+    kept = [None if value is None else round_to(value, step, rounding=ROUND_HALF_EVEN) for value in values]
+    return pyarrow().array(kept, amount_type())
+
+
+def stress_table(found: Stress) -> Any:
+    """Return a stress as one long pyarrow table: scenario, group, measure, asset, symbol, value (float64).
+
+    Measures: ``accounts_liquidatable``, ``pools_liquidatable``, ``pools_called`` (counts), ``equity``, ``loss`` and
+    ``insurance_fund`` by asset, ``forced`` by symbol (those that are not zero).
+    """
+    pa = pyarrow()
+    sums = found.sums
+    rows: list[tuple[str, str, str, str | None, str | None, float]] = []
+    for at, scenario in enumerate(found.scenarios):
+        for name, counts in (("accounts_liquidatable", sums.accounts), ("pools_liquidatable", sums.liquidatable),
+                             ("pools_called", sums.called)):  # fmt: skip
+            rows.append((scenario.name, scenario.group, name, None, None, float(counts[at])))
+        for name, amounts in (("equity", sums.equity), ("loss", sums.loss), ("insurance_fund", sums.fund)):
+            rows += [(scenario.name, scenario.group, name, found.assets[asset], None, float(amounts[asset, at]))
+                     for asset in assets_with_anything(found)]  # fmt: skip
+        rows += [(scenario.name, scenario.group, "forced", None, symbol, value)
+                 for symbol, value in most_forced(found, at, len(found.symbols))]  # fmt: skip
+    names = ("scenario", "group", "measure", "asset", "symbol")
+    columns = list(zip(*rows, strict=True))
+    return pa.table({**{name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=False)},
+                     "value": pa.array(columns[5], pa.float64())})  # fmt: skip
+
+
+def write_parquet(table: Any, path: Path) -> None:
+    """Write a table whole or not at all. Raises BadConfiguration where that cannot be."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        pyarrow().parquet.write_table(table, unfinished)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise BadConfiguration("cannot be written", where=str(path), expected="a file in a folder that is there",
+                               found=error.strerror or str(error), hint="check the path") from None  # fmt: skip
+
+
+__all__ = [
+    "assets_with_anything",
+    "most_forced",
+    "screen_json",
+    "screen_table",
+    "stress_json",
+    "stress_table",
+    "sum_text",
+    "write_parquet",
+]

@@ -1,0 +1,353 @@
+"""Compiled: balance and requirement of every pool in many scenarios at once. Needs numba; imported when it is used.
+
+**The loop runs over scenarios.** A position's value in all scenarios is its quantity times a row of contract values, so
+the innermost loops are ``balance[s] += signed · value[s]`` and ``requirement[s] += slope · value[s]`` over neighbouring
+numbers: eight lanes at a time, no gather. A leg that stays in one tier over all scenarios (nearly all do) costs two
+multiplications and additions a scenario; one that crosses tiers picks rate and deduction by comparison, tier by tier.
+
+**Verdicts are two-sided.** With ``u = 2⁻⁵³``, ``k`` legs and ::
+
+    g = |parts of the balance| + Σ size · (largest value + entry value) · (1 + highest rate) + fees
+
+the computed surplus ``balance − L · requirement`` is off by less than ``(k + 16) · 32 u · (1 + L) · g``. *Why:* each
+term is a product of at most 7 inputs and intermediate results, each within 4 u of the exact one (amounts come within 3
+u, :func:`ringfence.fleet.numbers_in.floats`; prices, sizes and rates are the nearest floats; a contract value has one
+operation more): 28 u of the term. A deduction is at most its rate times the value. Sums of ``k + 4`` terms add ``(k +
+4) u`` of the sum of sizes. Together less than ``(k + 40) u (1 + L) g``, of which the margin taken is more than ten
+times as much. Beyond it the sign is certain, for "liquidatable" as for "not". Within it (an equality is always within)
+the pool is *unsure*: nothing is added up of it, and the exact lane decides it in every scenario. So is a pool of a
+table whose requirement jumps at a tier's edge when a value comes within ``2⁻⁴³`` of that edge; where the table is
+continuous, the tiers on both sides of an edge ask for the same there, up to what the bound holds.
+
+**Sums** are taken in the order of the pools, in chunks of a fixed number of accounts, and chunks are added in their
+order: the same to the last bit with any number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ringfence.margin import formulas
+from ringfence.screen.compiled import compiled, inlined
+from ringfence.screen.packing import charged, contract_value, fixed_fee
+
+CHUNK = 2_048  #: accounts that are added up together
+EDGE = 2.0**-43
+BOUND = 32 * 2.0**-53
+
+_maintenance_margin = inlined(formulas.maintenance_margin)
+_rate_by_size = inlined(formulas.rate_by_size)
+_unrealised_pnl = inlined(formulas.unrealised_pnl)
+
+
+class Rules(NamedTuple):
+    """What legs are charged by, by instrument (:class:`ringfence.fleet.pooling.Market`); funding is in ``rate``."""
+
+    price_of: Any
+    size: Any
+    inverse: Any
+    fee_slope: Any
+    fee_kind: Any
+    fee_rate: Any
+    moving: Any
+    by_contracts: Any
+    larger_side: Any
+    isolated: Any
+    jumps: Any
+    bare: Any
+    floor: Any
+    rate: Any
+    deduction: Any
+    tiers: Any
+    credit: Any
+    charge: Any
+    base_rate: Any
+    rate_per_unit: Any
+
+
+class Held(NamedTuple):
+    """Pools and legs (:class:`ringfence.fleet.pooling.Pools`) as the kernel reads them."""
+
+    first: Any
+    account: Any
+    asset: Any
+    balance: Any
+    gross: Any
+    look: Any
+    symbol: Any
+    instrument: Any
+    quantity: Any
+    entry_price: Any
+    leverage: Any
+
+
+class Prepared(NamedTuple):
+    """What no scenario changes.
+
+    By leg: ``symbol`` by number; ``signed`` gained per contract value; ``slope`` required per contract value at any
+    tier; ``tiered``: the size that its tier's rate applies to (0: no tier changes anything); ``contracts``: what is
+    looked up in the tiers, unsigned; ``most``: what bounds its terms per contract value; ``row``: the instrument
+    charged. By pool: ``first`` leg; ``account``; ``asset``; ``cash`` (balance less entry values); ``fixed``
+    requirement; ``gross`` without values; ``look``: the exact lane decides.
+    """
+
+    first: Any
+    account: Any
+    asset: Any
+    symbol: Any
+    signed: Any
+    slope: Any
+    tiered: Any
+    contracts: Any
+    most: Any
+    row: Any
+    cash: Any
+    fixed: Any
+    gross: Any
+    look: Any
+
+
+class Tiers(NamedTuple):
+    """Tiers by instrument: ``floor``, ``rate`` with funding, ``deduction`` as charged, how many, whether they jump."""
+
+    floor: Any
+    rate: Any
+    deduction: Any
+    count: Any
+    jumps: Any
+
+
+class Points(NamedTuple):
+    """Scenarios: ``values`` of one contract (symbol, scenario), ``ends`` (symbol, 2): least and largest of them.
+
+    ``level``: the health of a margin call.
+    """
+
+    values: Any
+    ends: Any
+    level: Any
+
+
+class Sums(NamedTuple):
+    """Sums by chunk: counts ``(chunk, scenario)``, amounts ``(chunk, asset, scenario)``, ``(chunk, symbol, scenario)``.
+
+    The first scenario is where all start: ``loss`` is counted from there.
+    """
+
+    accounts: Any
+    liquidatable: Any
+    called: Any
+    equity: Any
+    loss: Any
+    fund: Any
+    forced: Any
+
+
+@compiled
+def _tier(amount: float, floor: Any, tiers: int) -> int:
+    tier = 0
+    while tier + 1 < tiers and floor[tier + 1] <= amount:
+        tier += 1
+    return tier
+
+
+@compiled
+def _near(amount: float, floor: Any, tiers: int) -> bool:
+    """Whether an amount is so close to a tier's edge that rounding leaves its tier open."""
+    for tier in range(1, tiers):  # noqa: SIM110 - compiled
+        if abs(amount - floor[tier]) <= EDGE * floor[tier]:
+            return True
+    return False
+
+
+@compiled
+def prepare(held: Any, of: Any, into: Any) -> None:
+    """Fill :class:`Prepared`."""
+    for pool in range(held.first.size - 1):
+        start, end = held.first[pool], held.first[pool + 1]
+        cash, fixed, gross = held.balance[pool], 0.0, held.gross[pool]
+        look = held.look[pool]
+        for leg in range(start, end):
+            i = held.instrument[leg]
+            if of.larger_side[i] and not charged(start, end, leg, held.instrument, held.quantity):
+                i = of.bare[i]
+            size = abs(held.quantity[leg])
+            at_entry = contract_value(held.entry_price[leg], of.size[i], of.inverse[i])
+            rises = 1.0 if (held.quantity[leg] > 0) != of.inverse[i] else -1.0
+            signed = rises * size * of.credit[i]
+            cash = _unrealised_pnl(signed, 0.0, signed * at_entry) + cash
+            weighted = size * of.charge[i]
+            slope, tiered, highest = of.fee_slope[i], 0.0, of.fee_slope[i]
+            if of.base_rate[i] == of.base_rate[i]:
+                rate, deduction = _rate_by_size(of.base_rate[i], of.rate_per_unit[i], size), 0.0
+            else:
+                amount = size if of.by_contracts[i] else size * at_entry
+                look = look or (of.jumps[i] and (of.by_contracts[i] or not of.moving[i])
+                                and _near(amount, of.floor[i], of.tiers[i]))  # fmt: skip
+                tier = _tier(amount, of.floor[i], of.tiers[i])
+                rate, deduction = of.rate[i, tier], of.deduction[i, tier]
+                for other in range(of.tiers[i]):
+                    highest = max(highest, of.fee_slope[i] + of.rate[i, other])
+            highest = max(highest, of.fee_slope[i] + rate)
+            if not of.moving[i]:
+                fixed += _maintenance_margin(weighted * at_entry, rate, of.charge[i] * deduction)
+            elif of.by_contracts[i] or of.base_rate[i] == of.base_rate[i]:
+                slope += rate
+                fixed -= of.charge[i] * deduction
+            else:
+                tiered = weighted
+            fee = 0.0
+            if of.fee_kind[i]:
+                margin = held.balance[pool] if of.isolated[i] else np.nan
+                fee = of.charge[i] * fixed_fee(
+                    of.fee_kind[i], of.fee_rate[i], size * at_entry, margin, held.leverage[leg], rises
+                )
+            fixed += fee
+            gross += max(of.credit[i], of.charge[i]) * size * at_entry * (1.0 + highest) + abs(fee)
+            into.signed[leg], into.slope[leg] = signed, weighted * slope
+            into.tiered[leg], into.row[leg], into.contracts[leg] = tiered, i, size
+            into.most[leg] = max(of.credit[i], of.charge[i]) * size * (1.0 + highest)
+        into.cash[pool], into.fixed[pool], into.gross[pool], into.look[pool] = cash, fixed, gross, look
+
+
+@compiled
+def _add_leg(leg: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> bool:
+    """Add a leg to a pool's balance and requirement in every scenario; return whether its tier is left open somewhere.
+
+    ``pick``: two rows of scratch.
+    """
+    values, ends = at.values[got.symbol[leg]], at.ends[got.symbol[leg]]
+    signed, slope, tiered = got.signed[leg], got.slope[leg], got.tiered[leg]
+    if tiered == 0.0:
+        for s in range(values.size):
+            equity[s] += signed * values[s]
+            required[s] += slope * values[s]
+        return False
+    i, size = got.row[leg], got.contracts[leg]
+    floor, rate, deduction, tiers = of.floor[i], of.rate[i], of.deduction[i], of.count[i]
+    low, high = _tier(size * ends[0], floor, tiers), _tier(size * ends[1], floor, tiers)
+    if low == high:
+        slope += tiered * rate[low]
+        fixed = deduction[low]
+        for s in range(values.size):
+            equity[s] += signed * values[s]
+            required[s] += slope * values[s] - fixed
+    else:
+        rates, deductions = pick[0], pick[1]
+        rates[:] = rate[low]
+        deductions[:] = deduction[low]
+        for tier in range(low + 1, high + 1):
+            edge, above, less = floor[tier], rate[tier], deduction[tier]
+            for s in range(values.size):
+                reached = size * values[s] >= edge
+                rates[s] = above if reached else rates[s]
+                deductions[s] = less if reached else deductions[s]
+        for s in range(values.size):
+            equity[s] += signed * values[s]
+            required[s] += slope * values[s] + tiered * values[s] * rates[s] - deductions[s]
+    if of.jumps[i]:
+        for s in range(values.size):
+            if _near(size * values[s], floor, tiers):
+                return True
+    return False
+
+
+@compiled
+def _pool(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> bool:
+    """Fill a pool's balance and requirement by scenario; return whether all verdicts are certain."""
+    equity[:] = got.cash[pool]
+    required[:] = got.fixed[pool]
+    start, end = got.first[pool], got.first[pool + 1]
+    gross, open_tier = got.gross[pool], False
+    for leg in range(start, end):
+        near = _add_leg(leg, got, of, at, equity, required, pick)
+        open_tier = open_tier or near
+        gross += got.most[leg] * at.ends[got.symbol[leg], 1]
+    bound = (end - start + 16) * BOUND * (1.0 + at.level) * gross
+    unsure = 0
+    for s in range(equity.size):
+        unsure += not abs(equity[s] - required[s]) > bound
+        unsure += not abs(equity[s] - at.level * required[s]) > bound
+    return not open_tier and unsure == 0
+
+
+@compiled
+def sweep(got: Any, of: Any, chunks: Any, begin: int, end: int, at: Any, sums: Any, unsure: Any) -> None:
+    """Add up what every scenario does to the pools of the chunks from ``begin`` to ``end``, one after the other.
+
+    ``chunks``: the first pool of each chunk, and the last one's end. ``unsure``: set for pools of which nothing is
+    added.
+    """
+    scenarios = at.values.shape[1]
+    equity, required, pick = np.empty(scenarios), np.empty(scenarios), np.empty((2, scenarios))
+    dead, struck = np.zeros(scenarios), np.zeros(scenarios, np.int64)
+    for chunk in range(begin, end):
+        accounts = sums.accounts[chunk]
+        for pool in range(chunks[chunk], chunks[chunk + 1]):
+            unsure[pool] = got.look[pool] or not _pool(pool, got, of, at, equity, required, pick)
+            if not unsure[pool] and _add_pool(equity, required, at.level, got.asset[pool], chunk, sums, dead, struck):
+                for leg in range(got.first[pool], got.first[pool + 1]):
+                    row, forced = at.values[got.symbol[leg]], sums.forced[chunk, got.symbol[leg]]
+                    size = got.contracts[leg]
+                    for s in range(scenarios):
+                        forced[s] += dead[s] * size * row[s]
+            if pool + 1 == chunks[chunk + 1] or got.account[pool + 1] != got.account[pool]:
+                for s in range(scenarios):
+                    accounts[s] += struck[s]
+                    struck[s] = 0
+
+
+@compiled
+def _add_pool(
+    equity: Any, required: Any, level: float, asset: int, chunk: int, sums: Any, dead: Any, struck: Any
+) -> int:
+    """Add one pool whose verdicts are certain; set ``dead`` and ``struck`` to 1 where it is liquidatable.
+
+    Returns in how many scenarios it is.
+    """
+    # Short loops over two or three arrays each: the compiler then sees that no two overlap, and uses all lanes.
+    liquidatable, called = sums.liquidatable[chunk], sums.called[chunk]
+    total, loss, fund = sums.equity[chunk, asset], sums.loss[chunk, asset], sums.fund[chunk, asset]
+    scenarios, start, deaths = equity.size, equity[0], 0
+    for s in range(scenarios):
+        total[s] += equity[s]
+    for s in range(scenarios):
+        loss[s] += max(start - equity[s], 0.0)
+    for s in range(scenarios):
+        called[s] += equity[s] < level * required[s]
+    for s in range(scenarios):
+        deaths += equity[s] < required[s]
+    if not deaths:
+        return 0
+    for s in range(scenarios):
+        dead[s] = 1.0 if equity[s] < required[s] else 0.0
+    for s in range(scenarios):
+        liquidatable[s] += equity[s] < required[s]
+    for s in range(scenarios):
+        called[s] -= equity[s] < required[s]
+    for s in range(scenarios):
+        struck[s] |= equity[s] < required[s]
+    for s in range(scenarios):
+        fund[s] += dead[s] * max(-equity[s], 0.0)
+    return deaths
+
+
+@compiled
+def judge(got: Any, of: Any, at: Any, equity: Any, required: Any, state: Any) -> None:
+    """Fill balance, requirement and ``state`` of every pool in one scenario.
+
+    States: 0 sound, 1 called, 2 liquidatable, 3 look.
+    """
+    one, asked, pick = np.empty(1), np.empty(1), np.empty((2, 1))
+    for pool in range(equity.size):
+        sure = _pool(pool, got, of, at, one, asked, pick)
+        equity[pool], required[pool] = one[0], asked[0]
+        if got.look[pool] or not sure:
+            state[pool] = 3
+        else:
+            state[pool] = 2 if one[0] < asked[0] else (1 if one[0] < at.level * asked[0] else 0)
+
+
+__all__ = ["CHUNK", "Held", "Points", "Prepared", "Rules", "Sums", "Tiers", "judge", "prepare", "sweep"]

@@ -1,0 +1,271 @@
+"""What scenarios do to a whole fleet: who is liquidated and called, what is lost, what the insurance fund would need.
+
+Everything is summed unit by unit and put together in their order, so that the result is the same to the last bit
+whoever computed which unit. Counts are exact: what floating point leaves open the exact lane decides, account by
+account. Amounts are sums of floats, whose error (about 1e-13 of the sizes added up) is far below what is shown.
+
+**Losses** are what pools are worth less than now, gains of others not set against them. The **fund** would need what
+liquidatable pools are below zero when everything is closed at the scenario's marks: no slippage, no fees, nobody
+liquidated on the way. **Forced** is the value, at those marks, of the positions in liquidatable pools.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence.errors import BadConfiguration
+from ringfence.fleet.judging import CALLED, LIQUIDATABLE, STATES, ExactPools, prepared, prices_of, tiers_of
+from ringfence.fleet.pooling import market_of, pools_of, symbols_of
+from ringfence.fleet.scenarios import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ringfence.fleet.fleet import Fleet
+    from ringfence.fleet.judging import Prices
+    from ringfence.fleet.pooling import Market, Pools
+    from ringfence.fleet.scenario_kernel import Prepared
+    from ringfence.fleet.scenarios import Scenario
+    from ringfence.fleet.schema import Terms
+    from ringfence.margin.assess import Assessment
+
+    Floats = NDArray[np.float64]
+    Counts = NDArray[np.int64]
+
+THREADS = 2
+
+
+class UnitSums(NamedTuple):
+    """What one unit adds to the result. ``C`` scenarios, the first of them now; ``A`` assets; ``S`` symbols.
+
+    Counts ``accounts``, ``liquidatable``, ``called`` are (C), amounts ``equity``, ``loss``, ``fund`` (A, C), ``forced``
+    (S, C). ``held``: accounts, pools and positions. ``exact``: pools that the exact lane decided; ``unknown``: pools of
+    which it is not known, and which nothing is added of.
+    """
+
+    accounts: Counts
+    liquidatable: Counts
+    called: Counts
+    equity: Floats
+    loss: Floats
+    fund: Floats
+    forced: Floats
+    held: Counts
+    exact: int
+    unknown: int
+
+
+class Stress(NamedTuple):
+    """A fleet under scenarios. Arrays as in :class:`UnitSums`, over the whole fleet; ``scenarios[0]`` is now."""
+
+    scenarios: tuple[Scenario, ...]
+    symbols: tuple[str, ...]
+    assets: tuple[str | None, ...]
+    sums: UnitSums
+    assumptions: tuple[str, ...]
+
+
+class Plan:
+    """What every unit is put through: the market, and prices by scenario. Made once, and handed to every worker."""
+
+    def __init__(self, fleet: Fleet, scenarios: Sequence[Scenario]) -> None:
+        self._make(fleet.terms, (NOW, *scenarios), symbols_of(fleet))
+
+    def _make(self, terms: Terms, scenarios: tuple[Scenario, ...], symbols: Sequence[str]) -> None:
+        self.terms, self.scenarios = terms, scenarios
+        self.market = market_of(terms.rulebook(), symbols)
+        self.prices = prices_of(self.market, [scenario.marks(terms.marks) for scenario in scenarios])
+
+    def unit(self, batch: Any, *, threads: int = THREADS) -> UnitSums:
+        """Return what one unit adds."""
+        return _unit_sums(batch, self.market, self.prices, threads)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Go to another process as what it is made of: a rulebook reads files, which are there as well."""
+        return self.terms, self.scenarios, self.market.symbols
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._make(*state)
+
+
+def stress(
+    fleet: Fleet,
+    scenarios: Sequence[Scenario],
+    *,
+    progress: Callable[[int], None] | None = None,
+    threads: int = THREADS,
+    sums: Callable[[Plan], Iterable[UnitSums]] | None = None,
+) -> Stress:
+    """Put a fleet through ``scenarios``, starting from its marks. ``progress`` is told the accounts done.
+
+    ``sums``: who computes the units instead, in their order (Ray). Raises BadConfiguration without scenarios or marks.
+    """
+    if not scenarios or not fleet.terms.marks:
+        what = "scenario" if not scenarios else "marks"
+        raise BadConfiguration(f"no {what}", where="fleet stress", expected=f"at least one {what}", found="none",
+                               hint="give --marks FILE" if scenarios else "give at least one")  # fmt: skip
+    plan = Plan(fleet, scenarios)
+    found = _local(plan, fleet, threads) if sums is None else sums(plan)
+    total: UnitSums | None = None
+    for unit in found:
+        total = unit if total is None else added(total, unit)
+        if progress is not None:
+            progress(int(total.held[0]))
+    assert total is not None  # noqa: S101 - a fleet has at least one unit
+    return Stress(plan.scenarios, plan.market.symbols, plan.market.assets, total, _assumptions(fleet, plan, total))
+
+
+def _local(plan: Plan, fleet: Fleet, threads: int) -> Iterator[UnitSums]:
+    """Yield the units' sums in order; the next unit is read while one is computed."""
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(fleet.unit, 0)
+        for index in range(fleet.units):
+            batch = following.result()
+            if index + 1 < fleet.units:
+                following = reader.submit(fleet.unit, index + 1)
+            yield plan.unit(batch, threads=threads)
+
+
+def added(one: UnitSums, other: UnitSums) -> UnitSums:
+    """Return two units' sums added up, in this order."""
+    arrays = [left + right for left, right in zip(one[:8], other[:8], strict=True)]
+    return UnitSums._make([*arrays, one.exact + other.exact, one.unknown + other.unknown])
+
+
+def _unit_sums(batch: Any, market: Market, prices: Prices, threads: int) -> UnitSums:
+    import numpy as np
+
+    from ringfence.fleet import scenario_kernel as kernel
+
+    found = pools_of(batch, market)
+    got = prepared(found, market, missing=prices.missing)
+    _whole_accounts(got.look, found)
+    chunks = np.searchsorted(found.account, np.arange(0, batch.num_rows + kernel.CHUNK, kernel.CHUNK))
+    while True:
+        into = _empty(len(chunks) - 1, market, prices.values.shape[1])
+        unsure = np.zeros(len(found.balance), np.bool_)
+        _sweep(got, market, chunks, prices, into, unsure, threads)
+        if np.array_equal(unsure, got.look):
+            break
+        got.look[:] = unsure  # rare: a pool so close to a line that all of its account goes to the exact lane
+        _whole_accounts(got.look, found)
+    arrays = [_in_order(array)[..., : len(prices.marks)] for array in into]
+    held = np.array([batch.num_rows, len(found.balance), len(found.symbol)])
+    sums = UnitSums._make([*arrays, held, 0, 0])
+    return _with_exact(sums, batch, found, got, market, prices)
+
+
+def _in_order(array: Any) -> Any:
+    total = array[0].copy()
+    for chunk in array[1:]:
+        total += chunk
+    return total
+
+
+def _whole_accounts(look: Any, found: Pools) -> None:
+    """Let all pools of an account be looked at when one is: whether an account is struck depends on all of them."""
+    import numpy as np
+
+    if look.any():
+        look[:] = np.isin(found.account, found.account[look])
+
+
+def _empty(chunks: int, market: Market, scenarios: int) -> Any:
+    import numpy as np
+
+    from ringfence.fleet.scenario_kernel import Sums
+
+    counts = [np.zeros((chunks, scenarios), np.int64) for _ in range(3)]
+    amounts = [np.zeros((chunks, len(market.assets), scenarios)) for _ in range(3)]
+    return Sums._make([*counts, *amounts, np.zeros((chunks, len(market.symbols), scenarios))])
+
+
+def _sweep(got: Prepared, market: Market, chunks: Any, prices: Prices, into: Any, unsure: Any, threads: int) -> None:
+    from ringfence.fleet import scenario_kernel as kernel
+
+    level = float(market.rulebook.levels.margin_call)
+    tiers, points = tiers_of(market), kernel.Points(prices.values, prices.ends, level)
+
+    def work(chunk: int) -> None:
+        kernel.sweep(got, tiers, chunks, chunk, chunk + 1, points, into, unsure)
+
+    if threads == 1:
+        for chunk in range(len(chunks) - 1):
+            work(chunk)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(len(chunks) - 1)))
+
+
+def _with_exact(sums: UnitSums, batch: Any, found: Pools, got: Prepared, market: Market, prices: Prices) -> UnitSums:
+    """Return the sums with the pools added that the exact lane decides, in their order."""
+    import numpy as np
+
+    looked = np.flatnonzero(got.look)
+    if not len(looked):
+        return sums
+    lane = ExactPools(batch, market)
+    struck: dict[int, Any] = {}
+    unknown = 0
+    for number in looked.tolist():
+        legs = slice(int(found.first[number]), int(found.first[number + 1]))
+        answers = _answers(lane, found, number, prices) if not prices.missing[found.symbol[legs]].any() else None
+        if answers is None:
+            unknown += 1
+            continue
+        _add_exact(sums, answers, int(found.asset[number]), {symbol: at for at, symbol in enumerate(market.symbols)})
+        dead = np.array([STATES[answer.status] == LIQUIDATABLE for answer in answers])
+        account = int(found.account[number])
+        struck[account] = struck.get(account, False) | dead
+    for dead in struck.values():
+        sums.accounts[:] += dead
+    return sums._replace(exact=len(looked) - unknown, unknown=unknown)
+
+
+def _answers(lane: ExactPools, found: Pools, number: int, prices: Prices) -> list[Assessment] | None:
+    answers = []
+    for marks in prices.marks:
+        answer = lane.assess(found, number, marks)
+        if answer is None or answer.status is None:
+            return None
+        answers.append(answer)
+    return answers
+
+
+def _add_exact(sums: UnitSums, answers: Sequence[Assessment], asset: int, numbers: Mapping[str, int]) -> None:
+    start = float(answers[0].balance_held_against or 0)
+    for at, answer in enumerate(answers):
+        state, equity = STATES[answer.status], float(answer.balance_held_against or 0)
+        sums.called[at] += state == CALLED
+        sums.equity[asset, at] += equity
+        sums.loss[asset, at] += max(start - equity, 0.0)
+        if state == LIQUIDATABLE:
+            sums.liquidatable[at] += 1
+            sums.fund[asset, at] += max(-equity, 0.0)
+            for line in answer.lines:
+                sums.forced[numbers[line.position.symbol], at] += float(line.notional)
+
+
+def _assumptions(fleet: Fleet, plan: Plan, total: UnitSums) -> tuple[str, ...]:
+    levels = plan.market.rulebook.levels
+    whose = "the venue's" if levels.source == "venue" else levels.source
+    found = [
+        "marks move at once; fees, slippage, funding and liquidations on the way are not played",
+        "insurance fund: what liquidatable pools are below zero, everything closed at the scenario's marks",
+        f"a margin call is a health of {levels.margin_call} or less ({whose})",
+        "counts are exact; amounts are sums in floating point, to about 13 digits",
+    ]
+    if total.exact:
+        found.append(f"{total.exact:,} of {int(total.held[1]):,} pools were decided by the exact lane")
+    missing = [symbol for symbol, gone in zip(plan.market.symbols, plan.prices.missing, strict=True) if gone]
+    if total.unknown:
+        why = f" (no mark: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''})" if missing else ""
+        found.append(f"{total.unknown:,} pools are not known and left out{why}")
+    return (*found, *fleet.terms.notes)
+
+
+__all__ = ["Plan", "Stress", "UnitSums", "added", "stress"]
