@@ -110,6 +110,7 @@ def _saved(found: PortfolioRequirement) -> Decimal | None:
     return _alone(found) - sum((unit.margins.alone for unit in found.units), ZERO)
 
 
+@exact
 def print_portfolio(screen: Console, assessment: Assessment, *, every: bool) -> None:
     """Print how a portfolio account's requirement comes about. ``every``: all scenarios, not the worst ones only."""
     from rich.text import Text

@@ -15,7 +15,7 @@ from ringfence.margin.portfolio import components, risk_matrix, stress_test
 from ringfence.margin.portfolio.charges import Charge
 from ringfence.margin.portfolio.exposure import exposure, spot_exposure
 from ringfence.margin.portfolio.unit import Margins, Unit
-from ringfence.numbers import ZERO, plain
+from ringfence.numbers import ONE, ZERO, exact, plain
 from ringfence.portfolio_rules import ComponentTerms, MatrixTerms, StressTerms, UnifiedTerms
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def rules_of(rulebook: Rulebook) -> PortfolioRules:
     )  # fmt: skip
 
 
+@exact
 def requirement(
     pool: Pool,
     lines: Sequence[PositionLine],
@@ -109,7 +110,7 @@ def requirement(
         rules, rulebook, units, charges,
         sum((unit.margins.maintenance for unit in units), sum((c.amount for c in charges), ZERO)),
         sum((unit.margins.initial for unit in units), initial_charges),
-        _ONE, assumptions(rules, [unit.coin for unit in units]),
+        ONE, assumptions(rules, [unit.coin for unit in units]),
     )  # fmt: skip
 
 
@@ -152,6 +153,7 @@ def grid_of(terms: Terms, rules: PortfolioRules) -> Grid:
     raise TypeError(f"{type(terms).__name__} has no scenarios")
 
 
+@exact
 def margins_of(exposures: Sequence[Exposure], terms: Terms, index: Price, table: Grid) -> Margins:
     """Return the requirement of some exposures of one unit under a model's terms."""
     if isinstance(terms, MatrixTerms):
@@ -163,6 +165,7 @@ def margins_of(exposures: Sequence[Exposure], terms: Terms, index: Price, table:
     raise TypeError(f"{type(terms).__name__} has no scenarios")
 
 
+@exact
 def hedges(found: PortfolioRequirement, unit: Unit) -> tuple[Hedge, ...]:
     """Return for each holding of a unit what it needs alone, what it adds, and what the others spare it.
 
@@ -240,8 +243,6 @@ def assumptions(rules: PortfolioRules, coins: Iterable[str]) -> tuple[str, ...]:
             found.append(f"the venue's terms for {', '.join(unlisted)} were not found: the general ones stand in")
     return tuple(found)
 
-
-_ONE = ZERO + 1
 
 __all__ = [
     "Hedge",
