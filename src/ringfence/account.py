@@ -236,6 +236,7 @@ class RiskInputs:
     ``rates``: interest a year by coin, 0 where none is given. ``loans``: what is owed by asset, already off the
     balances of the pool. ``spot_hedging``: whether spot balances offset derivatives; None leaves it to the venue.
     ``reference``: the marks that the index prices belong to; where a mark has moved since, the index moves with it.
+    ``stand_ins``: symbols by coin whose mark stands in for an index price that is not given.
     """
 
     time: datetime | None = None
@@ -245,6 +246,7 @@ class RiskInputs:
     loans: Mapping[str, Value] = field(default_factory=dict)
     spot_hedging: bool | None = None
     reference: Mapping[str, Price] = field(default_factory=dict)
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

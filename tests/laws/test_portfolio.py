@@ -154,7 +154,7 @@ def test_a_position_twice_as_large_of_one_sign_has_twice_the_worst_loss(venue: s
 def test_the_liquidation_price_is_the_edge_within_one_tick(
     venue: str,
     size: int,
-    short: bool,
+    short: int,
     cash: int,
     option_size: int,
 ) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ringfence.account import RiskInputs
 from ringfence.margin.portfolio.black76 import price
 from ringfence.margin.portfolio.exposure import option_of
 from ringfence.margin.portfolio.requirement import index_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
-    from ringfence.account import Marks, Pool, RiskInputs
+    from ringfence.account import Marks, Pool
     from ringfence.contract import Contract
     from ringfence.numbers import Price
 
@@ -30,11 +31,16 @@ INDEX = "index:"  #: before a coin's name: a mark of that name is its index pric
 
 
 def at_marks(pool: Pool, marks: Marks, contract_of: Callable[[str], Contract]) -> tuple[Pool, dict[str, Price]]:
-    """Return the pool and all marks after the moves that ``marks`` say. Where nothing moved, what was given."""
-    risk = pool.risk
-    if risk is None:
+    """Return the pool and all marks after the moves that ``marks`` say. Where nothing moved, what was given.
+
+    A coin of which no index price is given takes the mark of its leading contract.
+    """
+    if pool.risk is None:
         return pool, dict(marks)
     contracts = [contract_of(position.symbol) for position in pool.positions]
+    pool = _with_index(pool, contracts, marks)
+    risk = pool.risk
+    assert risk is not None  # noqa: S101 - it was there before
     moved = {coin: factor for coin in dict.fromkeys(c.risk_unit for c in contracts)
              if (factor := _factor(coin, contracts, marks, pool)) != ONE}  # fmt: skip
     if not moved:
@@ -54,6 +60,22 @@ def at_marks(pool: Pool, marks: Marks, contract_of: Callable[[str], Contract]) -
             )  # fmt: skip
     inputs = replace(risk, index=index, reference={**risk.reference, **after})
     return replace(pool, collateral=collateral, risk=inputs), after
+
+
+def _with_index(pool: Pool, contracts: list[Contract], marks: Marks) -> Pool:
+    """Return the pool with a leading contract's mark for each coin whose index price is not known."""
+    risk = pool.risk or RiskInputs()
+    found: dict[str, str] = {}
+    for contract in contracts:
+        unit = contract.risk_unit
+        known = unit in risk.index or unit in pool.collateral or unit in found or contract.option
+        if not known and contract.symbol in marks:
+            found[unit] = contract.symbol
+    if not found:
+        return pool
+    prices = {unit: risk.reference.get(symbol, marks[symbol]) for unit, symbol in found.items()}
+    stated = replace(risk, index={**risk.index, **prices}, stand_ins={**risk.stand_ins, **found})
+    return replace(pool, risk=stated)
 
 
 def revalued(contract: Contract, mark: Price, risk: RiskInputs, *, before: Price, after: Price) -> Price:

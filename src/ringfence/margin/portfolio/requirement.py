@@ -106,11 +106,15 @@ def requirement(
         held.setdefault(contract.risk_unit, []).append((contract, quantity, mark))
     units = tuple(_unit(coin, items, pool, rules) for coin, items in held.items())
     charges, initial_charges = _borrowing(pool, rules.terms)
+    stand_ins = pool.risk.stand_ins if pool.risk is not None else {}
+    assumed = [
+        f"index price: none is given for {coin}, the mark of {symbol} stands in" for coin, symbol in stand_ins.items()
+    ]
     return PortfolioRequirement(
         rules, rulebook, units, charges,
         sum((unit.margins.maintenance for unit in units), sum((c.amount for c in charges), ZERO)),
         sum((unit.margins.initial for unit in units), initial_charges),
-        ONE, assumptions(rules, [unit.coin for unit in units]),
+        ONE, (*assumed, *assumptions(rules, [unit.coin for unit in units])),
     )  # fmt: skip
 
 
