@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ringfence import rulebooks
 from ringfence.margin.basket import moving_with
-from ringfence.numbers import plain
+from ringfence.study.portfolio_words import portfolio_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def notes_of(file: AccountFile, rulebook: Rulebook, assessments: tuple[Assessmen
     if unknown:
         notes.append(f"the price step of {_listed(unknown)} is not known: prices come unrounded")
     notes += _not_rounded(assessments, unknown)
-    notes += _portfolio_notes(assessments)
+    notes += portfolio_notes(assessments)
     balances = [asset for a in assessments if a.lines for asset, held in a.pool.balances.items() if held is None]
     notes += [f"the balance of {asset} is not known: what depends on it is null" for asset in dict.fromkeys(balances)]
     tiered = [line for a in assessments if a.portfolio is None or not a.portfolio.units for line in a.lines]
@@ -73,24 +73,6 @@ def _collateral(assessments: tuple[Assessment, ...]) -> list[str]:
     stays = sorted({line.asset for line in held if line.terms.moves_with is None})
     if any(assessment.lines for assessment in assessments) and stays:
         notes.append(f"when all marks move together, so do the indices of collateral, but not of {_listed(stays)}")
-    return notes
-
-
-def _portfolio_notes(assessments: tuple[Assessment, ...]) -> list[str]:
-    """Return by which convention a portfolio account's prices are found, its least equity, and what in it is ours."""
-    notes = []
-    for assessment in assessments:
-        found = assessment.portfolio
-        if found is None:
-            continue
-        notes.append(
-            "portfolio margin: a liquidation price moves the whole risk unit, options at unchanged volatility and the "
-            "coin as collateral included; it is found by search, exact to the tick"
-        )
-        least, held = found.rules.minimum_equity, assessment.margin_balance
-        if least is not None and held is not None and held < least:
-            notes.append(f"the venue asks for an equity of at least {plain(least)} for portfolio margin")
-        notes += [f"ours, not the venue's: {text}" for text in found.assumptions]
     return notes
 
 

@@ -221,6 +221,8 @@ def trade(account: Account, fill: Fill, *, marks: Marks, rulebook: Rulebook) -> 
     if isinstance(filled, Refusal):
         return filled
     changed, cash = filled
+    if contract.option:  # its whole price is paid or received, and counts as the option's value until then
+        cash = -quantity * contract.contract_value(fill.price)
     fee = fill.fee_rate * abs(quantity) * contract.contract_value(fill.price)
     changed = _with_cash(changed, {contract.settle_asset: cash - fee})
     refusal = _tier_refusal(changed, symbol, marks, rulebook)

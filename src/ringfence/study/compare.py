@@ -21,6 +21,7 @@ from ringfence.margin.price import bankruptcy_price, liquidation_prices
 from ringfence.margin.refusal import Refusal, refuse
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
 from ringfence.study.architecture import WORDS, held_as
+from ringfence.study.portfolio_words import portfolio_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -332,6 +333,7 @@ def _architecture_json(held: Architecture) -> dict[str, Any]:
     return {
         "name": held.name,
         "unavailable": held.unavailable,
+        "notes": portfolio_notes(held.assessments),
         "amounts": [
             {
                 "asset": amounts.asset,

@@ -25,6 +25,8 @@ from ringfence.margin.move import CombinedMove, combined_move
 from ringfence.margin.price import liquidation_prices
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
 from ringfence.study.likelihood import Horizon, check, simulate
+from ringfence.study.portfolio_curve import POINTS
+from ringfence.study.portfolio_words import portfolio_notes
 from ringfence.study.stress import crashes
 from ringfence.study.surface import Surface
 from ringfence.study.volatility import estimate
@@ -194,6 +196,7 @@ def _assumptions(
             "alone: the other marks stay where they are; together: every mark moves by the same share, or by its beta",
             "past crashes: every symbol at its own extreme at once; last prices"]  # fmt: skip
     said += notes
+    said += portfolio_notes(surface.assessment for surface in surfaces)
     if any(surface.basket for surface in surfaces):
         said.append(
             "the index of a collateral asset moves with its coin's mark, one to one, stable coins excepted; without a "
@@ -207,6 +210,8 @@ def _assumptions(
         )
         said += [f"{name} stands in for {symbol} on the tape" for symbol, name in found.stand_ins.items()]
         said.append(f"estimated betas are against {_reference(held)}; variance grows with time, moves have no memory")
+    if horizon is not None and any(surface.assessment.portfolio is not None for surface in surfaces):
+        said.append(f"simulated portfolio margin: each risk unit moves as one, exact at {POINTS} prices of its coin")
     if horizon is not None:
         said.append(
             f"simulated: {horizon.paths:,} paths of {horizon.minutes} min in {horizon.steps} steps, Student t with "

@@ -2,7 +2,8 @@
 
 Log prices make steps that are multivariate Student t, scaled to the estimated covariance; a pool is dead once its
 balance is at or below its requirement at the end of a step. The margin is that of the assessment (tiers, deductions,
-closing fees, a basket's credits and debits), in floats: a test holds :class:`Margin` to the exact one. Needs numpy.
+closing fees, a basket's credits and debits), in floats: a test holds :class:`Margin` to the exact one. A portfolio's is
+read off curves of exact points (:mod:`ringfence.study.portfolio_curve`). Needs numpy.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ringfence.account import Backing
 from ringfence.contract import coin
 from ringfence.errors import BadConfiguration
+from ringfence.study.portfolio_curve import curves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,11 +127,15 @@ class Margin:
         self.liquidatable = bool(assessment.liquidatable)
         self._assessment = assessment
         self._column = {symbol: index for index, symbol in enumerate(symbols)}
+        self._curves = curves(assessment) if assessment.portfolio is not None else ()
 
     def surplus(self, np: Any, prices: Any) -> Any:
         """Return balance − requirement at each row of ``prices``."""
         held = self._assessment
         zero = np.zeros(len(prices))
+        if held.portfolio is not None:
+            start = float(held.balance_held_against or 0) - float(held.liquidation_requirement or 0)
+            return sum((c.change(np, prices[:, self._column[c.symbol]]) for c in self._curves), zero + start)
         gained: dict[str | None, Any] = {}
         required: dict[str | None, Any] = {}
         for line in held.lines:

@@ -22,6 +22,7 @@ from ringfence.margin.price import liquidation_prices
 from ringfence.margin.refusal import Refusal
 from ringfence.margin.restore import smallest_deposit, smallest_reduction
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, ZERO, divide, exact, plain, round_to
+from ringfence.study.portfolio_words import portfolio_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,6 +155,7 @@ def rescue(
     free = sorted(symbol for symbol, contract in held.items() if contract.taker_fee_rate is None)
     if free and fee_rate is None:
         notes.append(f"the taker fee of {', '.join(free)} is not known: none is charged; --fee-rate gives one")
+    notes += portfolio_notes(before)
     pools = []
     for assessment in before:
         balance, required = assessment.balance_held_against, assessment.liquidation_requirement

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ringfence.account import Backing, Requirement
 from ringfence.margin.assess import assess
 from ringfence.margin.basket import pool_at
-from ringfence.numbers import ZERO, exact
+from ringfence.margin.portfolio.marks import scaled_marks
+from ringfence.numbers import PRICE_PLACES, ZERO, divide, exact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +100,11 @@ class Surface:
 
     def _whole(self, moved: dict[str, Price]) -> Assessment | None:
         pool = pool_at(self.assessment.pool, self.marks, moved)
-        found = assess(pool, {**self.marks, **moved}, self.rulebook)
+        marks = {**self.marks, **moved}
+        if pool.mode.requirement is Requirement.SCENARIO:
+            factors = {s: divide(price, self.marks[s], places=PRICE_PLACES) for s, price in moved.items()}
+            marks = scaled_marks(pool, self.marks, self.rulebook.contract, factors)
+        found = assess(pool, marks, self.rulebook)
         if found.balance_held_against is None or found.liquidation_requirement is None:
             return None
         return self.assessment._replace(

@@ -1,0 +1,39 @@
+"""What a study of a portfolio account says beside its figures: its prices' convention, and what in them is ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringfence.numbers import exact, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ringfence.margin.assess import Assessment
+
+CONVENTION = (
+    "portfolio margin: a liquidation price moves the whole risk unit, options at unchanged volatility and the coin as "
+    "collateral included; it is found by search, exact to the tick"
+)
+
+
+@exact
+def portfolio_notes(assessments: Iterable[Assessment]) -> list[str]:
+    """Return the notes of the portfolio accounts among ``assessments``: convention, least equity, and every assumption.
+
+    Empty where there is none.
+    """
+    notes: list[str] = []
+    for assessment in assessments:
+        found = assessment.portfolio
+        if found is None:
+            continue
+        notes.append(CONVENTION)
+        least, held = found.rules.minimum_equity, assessment.margin_balance
+        if least is not None and held is not None and held < least:
+            notes.append(f"the venue asks for an equity of at least {plain(least)} for portfolio margin")
+        notes += [f"ours, not the venue's: {text}" for text in found.assumptions]
+    return list(dict.fromkeys(notes))
+
+
+__all__ = ["CONVENTION", "portfolio_notes"]
