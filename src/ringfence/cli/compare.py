@@ -47,7 +47,7 @@ def _print(comparison: Comparison, screen: Console) -> None:
     from rich.table import Table
 
     from ringfence.study.compare import distinct
-    from ringfence.study.portfolio_words import portfolio_notes
+    from ringfence.study.portfolio_words import portfolio_summary
 
     held = distinct(comparison.architectures)
     table = Table(title="One book under each margin architecture", title_justify="left", box=None, pad_edge=False)
@@ -62,7 +62,7 @@ def _print(comparison: Comparison, screen: Console) -> None:
             screen.print(f"[yellow]{name}:[/] not possible: {architecture.unavailable}")
         for refusal in architecture.refusals:
             screen.print(f"[yellow]{name}:[/] this venue would refuse the switch now: {refusal.message}")
-        for note in portfolio_notes(architecture.assessments):
+        for note in portfolio_summary(architecture.assessments):
             screen.print(f"[yellow]{name}:[/] {note.removeprefix('portfolio margin: ')}")
     screen.print(f"[dim]{_LEGEND}[/]")
 

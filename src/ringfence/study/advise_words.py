@@ -490,7 +490,17 @@ def assumptions(advice: Advice) -> tuple[str, ...]:
         f"paths are computed in floats; of {checked.looks:,} pools looked at exactly {checked.same:,} said the same "
         f"(largest difference {checked.difference:.0e} of the requirement)"
     )
-    return (*advice.notes, simulated, taken, worth, floats)
+    return (*advice.notes, simulated, taken, worth, floats, *_portfolio(advice))
+
+
+def _portfolio(advice: Advice) -> tuple[str, ...]:
+    """Return which terms of portfolio margin are ours, where a way of holding the book stands on them."""
+    rules = advice.book.rulebook.portfolio
+    tried = {trial.holding.name for trial in advice.trials.trials}
+    if rules is None or not (tried & {"portfolio"} or advice.given.collateral_mode is CollateralMode.PORTFOLIO):
+        return ()
+    named = ", ".join(name.replace("_", " ") for name in rules.assumptions)
+    return (f"portfolio margin: ours, not the venue's: {named}; `ringfence assess` of such an account says each",)
 
 
 __all__ = ["CEILING", "NO_ADVICE", "STAKE", "Verdict", "account_wide", "assumptions", "share_of_capital", "steps",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ringfence.study.compare import distinct
 from ringfence.study.page import framed, table
-from ringfence.study.portfolio_words import portfolio_notes
+from ringfence.study.portfolio_words import portfolio_summary
 from ringfence.study.wording import amount, fixed, percent, price
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def html_page(comparison: Comparison, *, title: str) -> str:
     over = f"Compare · {comparison.rulebook}"
     said = [f"{name}: this venue would refuse the switch now: {refusal.message}"
             for name, way in held for refusal in way.refusals]  # fmt: skip
-    ours = portfolio_notes(assessment for _, way in held for assessment in way.assessments)
+    ours = portfolio_summary(assessment for _, way in held for assessment in way.assessments)
     notes = (*_ASSUMED, *said, *ours)
     return framed(title, over=over, sections=sections, notes=notes, style=_STYLE)
 

@@ -26,7 +26,7 @@ from ringfence.margin.price import liquidation_prices
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
 from ringfence.study.likelihood import Horizon, check, simulate
 from ringfence.study.portfolio_curve import POINTS
-from ringfence.study.portfolio_words import portfolio_notes
+from ringfence.study.portfolio_words import portfolio_summary
 from ringfence.study.stress import crashes
 from ringfence.study.surface import Surface
 from ringfence.study.volatility import estimate
@@ -196,7 +196,7 @@ def _assumptions(
             "alone: the other marks stay where they are; together: every mark moves by the same share, or by its beta",
             "past crashes: every symbol at its own extreme at once; last prices"]  # fmt: skip
     said += notes
-    said += portfolio_notes(surface.assessment for surface in surfaces)
+    said += portfolio_summary(surface.assessment for surface in surfaces)
     if any(surface.basket for surface in surfaces):
         said.append(
             "the index of a collateral asset moves with its coin's mark, one to one, stable coins excepted; without a "

@@ -36,4 +36,19 @@ def portfolio_notes(assessments: Iterable[Assessment]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-__all__ = ["CONVENTION", "portfolio_notes"]
+@exact
+def portfolio_summary(assessments: Iterable[Assessment]) -> list[str]:
+    """Return the same in two sentences a venue: the convention, and the names of the terms that are ours."""
+    notes: list[str] = []
+    for assessment in assessments:
+        found = assessment.portfolio
+        if found is None:
+            continue
+        named = ", ".join(dict.fromkeys(text.partition(":")[0] for text in found.assumptions))
+        notes.append(CONVENTION)
+        if named:
+            notes.append(f"portfolio margin: ours, not the venue's: {named}; `ringfence assess` says each")
+    return list(dict.fromkeys(notes))
+
+
+__all__ = ["CONVENTION", "portfolio_notes", "portfolio_summary"]

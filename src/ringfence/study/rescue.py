@@ -22,7 +22,7 @@ from ringfence.margin.price import liquidation_prices
 from ringfence.margin.refusal import Refusal
 from ringfence.margin.restore import smallest_deposit, smallest_reduction
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, ZERO, divide, exact, plain, round_to
-from ringfence.study.portfolio_words import portfolio_notes
+from ringfence.study.portfolio_words import portfolio_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,7 +155,7 @@ def rescue(
     free = sorted(symbol for symbol, contract in held.items() if contract.taker_fee_rate is None)
     if free and fee_rate is None:
         notes.append(f"the taker fee of {', '.join(free)} is not known: none is charged; --fee-rate gives one")
-    notes += portfolio_notes(before)
+    notes += portfolio_summary(before)
     pools = []
     for assessment in before:
         balance, required = assessment.balance_held_against, assessment.liquidation_requirement

@@ -28,7 +28,7 @@ from ringfence.numbers import (
     exact,
     plain,
 )
-from ringfence.study.portfolio_words import portfolio_notes
+from ringfence.study.portfolio_words import portfolio_summary
 from ringfence.study.stand_in import stand_in
 from ringfence.study.surface import Surface
 from ringfence.tape.packaged import packaged_windows, summarise
@@ -183,7 +183,7 @@ def stress(
         f"funding: {plain(funding_rate)} per 8 hours at today's value, {FUNDINGS_A_DAY} times a day, longs pay shorts",
     ]
     assumptions += stood_in
-    assumptions += portfolio_notes(surface.assessment for surface in surfaces)
+    assumptions += portfolio_summary(surface.assessment for surface in surfaces)
     if any(surface.basket and surface.assessment.portfolio is None for surface in surfaces):
         assumptions.append("collateral prices stay where they are while marks move; haircuts are shocked on their own")
     return Stress(
