@@ -1,6 +1,6 @@
 """Whether advice works: a crowd that takes it, beside the same crowd all isolated, all cross, and at random.
 
-    python bench/advice.py [--accounts 300] [--months report|tune|YYYY-MM,...] [--processes 2] [--charge C] [--sigmas S]
+    python bench/advice.py [--accounts 300] [--months report|tune|YYYY-MM,...] [--processes 2]
 
 Real months of BTCUSDT, ETHUSDT and SOLUSDT (Binance perpetuals, 15-minute bars, last prices) from RINGFENCE_DATA
 (default ../shared/data). Every group holds the same accounts: the same entries and sizes at the month's first prices,
@@ -24,6 +24,7 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,20 +34,22 @@ from measuring import REPOSITORY, machine, machine_line, table, write
 from ringfence import rulebooks
 from ringfence.account import Account, MarginMode, Position
 from ringfence.numbers import ROUND_FLOOR, exact, round_to
-from ringfence.study.advise import Question, decide
-from ringfence.study.advise_alert import alert_level
+from ringfence.study.advise import FENCE, Question, decide
+from ringfence.study.advise_alert import REACTION, SIGMAS, alert_level
 from ringfence.study.advise_circumstances import Circumstances
 from ringfence.study.advise_holding import Holding, Place, book_of, hold, initial_margins
 from ringfence.study.advise_moves import Moves, moves_of
 from ringfence.study.advise_scene import Outlook
+from ringfence.study.advise_trials import CHARGE
 from ringfence.study.crowd_population import HABITS, Member, draw_crowd
-from ringfence.study.follow import Followed, Follower, Rules, follow
+from ringfence.study.follow import TARGET, Followed, Follower, Rules, follow
 from ringfence.tape import load_tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ringfence.rulebook import Rulebook
+    from ringfence.tape import Tape
 
 FILE = "binance_usdm_15m_20231202_20260430_btc_eth_sol.parquet"
 TUNE = ("2024-03", "2024-04", "2024-08", "2024-09", "2024-12", "2025-02")
@@ -58,22 +61,27 @@ BAR = 15  # minutes, and the reaction time of everybody
 SAMPLES = 120  # of exposure, over a month
 RESAMPLES = 2000
 
-# Chosen on TUNE.
-CHARGE = 0.05
-SIGMAS = 6.0
+# How far advice looks, and on how many paths. What it weighs was chosen on TUNE: see ADVICE and the benchmarks' page.
 DAYS = 14
 PATHS = 600
 
+ADVICE = {"charge": CHARGE, "fence": FENCE, "sigmas": SIGMAS, "reaction_minutes": REACTION, "target": str(TARGET)}
 GROUPS = ("isolated", "cross", "random", "advice", "isolated + alert", "cross + alert", "advice, venue's call")
 FIXED = ("isolated", "cross")
+
+
+@cache
+def bars() -> Tape:
+    """Return all bars, read once by a process."""
+    path = data_file()
+    assert path is not None
+    return load_tape(str(path))
 
 
 class Setting(NamedTuple):
     """What a month is played with."""
 
     accounts: int
-    charge: float
-    sigmas: float
     days: int
     paths: int
     seed: int
@@ -119,20 +127,18 @@ def advised(
     account = account_of(member)
     own = moves.part([position.symbol for position in account.positions])
     outlook = Outlook(days=setting.days, paths=setting.paths, seed=setting.seed, steps=12)
-    question = Question(
-        Circumstances("experienced", "trading"), outlook, before=start, paths=setting.paths, charge=setting.charge
-    )
+    question = Question(Circumstances("experienced", "trading"), outlook, before=start, paths=setting.paths)
     return decide(account, marks=marks, rulebook=rulebook, moves=own, question=question)
 
 
 def levels_of(
-    holding: Holding, marks: Mapping[str, Decimal], rulebook: Rulebook, moves: Moves, sigmas: float
+    holding: Holding, marks: Mapping[str, Decimal], rulebook: Rulebook, moves: Moves
 ) -> dict[tuple[str, str], Decimal]:
-    """Return the advised alert level of every pool: the reaction time is one bar."""
+    """Return the advised alert level of every pool."""
     found = {}
     for name, assessment in holding.assessed(marks, rulebook):
         if assessment.lines:
-            level = alert_level(assessment, moves.estimate, minutes=BAR, sigmas=sigmas)
+            level = alert_level(assessment, moves.estimate)
             if level is not None:
                 found[name, assessment.pool.name] = level
     return found
@@ -152,9 +158,7 @@ class Month(NamedTuple):
 def play(month: str, setting: Setting) -> Month:
     """Play one month for every group."""
     began = perf_counter()
-    path = data_file()
-    assert path is not None
-    whole = load_tape(str(path))
+    whole = bars()
     start, end = span(month)
     before = whole.select(start=(start - timedelta(days=1)).replace(day=1), end=start)
     tape = whole.select(start=start, end=end)
@@ -175,7 +179,7 @@ def play(month: str, setting: Setting) -> Month:
         followers = [
             Follower(
                 member.name, holding.accounts, round_to(member.capital * CASH, Decimal("0.01"), rounding=ROUND_FLOOR),
-                levels_of(holding, first, rulebook, moves, setting.sigmas) if alert else {},
+                levels_of(holding, first, rulebook, moves) if alert else {},
             )
             for member, holding in zip(members, holdings[how], strict=True)
         ]  # fmt: skip
@@ -320,8 +324,6 @@ def main() -> int:
     options.add_argument("--accounts", type=int, default=300)
     options.add_argument("--months", default="report")
     options.add_argument("--processes", type=int, default=2)
-    options.add_argument("--charge", type=float, default=CHARGE)
-    options.add_argument("--sigmas", type=float, default=SIGMAS)
     options.add_argument("--days", type=int, default=DAYS)
     options.add_argument("--paths", type=int, default=PATHS)
     options.add_argument("--seed", type=int, default=1)
@@ -331,10 +333,11 @@ def main() -> int:
         return 0
     import numpy as np
 
-    setting = Setting(given.accounts, given.charge, given.sigmas, given.days, given.paths, given.seed)
+    setting = Setting(given.accounts, given.days, given.paths, given.seed)
     described = machine()
     print(machine_line(described))
     print(f"seed {given.seed}; {HABITS}")
+    print(f"advice: {ADVICE}; {given.days} days, {given.paths} paths")
     print(f"tuned on {', '.join(TUNE)}; reported on {', '.join(REPORT)}; now {given.months}\n")
     played = list(_played(months_of(given.months), setting, given.processes))
     parts = {}
@@ -344,7 +347,10 @@ def main() -> int:
         print(f"{text}\nadvice held: {month.ways}; {month.seconds:.0f} s\n", flush=True)
     text, whole = shown(np, played, f"all of {', '.join(month.month for month in played)}", given.seed)
     print(text)
-    write("advice", {"machine": described, "setting": setting._asdict(), "months": parts, "whole": whole})
+    write(
+        "advice",
+        {"machine": described, "setting": setting._asdict(), "advice": ADVICE, "months": parts, "whole": whole},
+    )
     return 0
 
 

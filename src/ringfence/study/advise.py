@@ -60,6 +60,10 @@ _SEARCH_CELLS = 60_000  # paths × positions of the search: a large book is sear
 _MOST_TURNED = 16  # positions whose other way is tried, the largest first
 _CLEAR = 2.0  # standard errors that a difference must have to be one
 _MATERIAL = 5e-4  # and the share of the capital that it must be worth
+
+FENCE = 0.01
+"""A ring-fence must be worth that share of the capital: what stands in it cannot help anything else. Ours."""
+
 _ALONE = "by the evidence alone"
 
 
@@ -212,11 +216,12 @@ def decide(account: Account, *, marks: Marks, rulebook: Rulebook, moves: Moves, 
 
 
 class _Scored(NamedTuple):
-    """A way's score by path, its mean over past crashes, and both weighed together."""
+    """A way's score by path, its mean over past crashes, both weighed together; how many positions it ring-fences."""
 
     paths: Any
     crash: float
     total: float
+    fences: int
 
 
 class Desk:
@@ -387,8 +392,8 @@ class Desk:
         """Return the best way found: from the best of ``ways``, one unit after the other is moved while that helps.
 
         Units are single positions and groups that hedge; places in ``fixed`` stay. A step must be better by
-        :data:`_CLEAR` standard errors of the paired difference and by :data:`_MATERIAL`; so must any way be than the
-        account as it is given, or that stays.
+        :data:`_CLEAR` standard errors of the paired difference and by :data:`_MATERIAL`, or by :data:`FENCE` where it
+        ring-fences more; so must any way be than the account as it is given, or that stays.
         """
         tried = list(self._starts(ways, fixed))
         if not tried:
@@ -475,13 +480,15 @@ class Desk:
         )
         crash = self.windows.score(runner, holding, self.capital)
         weight = self.crash_chance
-        return _Scored(paths, crash, (1 - weight) * float(paths.mean()) + weight * crash)
+        fences = sum(place.kind != "cross" for place in holding.places)
+        return _Scored(paths, crash, (1 - weight) * float(paths.mean()) + weight * crash, fences)
 
     def _clearly(self, one: _Scored, other: _Scored) -> bool:
-        """Whether one score is above another by more than chance and by more than nothing."""
+        """Whether one score is above another by more than chance and by more than nothing; a fence must be worth it."""
         difference = one.paths - other.paths
         error = (1 - self.crash_chance) * float(self.np.std(difference)) / len(difference) ** 0.5
-        return bool(one.total - other.total > max(_CLEAR * error, _MATERIAL))
+        worth = FENCE if one.fences > other.fences else _MATERIAL
+        return bool(one.total - other.total > max(_CLEAR * error, worth))
 
     def combined(self, holding: Holding, score: Chance) -> Chance:
         """Return a score on paths weighed together with that of past crashes."""
@@ -545,4 +552,4 @@ def _as_given(book: Book, given: Account, name: str, what: str) -> Holding:
     return Holding(name, what, tuple(places), {MAIN: account}, {})
 
 
-__all__ = ["ADVISED", "SAFE", "SCHEMA", "Advice", "Desk", "Question", "Role", "Turned", "advise", "decide"]
+__all__ = ["ADVISED", "FENCE", "SAFE", "SCHEMA", "Advice", "Desk", "Question", "Role", "Turned", "advise", "decide"]

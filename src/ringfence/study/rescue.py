@@ -46,8 +46,9 @@ _FURTHEST = 10**6  # a deposit is looked for up to that many times the obvious o
 class Way(NamedTuple):
     """One way out. ``refusal``: why it is none; then no ``account``, and ``health`` what it would come to, if known.
 
-    ``kind``: add_margin, deposit, move_margin, reduce, reduce_all, cancel_orders, hedge or switch_mode. ``amount``:
-    contracts, a share or cash, in ``unit``. ``cost``: fees, paid for good. ``outside``: cash the account does not have.
+    ``kind``: add_margin, deposit, move_margin, reduce, add_and_reduce, reduce_all, cancel_orders, hedge, switch_mode.
+    ``amount``: contracts, a share or cash, in ``unit``. ``cost``: fees, paid for good. ``outside``: cash the account
+    does not have.
     ``tied``: cash or margin that the way locks up; these three in the settlement asset of the pool (or of the deposit).
     ``room``: the smallest move of one mark alone that then liquidates the pool, a share of it (None: no such move).
     """
@@ -173,6 +174,7 @@ def _ways(case: _Case) -> tuple[Way, ...]:
     found = [*_cancels(case), *_moves(case)]
     found += [*_additions(case)] if case.pool.pool.isolated else [*_deposits(case)]
     found += [_reduction(case, line) for line in case.pool.lines]
+    found += [*_added_and_reduced(case)] if case.pool.pool.isolated else []
     found += [*_pro_rata(case), *_hedges(case), *_switches(case)]
     return tuple(sorted(found, key=lambda way: (way.refusal is not None, way.cost, way.outside, way.tied)))
 
@@ -405,6 +407,26 @@ def _reduced(case: _Case, line: PositionLine, amount: Quantity) -> Account | Ref
     if cash <= 0 or outcome.account.wallet.get(asset) is None:
         return outcome.account
     return _added(case, outcome.account, left, cash)
+
+
+def _added_and_reduced(case: _Case) -> Iterator[Way]:
+    """Add all that is free in the wallet to an isolated position, and close what is still too much of it."""
+    line = case.pool.lines[0]
+    position, asset = line.position, line.contract.settle_asset
+    free = change.free_balance(case.account, asset, marks=case.marks, rulebook=case.rulebook) or ZERO
+    free = round_to(free, STEP, rounding=ROUND_FLOOR)
+    if free <= 0:
+        return
+    richer = _added(case, case.account, position, free)
+    if isinstance(richer, Refusal) or case.saved(richer):
+        return  # adding alone does it
+    pool = next((a for a in case.assessed(richer) if a.pool.name == case.pool.pool.name), None)
+    if pool is None:
+        return
+    way = _reduction(case._replace(account=richer, pool=pool), pool.lines[0])
+    if way.refusal is None:
+        said = f"add {plain(free)} {asset} of margin from the wallet and {way.what}"
+        yield way._replace(kind="add_and_reduce", what=said, tied=free)
 
 
 def _pro_rata(case: _Case) -> Iterator[Way]:

@@ -17,11 +17,12 @@ from ringfence.study.advise import Advice, advise
 from ringfence.study.advise_alert import alert_level
 from ringfence.study.advise_circumstances import circumstances_of
 from ringfence.study.advise_groups import dated
-from ringfence.study.advise_holding import Place, book_of, hold
+from ringfence.study.advise_holding import Place, book_of, hold, initial_margins
 from ringfence.study.advise_json import as_json
 from ringfence.study.advise_moves import MINUTES_A_DAY, moves_of
 from ringfence.study.advise_page import html_page
 from ringfence.study.advise_scene import Outlook, scenes
+from ringfence.study.advise_trials import Runner
 from ringfence.study.advise_words import CEILING, NO_ADVICE, STAKE, account_wide, steps, unknown, verdicts
 from ringfence.study.likelihood import numpy
 from ringfence.study.volatility import fewest_returns
@@ -228,6 +229,25 @@ def _image(distance: float, drift: float, sigma: float, phi: Any) -> float:
     from math import exp
 
     return float(exp(-2 * drift * distance / sigma**2) * phi((-distance + drift) / sigma))
+
+
+@pytest.mark.parametrize("name", ["long_shot", "delta_neutral", "calendar_spread", "majors", "new_trader"])
+def test_while_nobody_acts_no_split_of_the_capital_outlives_one_pool(name: str) -> None:
+    """Where every pool stands, so does their sum: balances and requirements add up, and what is idle is not below 0."""
+    np = numpy()
+    file = case(name)
+    book = book_of(file.account, file.marks, file.rulebook())
+    moves = moves_of(tuple(dict.fromkeys(p.symbol for p in book.positions)), volatilities=None)
+    margins = initial_margins(book)
+    pooled = hold(book, "pooled", "", [Place("cross")] * len(margins))
+    split = hold(book, "split", "", [Place("isolated", margin) for margin in margins])
+    mixed = hold(book, "mixed", "", [Place("isolated", margins[0]), *[Place("cross")] * (len(margins) - 1)])
+    runner = Runner(np, book)
+    outlook = Outlook(days=30, paths=3_000, seed=5)
+    for scene in scenes(np, book, moves.estimate.symbols, moves, outlook):
+        together = runner.play(scene, pooled).dead
+        for other in (split, mixed):
+            assert not (together & ~runner.play(scene, other).dead).any()
 
 
 def test_at_the_alert_level_the_reaction_time_is_that_many_deviations_away() -> None:

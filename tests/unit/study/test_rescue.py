@@ -230,6 +230,25 @@ def test_a_basket_is_lifted_by_any_asset_that_counts_after_its_haircut() -> None
     assert abs(coin * 120_000 * Decimal("0.95") - need) < STEP * 120_000
 
 
+def test_what_is_free_is_added_first_and_only_the_rest_of_it_closed() -> None:
+    # 10 stand against 9.5; twice that needs 9 more, and 5 are free: 15 stand against at most 7.5, 21.05 of 100 closed
+    file = account(LINK, wallet="5")
+    result = found(file, health=Decimal(2), fee_rate=Decimal(0))
+    both, plainly = way(result, "add_and_reduce"), way(result, "reduce")
+    assert both.amount is not None
+    assert plainly.amount is not None
+    assert abs(both.amount - (Decimal(100) - Decimal("7.5") / Decimal("0.095"))) < Decimal("0.001")
+    assert plainly.amount > 2 * both.amount
+    assert both.tied == Decimal(5)
+    assert both.what.startswith("add 5 USDT of margin from the wallet and close ")
+    assert both.account is not None
+    pool = next(a for a in assess_account(both.account, file.marks, file.rulebook()) if a.lines)
+    assert pool.health is not None
+    assert Decimal(2) < pool.health < Decimal("2.001")
+    enough = found(account(LINK, wallet="50"), health=Decimal(2), fee_rate=Decimal(0))
+    assert not any(w.kind == "add_and_reduce" for p in enough.pools for w in p.ways)
+
+
 def test_a_target_that_is_no_health_is_refused() -> None:
     with pytest.raises(BadConfiguration, match="--health"):
         found(account(AVAX, wallet="1200"), health=Decimal(0))
