@@ -60,6 +60,9 @@ def _print(comparison: Comparison, screen: Console) -> None:
     for name, architecture in held:
         if architecture.unavailable:
             screen.print(f"[yellow]{name}:[/] not possible: {architecture.unavailable}")
+        if architecture.stand_ins:
+            coins = ", ".join(architecture.stand_ins)
+            screen.print(f"[yellow]{name}:[/] no index price of {coins} is given; the mark stands in for it")
         for refusal in architecture.refusals:
             screen.print(f"[yellow]{name}:[/] this venue would refuse the switch now: {refusal.message}")
         for note in portfolio_summary(architecture.assessments):

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ringfence.account import Account, CollateralMode, MarginMode
+from ringfence.account import DOLLARS, Account, CollateralMode, MarginMode
+from ringfence.contract import coin
 from ringfence.errors import BadAccount
 from ringfence.margin.change import entry_margin
 from ringfence.numbers import ZERO, exact, plain
@@ -19,8 +20,9 @@ from ringfence.numbers import ZERO, exact, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ringfence.account import Marks
     from ringfence.account_file import AccountFile
-    from ringfence.numbers import Value
+    from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
 
 
@@ -108,6 +110,27 @@ def held_as(account: Account, architecture: str, rulebook: Rulebook) -> Account:
     return replace(all_cross(account, rulebook), collateral_mode=basket)
 
 
+@exact
+def with_indices(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Account, tuple[str, ...]]:
+    """Return a basket account with an index price for each asset held that has none, and which assets these are.
+
+    The mark of a contract on the asset's coin stands in: the first one held, a perpetual before what expires. A coin
+    without a contract stays without a price. (The risk units of portfolio margin find theirs in the same way:
+    :mod:`ringfence.margin.portfolio.marks`.)
+    """
+    known = {*account.collateral, *account.index_prices, *DOLLARS}
+    found: dict[str, Price] = {}
+    held = [rulebook.contract(position.symbol) for position in account.positions]
+    for contract in sorted(held, key=lambda one: one.expiry is not None):
+        for asset in account.wallet:
+            fits = asset not in known and coin(asset) == contract.risk_unit
+            if fits and not contract.option and contract.symbol in marks:
+                found.setdefault(asset, marks[contract.symbol])
+    if not found:
+        return account, ()
+    return replace(account, index_prices={**found, **account.index_prices}), tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Funding:
     """A replay's two accounts. ``capital``: what each starts with; ``idle``: what isolated leaves in the wallet."""
@@ -154,4 +177,4 @@ def _known(account: Account) -> dict[str, Value]:
     return {asset: balance for asset, balance in account.wallet.items() if balance is not None}
 
 
-__all__ = ["WORDS", "Funding", "all_cross", "all_isolated", "fund", "held_as"]
+__all__ = ["WORDS", "Funding", "all_cross", "all_isolated", "fund", "held_as", "with_indices"]

@@ -20,7 +20,7 @@ from ringfence.margin.move import CombinedMove, combined_move, exposure
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
 from ringfence.margin.refusal import Refusal, refuse
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
-from ringfence.study.architecture import WORDS, held_as
+from ringfence.study.architecture import WORDS, held_as, with_indices
 from ringfence.study.portfolio_words import portfolio_notes
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class Architecture(NamedTuple):
     """One way to hold the book. ``unavailable``: why it cannot be held so; then the rest is empty.
 
     ``amounts``: by asset. ``first_death``: the combined move, down and up, at which the first of its pools is
-    liquidated, and which pool. ``refusals``: what the venue says to switching there.
+    liquidated, and which pool. ``refusals``: what the venue says to switching there. ``stand_ins``: coins whose index
+    price is not known, for which a contract's mark stands in.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Architecture(NamedTuple):
     last_death_down: tuple[Decimal, str] | None
     left: tuple[Left, ...]
     refusals: tuple[Refusal, ...]
+    stand_ins: tuple[str, ...] = ()
 
 
 class Comparison(NamedTuple):
@@ -144,7 +146,11 @@ def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
             continue
         try:
             other = held_as(account, offer.name, rulebook)
-            held.append(_architecture(name, other, account, marks, rulebook))
+            stand_ins: tuple[str, ...] = ()
+            if other.collateral_mode is not CollateralMode.SINGLE_ASSET:
+                other, stand_ins = with_indices(other, marks, rulebook)
+            way = _architecture(name, other, account, marks, rulebook)
+            held.append(way._replace(stand_ins=stand_ins))
         except BadInput as error:
             held.append(_unavailable(name, error.message))
     return Comparison(rulebook.name, assets.pop() if single and len(assets) == 1 else None, tuple(held))
@@ -353,6 +359,7 @@ def _architecture_json(held: Architecture) -> dict[str, Any]:
         "first_liquidation_down": death(held.first_death_down),
         "first_liquidation_up": death(held.first_death_up),
         "last_liquidation_down": death(held.last_death_down),
+        "index_stand_ins": list(held.stand_ins),
         "refusals": [{"number": r.number, "reason": r.reason, "message": r.message} for r in held.refusals],
         "pools": [
             {"name": a.pool.name, "health": text(a.health), "status": a.status, "at_stake": text(a.margin_balance)}

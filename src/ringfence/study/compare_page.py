@@ -65,6 +65,8 @@ def html_page(comparison: Comparison, *, title: str) -> str:
     over = f"Compare · {comparison.rulebook}"
     said = [f"{name}: this venue would refuse the switch now: {refusal.message}"
             for name, way in held for refusal in way.refusals]  # fmt: skip
+    said += [f"{name}: no index price of {', '.join(way.stand_ins)} is given; the mark stands in for it."
+             for name, way in held if way.stand_ins]  # fmt: skip
     ours = portfolio_summary(assessment for _, way in held for assessment in way.assessments)
     notes = (*_ASSUMED, *said, *ours)
     return framed(title, over=over, sections=sections, notes=notes, style=_STYLE)

@@ -186,8 +186,16 @@ def test_coins_in_the_wallet_stand_behind_a_basket_and_behind_nothing_else() -> 
     assert "isolated_margin_in_basket" in [refusal.reason for refusal in told]
 
 
+def test_a_contract_s_mark_stands_in_for_an_index_that_is_not_given_and_that_is_said() -> None:
+    held = architectures(book(BTC, LINK, wallet={"USDT": "3000", "BTC": "0.05"}))
+    assert held["multi-asset"].stand_ins == ("BTC",)
+    assert held["multi-asset"].positions[0].at_stake == D("0.95") * 5_000 + D("0.9999") * 3_000
+    assert held["portfolio"].stand_ins == ("BTC",)
+    assert held["portfolio"].unavailable is None
+
+
 def test_a_coin_without_a_price_makes_the_basket_unavailable_and_not_the_comparison() -> None:
-    held = architectures(book(BTC, wallet={"USDT": "3000", "BTC": "0.05"}))
+    held = architectures(book(LINK, wallet={"USDT": "3000", "BTC": "0.05"}))
     assert "no collateral price for BTC" in (held["multi-asset"].unavailable or "")
     assert held["isolated"].unavailable is None
 
