@@ -38,11 +38,14 @@ class CrowdChoices(NamedTuple):
     json: bool
     processes: int | None
     journal: Path | None = None
+    asset: str | None = None
+    as_of: str | None = None
 
 
 def replay_population(choices: CrowdChoices) -> None:
     """Replay a crowd and show what came of it."""
     from ringfence.cli import show
+    from ringfence.cli.load import day
     from ringfence.study.crowd import DEFAULT_RULEBOOK, DEFAULT_TICKS_PER_BAR, Options, replay_crowd
     from ringfence.tape import load_tape
 
@@ -52,6 +55,8 @@ def replay_population(choices: CrowdChoices) -> None:
         impact=choices.impact,
         processes=choices.processes or _cores(),
         journal=choices.journal,
+        asset=choices.asset,
+        as_of=None if choices.as_of is None else day(choices.as_of),
     )
     prices = load_tape(choices.tape)
     with _progress(choices.population) as progress:
@@ -126,7 +131,8 @@ def print_crowd(screen: Console, crowd: Crowd, report: Path | None) -> None:
             (f"{crowd.number:,} accounts through {crowd.tape_name}", "bold"),
             f", {crowd.start:%H:%M} to {crowd.end:%H:%M} UTC, {crowd.rulebook}, seed {crowd.seed}\n"
             f"{some.positions:,} positions in {counted(len(crowd.symbols), 'symbol')} worth "
-            f"{fixed(crowd.open_value, 0)} {crowd.asset} behind {fixed(some.capital, 0)} of capital, held three ways"
+            f"{fixed(crowd.open_value, crowd.places)} {crowd.asset} behind {fixed(some.capital, crowd.places)} of "
+            f"capital, held three ways"
             f"{', forced orders moving the price' if crowd.moved else ''}",
         )
     )

@@ -32,6 +32,9 @@ PopulationOption = Annotated[
 RulebookOption = Annotated[
     str | None, typer.Option("--rulebook", metavar="NAME", help="A crowd's venue; binance-usdm if not given.")
 ]
+AssetOption = Annotated[
+    str | None, typer.Option("--asset", metavar="ASSET", help="What a crowd's capital is in, such as USDC or BTC.")
+]
 ImpactOption = Annotated[
     bool, typer.Option("--impact", help="Let a crowd's forced orders move the price; compare with and without.")
 ]
@@ -64,6 +67,7 @@ def replay(  # noqa: PLR0913 - a parameter per option
     sequence: SequenceOption = "venue",
     population: PopulationOption = None,
     rulebook: RulebookOption = None,
+    asset: AssetOption = None,
     impact: ImpactOption = False,
     processes: ProcessesOption = None,
     journal: JournalOption = None,
@@ -74,14 +78,15 @@ def replay(  # noqa: PLR0913 - a parameter per option
     Shows margin calls and liquidations side by side, what is left, and why. Packaged windows: ringfence tape list.
     """
     if population is not None:
-        _refuse_account_with_crowd(account, example, as_of)
+        _refuse_account_with_crowd(account, example)
         from ringfence.cli.crowd import CrowdChoices, replay_population
 
         replay_population(
-            CrowdChoices(population, tape, seed, rulebook, ticks_per_bar, impact, report, json, processes, journal)
-        )
+            CrowdChoices(population, tape, seed, rulebook, ticks_per_bar, impact, report, json, processes, journal,
+                         asset, as_of)
+        )  # fmt: skip
         return
-    _refuse_crowd_options(rulebook=rulebook, impact=impact, processes=processes)
+    _refuse_crowd_options(rulebook=rulebook, asset=asset, impact=impact, processes=processes)
     from ringfence.cli import show
     from ringfence.cli.load import day
     from ringfence.study.engine_replay import replay_on_engine
@@ -158,22 +163,22 @@ def _no_journal_of_a_takeover() -> BadConfiguration:
     )  # fmt: skip
 
 
-def _refuse_account_with_crowd(account: str | None, example: str | None, as_of: str | None) -> None:
+def _refuse_account_with_crowd(account: str | None, example: str | None) -> None:
     from ringfence.errors import BadConfiguration
 
-    given = {"ACCOUNT": account, "--example": example, "--as-of": as_of}
+    given = {"ACCOUNT": account, "--example": example}
     found = [name for name, value in given.items() if value is not None]
     if found:
         raise BadConfiguration(
-            "a crowd is drawn, not read, and lives by the rules of the tape's day", where="replay --population",
-            expected="no account and no day", found=", ".join(found), hint=f"leave out {' and '.join(found)}",
+            "a crowd is drawn, not read", where="replay --population", expected="no account", found=", ".join(found),
+            hint=f"leave out {' and '.join(found)}",
         )  # fmt: skip
 
 
-def _refuse_crowd_options(*, rulebook: str | None, impact: bool, processes: int | None) -> None:
+def _refuse_crowd_options(*, rulebook: str | None, asset: str | None, impact: bool, processes: int | None) -> None:
     from ringfence.errors import BadConfiguration
 
-    given = {"--rulebook": rulebook, "--impact": impact or None, "--processes": processes}
+    given = {"--rulebook": rulebook, "--asset": asset, "--impact": impact or None, "--processes": processes}
     found = [name for name, value in given.items() if value is not None]
     if found:
         raise BadConfiguration(

@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence import rulebooks
 from ringfence.engine.setup import Fees, Market
-from ringfence.errors import BadConfiguration, BadTape
-from ringfence.numbers import ROUND_CEILING, ZERO, divide, exact, plain, round_to
-from ringfence.study.crowd_population import HABITS, VALUES_SOURCE, draw_crowd, tradable
+from ringfence.errors import BadConfiguration
+from ringfence.numbers import ONE, ROUND_CEILING, ZERO, divide, exact, plain, round_to
+from ringfence.study.crowd_contracts import Traded, contracts_of, is_coin
+from ringfence.study.crowd_population import HABITS, VALUES_SOURCE, draw_crowd
 from ringfence.study.crowd_result import HOLDINGS, Crowd
 from ringfence.study.crowd_run import Task, run
 from ringfence.study.engine_run import journal_name, refuse_journals
+from ringfence.study.wording import fixed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import date
 
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
@@ -42,20 +45,24 @@ DEPTH_SHARE = Decimal("0.0002")
 0.02 %, one hundredth of it within one percent of the price. So a crowd of any size stands for a whole market. Ours."""
 
 _CORNERS = 4  # open, high, low, close
-_ASSET = "USDT"
+_COIN_STEP = Decimal("0.0001")  # of a fund in a coin
 
 
 class Options(NamedTuple):
     """How a crowd is replayed. ``processes``: how many may be used; ``impact``: whether forced orders move the price.
 
-    ``market``: None for one as deep as :data:`DEPTH_SHARE` says. ``journal``: every run is kept in a file named after
-    it (:func:`~ringfence.study.engine_run.journal_name`); None for no journals.
+    ``asset``: what the capital is in; None: see :func:`~ringfence.study.crowd_contracts.contracts_of`. ``as_of``: the
+    day whose rules hold; None for the tape's. ``market``: None for one as deep as :data:`DEPTH_SHARE` says.
+    ``journal``: every run is kept in a file named after it (:func:`~ringfence.study.engine_run.journal_name`); None for
+    no journals.
     """
 
     rulebook: str = DEFAULT_RULEBOOK
     ticks_per_bar: int = DEFAULT_TICKS_PER_BAR
     impact: bool = False
     processes: int = 1
+    asset: str | None = None
+    as_of: date | None = None
     market: Market | None = None
     journal: Path | None = None
 
@@ -80,25 +87,21 @@ def replay_crowd(
             "too few ticks per bar", where="ticks_per_bar", expected=f"at least {_CORNERS}",
             found=str(options.ticks_per_bar), hint=f"leave it out for {DEFAULT_TICKS_PER_BAR}",
         )  # fmt: skip
-    as_of = tape.start.date()
+    as_of = options.as_of or tape.start.date()
     rulebook = rulebooks.load(options.rulebook, as_of)
-    symbols = tradable(rulebook, tape.symbols, _ASSET)
-    if not symbols:
-        raise BadTape(
-            f"{rulebook.title} has no table for any symbol of the tape", where=tape.name,
-            expected=f"perpetuals settled in {_ASSET}, named as that venue names them", found=", ".join(tape.symbols),
-            hint="choose another tape, or another --rulebook",
-        )  # fmt: skip
-    left_out = tuple(symbol for symbol in tape.symbols if symbol not in symbols)
-    part = tape.select(symbols=symbols)
+    traded = contracts_of(rulebook, tape.symbols, asset=options.asset)
+    part = tape.renamed(traded.symbols)
+    symbols = part.symbols
     first = {symbol: next(part.bars(symbol)).open for symbol in symbols}
-    members = draw_crowd(number, seed, rulebook=rulebook, prices=first, asset=_ASSET)
+    coins = is_coin(traded.asset)
+    worth = first[symbols[0]] if coins else ONE  # all contracts that settle in a coin are of that coin
+    members = draw_crowd(number, seed, rulebook=rulebook, prices=first, asset=traded.asset, worth=worth)
     open_value = _open_value(members, rulebook)
-    fund = round_to(open_value * FUND_SHARE, Decimal(1), rounding=ROUND_CEILING)
-    market = options.market or Market(depth_value=_depth(open_value, len(symbols)))
+    fund = round_to(open_value * FUND_SHARE, _COIN_STEP if coins else ONE, rounding=ROUND_CEILING)
+    market = options.market or Market(depth_value=_depth(open_value * worth, len(symbols)))
     task = Task(
         holding="isolated", members=members, tape=part, seed=seed, intermediate=options.ticks_per_bar - _CORNERS,
-        rulebook=options.rulebook, as_of=as_of.isoformat(), asset=_ASSET, fund=fund, market=market, impact=False,
+        rulebook=options.rulebook, as_of=as_of.isoformat(), asset=traded.asset, fund=fund, market=market, impact=False,
     )  # fmt: skip
     tasks = [_journaled(task._replace(holding=holding, impact=impact), options.journal)
              for impact in ((False, True) if options.impact else (False,)) for holding in HOLDINGS]  # fmt: skip
@@ -106,12 +109,13 @@ def replay_crowd(
     outcomes = list(_run_all(tasks, options.processes, progress))
     plainly: dict[Holding, CrowdOutcome] = {one.holding: one for one in outcomes if not one.impact}
     return Crowd(
-        number=number, seed=seed, tape_name=tape.name, tape_title=_title(tape), rulebook=rulebook.title, asset=_ASSET,
+        number=number, seed=seed, tape_name=tape.name, tape_title=_title(tape), rulebook=rulebook.title,
+        asset=traded.asset, places=4 if coins else 0,
         start=part.start, end=part.end, symbols=symbols, members=members, outcomes=plainly,
         moved={one.holding: one for one in outcomes if one.impact},
         held=_held(members, rulebook, part), open_value=open_value, first=first,
         lowest={symbol: part.bounds[symbol].low for symbol in symbols},
-        assumptions=_assumptions(task, rulebook, part, left_out, options), sources=_sources(part, rulebook),
+        assumptions=_assumptions(task, rulebook, part, traded, options), sources=_sources(part, rulebook),
     )  # fmt: skip
 
 
@@ -204,39 +208,50 @@ def _title(tape: Tape) -> str:
     return tape_title(tape)
 
 
-def _assumptions(
-    task: Task, rulebook: Rulebook, tape: Tape, left_out: tuple[str, ...], options: Options
-) -> tuple[str, ...]:
+def _assumptions(task: Task, rulebook: Rulebook, tape: Tape, traded: Traded, options: Options) -> tuple[str, ...]:
     said = []
     if tape.stand_in is not None:
         said.append(f"{tape.stand_in[0].upper()}{tape.stand_in[1:]}: venues decide on marks, which move less.")
     market, fees = task.market, Fees()
+    quote, places = ("USD", 4) if is_coin(task.asset) else (task.asset, 0)
     levels = "without end" if market.levels is None else f"{market.levels} of them"
     said += [
         f"Sizes of accounts: {VALUES_SOURCE}. Without the lowest tenth and the top hundredth; seed {task.seed}.",
-        str(HABITS),
+        HABITS.told(len(tape.symbols)),
         _HELD,
         (
             f"The market around the price: {_percent(market.half_spread)} to the first level, then a level every "
-            f"{_percent(market.level_gap)}, {market.depth_value:,f} {task.asset} on each, {levels}, in every symbol "
+            f"{_percent(market.level_gap)}, {market.depth_value:,f} {quote} on each, {levels}, in every symbol "
             "(ours)."
         ),
         (
-            f"The insurance fund begins with {task.fund:,f} {task.asset}, {_percent(FUND_SHARE)} of what all positions "
-            f"are worth; clearance fee {_percent(fees.clearance)} where the contract states none (ours)."
+            f"The insurance fund begins with {fixed(task.fund, places)} {task.asset}, {_percent(FUND_SHARE)} of what "
+            f"all positions are worth; clearance fee {_percent(fees.clearance)} where the contract states none (ours)."
         ),
         f"{rulebook.title} liquidates in this order: {', '.join(rulebook.liquidation_sequence).replace('_', ' ')}.",
         f"A price is too old one bar after it came; at most {task.intermediate + _CORNERS} ticks are made of a bar.",
     ]
     if options.impact:
         said.append(
-            f"Impact: forced volume moves the price by one level for every {market.depth_value:,f} {task.asset} that "
+            f"Impact: forced volume moves the price by one level for every {market.depth_value:,f} {quote} that "
             f"the market took, and {plain(market.refill)} level comes back per second (a model of ours). The tape's "
             "own fall holds the liquidations that really happened; this comes on top."
         )
-    if left_out:
-        said.append(f"Left out, without a table: {', '.join(left_out)}.")
+    if traded.renamed:
+        said.append(f"Prices of one symbol stand in for a contract of another name: {', '.join(traded.renamed)}.")
+    if options.as_of is not None and options.as_of != tape.start.date():
+        said.append(f"The rules are those of {options.as_of}, not of the tape's day.")
+    if traded.left_out:
+        said.append(f"Left out: {_by_reason(traded.left_out)}.")
     return (*said, *tape.notes)
+
+
+def _by_reason(left_out: Mapping[str, str]) -> str:
+    """Return symbols with why they are left out, those of one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for symbol, why in left_out.items():
+        reasons.setdefault(why, []).append(symbol)
+    return "; ".join(f"{', '.join(symbols)} ({why})" for why, symbols in reasons.items())
 
 
 _HELD = (

@@ -17,7 +17,7 @@ from hashlib import shake_256
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ringfence.errors import BadConfiguration, BadInput
+from ringfence.errors import BadConfiguration
 from ringfence.numbers import EXACT, ONE, ROUND_FLOOR, VALUE_PLACES, ZERO, divide, exact, round_to
 
 if TYPE_CHECKING:
@@ -64,11 +64,12 @@ class Habits:
     long_per_mille: int = 700
     staked: tuple[Decimal, Decimal] = (Decimal("0.3"), Decimal("0.9"))
 
-    def __str__(self) -> str:
-        """Say it in one sentence."""
-        fewest, most = self.positions
+    def told(self, symbols: int) -> str:
+        """Say it in one sentence, for a tape of so many symbols: nobody holds two positions in one."""
+        fewest, most = (min(count, symbols) for count in self.positions)
+        held = f"{fewest} to {most} positions" if most > fewest else "one position"
         return (
-            f"Each account holds {fewest} to {most} positions, {self.long_per_mille / 10:g} % of them long, with "
+            f"Each account holds {held}, {self.long_per_mille / 10:g} % of them long, with "
             f"{self.staked[0] * 100:.0f} to {self.staked[1] * 100:.0f} % of its value staked on them at leverages of "
             f"{self.leverage[0]} to {self.leverage[1]}, evenly on a logarithmic scale and no more than the tier allows."
         )
@@ -99,11 +100,19 @@ class Member:
 
 @exact
 def draw_crowd(
-    number: int, seed: int, *, rulebook: Rulebook, prices: Mapping[str, Price], asset: str, habits: Habits = HABITS
+    number: int,
+    seed: int,
+    *,
+    rulebook: Rulebook,
+    prices: Mapping[str, Price],
+    asset: str,
+    habits: Habits = HABITS,
+    worth: Price = ONE,
 ) -> tuple[Member, ...]:
     """Return ``number`` accounts that hold symbols of ``prices``, opened there; capital in whole cents of ``asset``.
 
     Every symbol must have a table with tiers and be settled in ``asset``. Account i is the same in a crowd of any size.
+    ``worth``: dollars that one of ``asset`` is worth; other than 1 for a coin, and capital then has eight places.
     Raises BadConfiguration for a number below 1, or where no account can hold a single contract of any symbol.
     """
     if number < 1:
@@ -113,20 +122,7 @@ def draw_crowd(
     terms = {symbol: _terms(rulebook, symbol) for symbol in sorted(prices)}
     if any(contract.settle_asset != asset for contract, _ in terms.values()):
         raise AssertionError("one settlement asset")
-    return tuple(_member(index, seed, terms, prices, habits) for index in range(1, number + 1))
-
-
-def tradable(rulebook: Rulebook, symbols: tuple[str, ...], asset: str) -> tuple[str, ...]:
-    """Return the symbols that a crowd can hold under a rulebook: with tiers, linear, and settled in ``asset``."""
-    found = []
-    for symbol in symbols:
-        try:
-            contract, table = rulebook.entry(symbol)
-        except BadInput:
-            continue
-        if table is not None and table.tiers and contract.settle_asset == asset and not contract.inverse:
-            found.append(symbol)
-    return tuple(found)
+    return tuple(_member(index, seed, terms, prices, habits, worth) for index in range(1, number + 1))
 
 
 def _terms(rulebook: Rulebook, symbol: str) -> tuple[Contract, TierTable]:
@@ -161,10 +157,13 @@ def _member(
     terms: Mapping[str, tuple[Contract, TierTable]],
     prices: Mapping[str, Price],
     habits: Habits,
+    worth: Price,
 ) -> Member:
     chance = _Draws(seed, index)
     for _ in range(_MOST_TRIES):
         capital = _capital(chance)
+        if worth != ONE:
+            capital = divide(capital, worth, places=8, rounding=ROUND_HALF_EVEN)
         stakes = _stakes(chance, capital, terms, prices, habits)
         if stakes:
             return Member(f"account {index:05}", capital, stakes)
@@ -236,4 +235,4 @@ def _sized(
         leverage = max(ONE, tier.max_leverage)
 
 
-__all__ = ["HABITS", "VALUES", "VALUES_SOURCE", "Habits", "Member", "Stake", "draw_crowd", "tradable"]
+__all__ = ["HABITS", "VALUES", "VALUES_SOURCE", "Habits", "Member", "Stake", "draw_crowd"]

@@ -119,8 +119,9 @@ def _card(crowd: Crowd, name: Holding) -> str:
     items = "".join(f"<li><span>{left}</span><span>{escape(right)}</span></li>" for left, right in rows)
     return (
         f'<section class="card {_CLASS[name]}"><h2>{_TITLES[name]}</h2>'
-        f'<div class="flow"><span class="from">{short_amount(one.capital)} →</span>'
-        f'<span class="to">{short_amount(one.equity)}</span><span class="unit">{escape(crowd.asset)}</span></div>'
+        f'<div class="flow"><span class="from">{short_amount(one.capital, crowd.places)} →</span>'
+        f'<span class="to">{short_amount(one.equity, crowd.places)}</span>'
+        f'<span class="unit">{escape(crowd.asset)}</span></div>'
         f'<p class="change">{"+" if one.equity > one.capital else ""}{change} of the crowd’s capital</p>'
         f"<ul>{items}</ul></section>"
     )
@@ -220,7 +221,7 @@ def _equity(crowd: Crowd, whole: Span, values: dict[str, object]) -> str:
         points = [(whole.start, capital), *((sample.micros, float(sample.equity)) for sample in samples)]
         lines.append(Line(points, f"{_CLASS[name]} thick"))
         times = [sample.micros for sample in samples]
-        shown[name] = [fixed(sample.equity, 0) for sample in samples]
+        shown[name] = [fixed(sample.equity, crowd.places) for sample in samples]
         ends[name] = f"ends at {short_amount(crowd.shown[name].equity)}"
     values["equity"] = _readout(times, shown)
     axis = axis_over([value for line in lines for _, value in line.points])
@@ -245,7 +246,7 @@ def _forced(crowd: Crowd, close: Span, values: dict[str, object]) -> str:
                 volume[forced.micros] += forced.value
         points = [(at + half, float(volume[at])) for at in times for half in (0, _MINUTE)]
         lines.append(Line([point for point in points if point[0] <= close.end], f"{_CLASS[name]} thick"))
-        shown[name] = [fixed(volume[at], 0) for at in times]
+        shown[name] = [fixed(volume[at], crowd.places) for at in times]
         ends[name] = f"{short_amount(total)} in all"
     values["forced"] = _readout(times, shown)
     axis = axis_over([0.0, *(value for line in lines for _, value in line.points)])

@@ -179,6 +179,7 @@ class Crowd:
     tape_title: str
     rulebook: str
     asset: str
+    places: int
     start: datetime
     end: datetime
     symbols: tuple[str, ...]

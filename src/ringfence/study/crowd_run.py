@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from time import process_time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence import ledger as books
+from ringfence import rulebooks
 from ringfence.engine import events as happened
 from ringfence.engine.commands import UpdatePrices
 from ringfence.engine.setup import Market, Setup
 from ringfence.engine.state import FUND, HOUSE
-from ringfence.numbers import ZERO, exact
+from ringfence.numbers import ROUND_FLOOR, ZERO, divide, exact
 from ringfence.screen import BandScreen
 from ringfence.study.crowd_result import CrowdOutcome, CrowdSample, Deleveraging, Fate, Forced, Fund
 from ringfence.study.engine_run import Run
@@ -155,8 +158,20 @@ def setup_of(task: Task) -> Setup:
     """Return the venue of a run."""
     return Setup(
         rulebook_name=task.rulebook, as_of=task.as_of, market=task.market, guard=guard_of(task.tape),
-        impact=task.impact, start_fund={task.asset: task.fund},
+        impact=task.impact, start_fund=_funds(task),
     )  # fmt: skip
+
+
+@exact
+def _funds(task: Task) -> dict[str, Value]:
+    """Return what the insurance fund begins with: in one, or in equal parts where every market has its own."""
+    rulebook = rulebooks.load(task.rulebook, date.fromisoformat(task.as_of))
+    if rulebook.insurance_fund == "venue":
+        return {task.asset: task.fund}
+    symbols = task.tape.symbols
+    part = divide(task.fund, Decimal(len(symbols)), places=8, rounding=ROUND_FLOOR)
+    first = task.fund - part * (len(symbols) - 1)
+    return {f"{symbol}:{task.asset}": part if number else first for number, symbol in enumerate(symbols)}
 
 
 @exact

@@ -29,7 +29,7 @@ def comparison(crowd: Crowd) -> list[tuple[str, list[tuple[str, list[str]]]]]:
         return f"{count:,} ({percent(divide(Decimal(count), Decimal(crowd.number), places=_PLACES))})" if count else "0"
 
     def money(value: Decimal) -> str:
-        return fixed(value, 0)
+        return fixed(value, crowd.places)
 
     parts = [
         (
@@ -94,7 +94,10 @@ def _cascade_rows(crowd: Crowd) -> list[tuple[str, list[str]]]:
     rows = [
         ("accounts liquidated", [more(moved.liquidated - still.liquidated) for still, moved in pairs]),
         ("accounts bankrupt", [more(moved.bankrupt - still.bankrupt) for still, moved in pairs]),
-        (f"left at the end, {crowd.asset}", [more(moved.equity - still.equity) for still, moved in pairs]),
+        (
+            f"left at the end, {crowd.asset}",
+            [fixed(moved.equity - still.equity, crowd.places, signed=True) for still, moved in pairs],
+        ),
     ]
     for symbol in crowd.symbols:
         lows = [(still.lowest[symbol], moved.lowest[symbol]) for still, moved in pairs]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ringfence.numbers import Value
     from ringfence.study.crowd_result import Crowd, CrowdOutcome, Fate, Holding
 
-_MILLION, _HUNDRED_THOUSAND = Decimal(1_000_000), Decimal(100_000)
+_MILLION, _TEN_MILLION = Decimal(1_000_000), Decimal(10_000_000)
 _SHOWN_MOVE = Decimal("0.001")
 
 
@@ -24,18 +24,18 @@ def paragraph(crowd: Crowd) -> str:
     """Return who was liquidated, who kept what, who paid for it, and what forced orders did to the price."""
     shown = crowd.shown
     said = [_liquidated(crowd, shown), _depth(crowd, shown), _money(crowd, shown), _fund(crowd, shown)]
-    deleveraged = _deleveraged(shown)
+    deleveraged = _deleveraged(crowd, shown)
     said += [deleveraged] if deleveraged else []
     if crowd.moved:
         said.append(_cascade(crowd))
     return " ".join(said)
 
 
-def short_amount(value: Value) -> str:
-    """Return an amount as people say it: in millions from a hundred thousand on, whole units below."""
-    if abs(value) >= _HUNDRED_THOUSAND:
+def short_amount(value: Value, places: int = 0) -> str:
+    """Return an amount as people say it: in millions from ten million on, with ``places`` below."""
+    if abs(value) >= _TEN_MILLION:
         return f"{fixed(value / _MILLION, 2)} M"
-    return fixed(value, 0)
+    return fixed(value, places)
 
 
 def _liquidated(crowd: Crowd, shown: Mapping[Holding, CrowdOutcome]) -> str:
@@ -87,30 +87,31 @@ def _median_loss(outcome: CrowdOutcome) -> Decimal:
 def _money(crowd: Crowd, shown: Mapping[Holding, CrowdOutcome]) -> str:
     ranked = sorted(HOLDINGS, key=lambda name: -shown[name].equity)
     capital = shown[ranked[0]].capital
-    kept = [f"{short_amount(shown[name].equity)} under {name}" for name in ranked]
+    kept = [f"{short_amount(shown[name].equity, crowd.places)} under {name}" for name in ranked]
     return (
-        f"Of {short_amount(capital)} {crowd.asset} the crowd keeps {listed(kept)}; it would have "
-        f"{short_amount(crowd.held)} if every position had been held to the end."
+        f"Of {short_amount(capital, crowd.places)} {crowd.asset} the crowd keeps {listed(kept)}; it would have "
+        f"{short_amount(crowd.held, crowd.places)} if every position had been held to the end."
     )
 
 
 def _fund(crowd: Crowd, shown: Mapping[Holding, CrowdOutcome]) -> str:
-    start = shown["isolated"].fund.start
-    left = [f"{short_amount(shown[name].fund.end)} under {name}" for name in HOLDINGS]
-    paid = [short_amount(shown[name].fund.paid) for name in HOLDINGS]
+    start = short_amount(shown["isolated"].fund.start, crowd.places)
+    left = [f"{short_amount(shown[name].fund.end, crowd.places)} under {name}" for name in HOLDINGS]
+    paid = [short_amount(shown[name].fund.paid, crowd.places) for name in HOLDINGS]
     bankrupt = [f"{shown[name].bankrupt:,}" for name in HOLDINGS]
     return (
         f"{listed(bankrupt)} accounts had a pool below zero when it was taken over; the insurance fund paid "
-        f"{listed(paid)} {crowd.asset}, and of the {short_amount(start)} it began with it has {listed(left)}."
+        f"{listed(paid)} {crowd.asset}, and of the {start} it began with it has {listed(left)}."
     )
 
 
-def _deleveraged(shown: Mapping[Holding, CrowdOutcome]) -> str:
+def _deleveraged(crowd: Crowd, shown: Mapping[Holding, CrowdOutcome]) -> str:
     if not any(shown[name].deleveraging.trades for name in HOLDINGS):
         return "Nobody was auto-deleveraged."
     said = [
-        f"{shown[name].deleveraging.accounts:,} under {name} ({short_amount(shown[name].deleveraging.value)})"
+        f"{one.accounts:,} under {name} ({short_amount(one.value, crowd.places)})"
         for name in HOLDINGS
+        for one in (shown[name].deleveraging,)
     ]
     return f"Of those who had won, positions were closed early to end the losers': {listed(said)}."
 
@@ -134,7 +135,7 @@ def _cascade(crowd: Crowd) -> str:
             )
         change = fixed(Decimal(more), 0, signed=True) if more else "no more"
         bankrupt = fixed(Decimal(moved.bankrupt - still.bankrupt), 0, signed=True)
-        lost = short_amount(still.equity - moved.equity)
+        lost = short_amount(still.equity - moved.equity, crowd.places)
         said.append(f"{name}: {where}, {change} liquidated, {bankrupt} bankrupt, {lost} less left")
     return f"What forced orders did to the price, against a price they cannot move: {'; '.join(said)}."
 

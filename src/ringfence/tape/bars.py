@@ -232,6 +232,11 @@ class Tape:
         assumed = " (assumed: the file does not say which kind it holds)" if self.price_kind_assumed else ""
         return f"{self.price_kind} prices stand in for mark prices{assumed}"
 
+    def renamed(self, names: Mapping[str, str]) -> Tape:
+        """Return the tape with other names for its symbols; those that ``names`` does not have are left out."""
+        found = {names[symbol]: series for symbol, series in self.series.items() if symbol in names}
+        return replace(self, series={name: replace(found[name], symbol=name) for name in sorted(found)})
+
     def bars(self, symbol: str | None = None) -> Iterator[Bar]:
         """Yield bars in time order, and by symbol within one time; of one symbol when it is given."""
         chosen = self.series.values() if symbol is None else (self._known(symbol),)

@@ -17,7 +17,7 @@ from ringfence.cli.crowd import as_json
 from ringfence.errors import BadConfiguration, BadTape
 from ringfence.numbers import exact
 from ringfence.study.crowd import Options, replay_crowd
-from ringfence.study.crowd_population import HABITS, VALUES, draw_crowd, tradable
+from ringfence.study.crowd_population import HABITS, VALUES, draw_crowd
 from ringfence.study.crowd_report import crowd_html
 from ringfence.study.crowd_result import HOLDINGS, Crowd
 from ringfence.study.crowd_table import comparison
@@ -50,7 +50,7 @@ def test_an_account_is_the_same_in_a_crowd_of_any_size() -> None:
 
 def test_a_crowd_has_the_sizes_of_the_quantiles_it_is_drawn_from() -> None:
     book = rulebooks.load("binance-usdm")
-    symbols = tradable(book, load_tape("2025-10-10").symbols, "USDT")
+    symbols = load_tape("2025-10-10").symbols
     crowd = draw_crowd(2000, 1, rulebook=book, prices=dict.fromkeys(symbols, Decimal(1)), asset="USDT")
     values = sorted(member.capital for member in crowd)
     assert VALUES[0][1] <= values[0]
@@ -131,6 +131,21 @@ def test_forced_orders_that_move_the_price_move_it_further(crowd: Crowd) -> None
     assert any(moved.lowest[symbol] < cross.lowest[symbol] for symbol in crowd.symbols)
 
 
+def test_a_coin_margined_crowd_has_its_capital_in_coins_and_every_cent_in_place(tape: Tape) -> None:
+    options = Options(rulebook="binance-coinm", ticks_per_bar=4)
+    crowd = replay_crowd(30, tape, seed=3, options=options)
+    assert (crowd.asset, crowd.symbols, crowd.places) == ("BTC", ("BTCUSD_PERP",), 4)
+    dollars = replay_crowd(30, tape, seed=3, options=Options(rulebook="bitget-usdtm", ticks_per_bar=4))
+    for coins, usd in zip(crowd.members, dollars.members, strict=True):
+        assert abs(coins.capital * crowd.first["BTCUSD_PERP"] - usd.capital) < Decimal("0.01")
+    for one in crowd.outcomes.values():
+        assert set(one.trial_balance.values()) <= {ZERO}
+        assert abs(one.samples[-1].equity - one.equity) < Decimal("1e-12")  # values of inverse contracts are quotients
+        assert one.liquidated > 0
+    assert "BTCUSDT for BTCUSD_PERP" in " ".join(crowd.assumptions)
+    assert "BTC" in crowd_html(crowd)
+
+
 def test_several_processes_find_what_one_finds(tape: Tape) -> None:
     part = tape.select(start=moment_of(0), end=tape.start + timedelta(minutes=30))
     alone = replay_crowd(12, part, options=Options(ticks_per_bar=4))
@@ -170,7 +185,7 @@ def test_the_paragraph_the_table_and_the_report_say_what_the_outcomes_say(crowd:
 
 def test_a_tape_without_a_table_and_a_crowd_of_nobody_are_refused(tape: Tape) -> None:
     with pytest.raises(BadTape, match="no table for any symbol"):
-        replay_crowd(5, tape, options=Options(rulebook="okx-swap"))
+        replay_crowd(5, tape, options=Options(rulebook="phemex"))
     with pytest.raises(BadConfiguration, match="no crowd"):
         replay_crowd(0, tape)
     with pytest.raises(BadConfiguration, match="too few ticks"):
