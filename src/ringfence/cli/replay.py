@@ -38,6 +38,12 @@ AssetOption = Annotated[
 ImpactOption = Annotated[
     bool, typer.Option("--impact", help="Let a crowd's forced orders move the price; compare with and without.")
 ]
+TicksOption = Annotated[
+    int | None, typer.Option("--ticks-per-bar", metavar="N", help="At most that many ticks a bar; 60 if not given.")
+]
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
+]
 JournalOption = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", help="Keep every command and event, in a file per way of holding."),
@@ -58,12 +64,8 @@ def replay(  # noqa: PLR0913 - a parameter per option
     tape: Annotated[str, typer.Option("--tape", help="A packaged window, or a CSV or Parquet file of prices.")] = _TAPE,
     seed: Annotated[int, typer.Option("--seed", help="Which walk is made of the bars.")] = 1,
     as_of: AsOfOption = None,
-    ticks_per_bar: Annotated[
-        int | None, typer.Option("--ticks-per-bar", metavar="N", help="At most that many ticks a bar; 60 if not given.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
-    ] = None,
+    ticks_per_bar: TicksOption = None,
+    report: ReportOption = None,
     sequence: SequenceOption = "venue",
     population: PopulationOption = None,
     rulebook: RulebookOption = None,
