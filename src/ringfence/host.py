@@ -46,6 +46,7 @@ from ringfence.engine.state import State
 from ringfence.engine.wire import decode_command, decode_event, encode
 from ringfence.errors import BadConfiguration, BadInput, RingfenceError, VerificationFailed
 from ringfence.journal import Batch, JournalCorrupt
+from ringfence.origin import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -64,6 +65,7 @@ OUTCOMES_KEPT = 10_000
 _MERGED_KEPT = 10_000
 _LARGEST = 40  # digits before, and decimal places behind the point, of a number that a command may hold
 _BEGINNING = re.compile(rb'\["[a-z_]+","([^"\\]+)",(\d+)[,\]]')
+_BEGINNINGS = (b'["set_up"', b'["resume"')  # of the commands that tell who decides from them on
 _log = logging.getLogger("ringfence.host")
 
 
@@ -94,24 +96,54 @@ class HostStopped(RingfenceError):
         self.reason = reason
 
 
+class Decided(NamedTuple):
+    """By what an entry was decided. ``by``: as the journal tells it, empty where it does not; ``here``: this program.
+
+    ``since``: the entry from which on ``by`` holds.
+    """
+
+    by: str
+    since: int
+    here: str
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another program, or other rules, decided it than would now."""
+        return self.by != self.here
+
+    def __str__(self) -> str:
+        by = self.by or "a ringfence that did not yet write down which it was"
+        told = f"\n  decided by: {by} (from entry {self.since} on)"
+        if self.elsewhere:
+            told += (
+                f"\n  here: {self.here}\n  do: verify it with the ringfence that decided it; the hash chain held so far"
+            )
+        return told
+
+
 class Difference(VerificationFailed):
     """What a journal holds is not what its commands lead to.
 
     ``sequence``: the entry. ``event``: which of its events, from 1 on; None for the digest of the state after it.
     ``expected`` is what the commands lead to, ``found`` what the journal holds; None for one that is not there.
+    ``decided``: by which program and rules the entry was decided, and by which it is now.
     """
 
-    def __init__(self, sequence: int, event: int | None, *, expected: str | None, found: str | None) -> None:
+    def __init__(
+        self, sequence: int, event: int | None, *, expected: str | None, found: str | None,
+        decided: Decided | None = None,
+    ) -> None:  # fmt: skip
         what = "the digest of the state" if event is None else f"event {event}"
         super().__init__(
             f"entry {sequence}: {what} is not what the commands lead to\n"
             f"  expected: {expected if expected is not None else 'no more events'}\n"
-            f"  found: {found if found is not None else 'no more events'}"
+            f"  found: {found if found is not None else 'no more events'}" + (str(decided) if decided else "")
         )
         self.sequence = sequence
         self.event = event
         self.expected = expected
         self.found = found
+        self.decided = decided
 
 
 class Happened(NamedTuple):
@@ -294,7 +326,7 @@ class Host:
         """Tell a journal that had begun that the venue runs again, and start the writer."""
         if self.recovery.entries or self.recovery.snapshot:
             number = self._sequence + 1
-            command = Resume(f"@resume {number}", self._now(self._last_at))
+            command = Resume(f"@resume {number}", self._now(self._last_at), decided_by(self._state.setup))
             events = handle(self._state, command)
             self._append([_batch(number, command, events, self._state)])
             self._events_since_snapshot += len(events)
@@ -530,7 +562,7 @@ def _begun(journal: Journal, setup: Setup | None) -> _Recovered:
     if setup is None:
         raise BadConfiguration("an empty journal needs a set-up", expected="a set-up", found="none")
     state = State(setup)
-    command = SetUp("@set-up", 0, setup_text.write(setup))
+    command = SetUp("@set-up", 0, setup_text.write(setup), decided_by(setup))
     events = handle(state, command)
     journal.append([_batch(1, command, events, state)], after=0)
     return _Recovered(state, 0, Recovery(0, 0, 0, 0.0))
@@ -578,22 +610,34 @@ def _from_snapshot(journal: JournalReader, setup: Setup) -> tuple[State, int]:
 
 
 class Step(NamedTuple):
-    """One entry that was gone through: its number, how many events it has, and its command's time."""
+    """One entry that was gone through: its number, how many events it has, and its command's time.
+
+    ``same_bytes``: whether its events are byte for byte what they are now; else they are so read, in an older form.
+    ``digest``: whether the state after it has the digest that it holds; only of an entry that was decided elsewhere may
+    it not, as the digest is reckoned in another way there. ``decided_by``: as the journal tells it.
+    """
 
     sequence: int
     events: int
     at: int
+    same_bytes: bool = True
+    digest: bool = True
+    decided_by: str = ""
 
 
 def _folded(journal: JournalReader, state: State, *, start: int) -> Iterator[Step]:
-    """Fold the events of the entries from ``start`` on into ``state``; each entry has to lead to its digest."""
+    """Fold the events of the entries from ``start`` on into ``state``; each entry has to lead to its digest.
+
+    Also under another program than wrote them: a venue does not go on from a state that may be another than it told.
+    """
     for entry in journal.read(start=start):
         command, at = _id_and_time(entry.command)
         events = tuple(map(decode_event, entry.events))
         for event in events:
             evolve(state, event)
         state.remember(command, events)
-        _check_digest(entry, state)
+        if state.digest() != entry.digest:
+            raise _other_digest(entry, state, _decided(journal, entry.sequence, state.setup))
         yield Step(entry.sequence, len(events), at)
 
 
@@ -611,10 +655,14 @@ def redecide(journal: JournalReader, state: State | None = None) -> Iterator[Ste
 
     The hash chain is verified on the way. ``state`` is brought along; None begins with the journal's own set-up. Raises
     Difference at the first event or digest that is another, JournalCorrupt where the chain breaks.
+
+    Of entries that another program or other rules decided (``SetUp`` and ``Resume`` tell), the decisions have to be the
+    same: events may be in an older form, and the state's digest of another making. :class:`Step` tells of both.
     """
     if state is None:
         state = State(setup_of(journal))
         state.outcomes_kept = 0
+    decided = Decided("", 1, decided_by(state.setup))
     for entry in journal.read():
         try:
             command = decode_command(entry.command)
@@ -622,26 +670,69 @@ def redecide(journal: JournalReader, state: State | None = None) -> Iterator[Ste
             raise JournalCorrupt(entry.sequence, None, f"its command cannot be read: {error.hint}") from error
         if command.id in state.handled:
             found = f"handled before as entry {state.handled[command.id]}"
-            raise Difference(entry.sequence, 1, expected=None, found=f"command {command.id!r}, {found}")
+            raise Difference(
+                entry.sequence, 1, expected=None, found=f"command {command.id!r}, {found}", decided=decided
+            )
+        if isinstance(command, SetUp | Resume):
+            decided = Decided(command.decided_by, entry.sequence, decided_by(state.setup))
         made = tuple(map(encode, handle(state, command)))
-        if made != entry.events:
-            raise _first_difference(entry, made)
-        _check_digest(entry, state)
-        yield Step(entry.sequence, len(made), command.at)
+        same_bytes = made == entry.events
+        if not same_bytes and not (decided.elsewhere and _read_alike(entry.events, made)):
+            raise _first_difference(entry, made, decided)
+        digest = state.digest() == entry.digest
+        if not digest and not decided.elsewhere:
+            raise _other_digest(entry, state, decided)
+        yield Step(entry.sequence, len(made), command.at, same_bytes, digest, decided.by)
 
 
-def _first_difference(entry: Entry, made: tuple[bytes, ...]) -> Difference:
+def _read_alike(found: tuple[bytes, ...], made: tuple[bytes, ...]) -> bool:
+    """Whether events in an older form say what is decided now."""
+    try:
+        return tuple(map(decode_event, found)) == tuple(map(decode_event, made))
+    except BadInput:
+        return False
+
+
+def decided_by(setup: Setup) -> str:
+    """Return what decides here, under the rules that a set-up names: the text that ``SetUp`` and ``Resume`` keep."""
+    if setup.given is not None:
+        day = setup.given.as_of
+        return origin(setup.given.name, None if day is None else day.isoformat())
+    return origin(setup.rulebook_name, setup.as_of)
+
+
+def _decided(journal: JournalReader, sequence: int, setup: Setup) -> Decided:
+    """Return by what an entry was decided: the journal's own word for it before it."""
+    decided = Decided("", 1, decided_by(setup))
+    for entry in journal.read():
+        if entry.sequence > sequence:
+            break
+        if entry.command.startswith(_BEGINNINGS):
+            decided = Decided(_told_by(entry), entry.sequence, decided.here)
+    return decided
+
+
+def _told_by(entry: Entry) -> str:
+    """Return what a ``SetUp`` or ``Resume`` tells of who decides from it on."""
+    try:
+        return getattr(decode_command(entry.command), "decided_by", "")
+    except BadInput:
+        return ""
+
+
+def _first_difference(entry: Entry, made: tuple[bytes, ...], decided: Decided) -> Difference:
     for place in range(max(len(made), len(entry.events))):
         expected = made[place].decode() if place < len(made) else None
         found = entry.events[place].decode(errors="replace") if place < len(entry.events) else None
         if expected != found:
-            return Difference(entry.sequence, place + 1, expected=expected, found=found)
+            return Difference(entry.sequence, place + 1, expected=expected, found=found, decided=decided)
     raise AssertionError("the same events")
 
 
-def _check_digest(entry: Entry, state: State) -> None:
-    if state.digest() != entry.digest:
-        raise Difference(entry.sequence, None, expected=state.digest().hex(), found=entry.digest.hex())
+def _other_digest(entry: Entry, state: State, decided: Decided) -> Difference:
+    return Difference(
+        entry.sequence, None, expected=state.digest().hex(), found=entry.digest.hex(), decided=decided
+    )  # fmt: skip
 
 
 def setup_of(journal: JournalReader) -> Setup:
@@ -666,6 +757,7 @@ def outcome_of(journal: JournalReader, number: int) -> tuple[Event, ...]:
 
 __all__ = [
     "OUTCOMES_KEPT",
+    "Decided",
     "Difference",
     "HandledBefore",
     "Happened",
@@ -676,6 +768,7 @@ __all__ = [
     "Screen",
     "Step",
     "check",
+    "decided_by",
     "merged",
     "outcome_of",
     "redecide",

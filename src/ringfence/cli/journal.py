@@ -96,6 +96,9 @@ class _Verdict(NamedTuple):
     total: int
     seconds: float
     wrong: RingfenceError | None
+    older: int = 0  # entries whose events are in an older form, and say the same
+    other_digests: int | None = None  # the first entry whose digest is of another making
+    decided_by: tuple[str, ...] = ()  # the programs and rules that the journal names, in their order
 
     @property
     def rate(self) -> float:
@@ -119,6 +122,9 @@ class _Verdict(NamedTuple):
             "events": self.events,
             "of_entries": self.total,
             "seconds": f"{self.seconds:.3f}",
+            "older_form": self.older,
+            "other_digests_from": self.other_digests,
+            "decided_by": list(self.decided_by),
             "difference": difference,
         }
 
@@ -130,16 +136,22 @@ def _verified(journal: str) -> _Verdict:
     from ringfence.journal import JournalCorrupt, open_reader
 
     started = perf_counter()
-    entries = events = 0
+    entries = events = older = 0
+    other_digests: int | None = None
+    named: dict[str, None] = {}
     wrong: RingfenceError | None = None
     with open_reader(journal) as reader:
         total = reader.head().sequence
         try:
             for step in _with_progress(redecide(reader), total):
                 entries, events = entries + 1, events + step.events
+                named[step.decided_by] = None
+                older += not step.same_bytes
+                if not step.digest and other_digests is None:
+                    other_digests = step.sequence
         except (Difference, JournalCorrupt) as error:
             wrong = error
-    return _Verdict(entries, events, total, perf_counter() - started, wrong)
+    return _Verdict(entries, events, total, perf_counter() - started, wrong, older, other_digests, tuple(named))
 
 
 def _say(verdict: _Verdict, name: str | None) -> None:
@@ -148,10 +160,23 @@ def _say(verdict: _Verdict, name: str | None) -> None:
 
     called = "" if name is None else f"{name}: "
     if verdict.wrong is None:
+        alike = "equal byte for byte" if not verdict.older else "equal in what they say"
         screen.print_text(
-            f"{called}holds: {verdict.entries:,} entries with {verdict.events:,} events, decided again and equal byte "
-            f"for byte, in {verdict.seconds:.1f} s ({verdict.rate:,.0f} entries/s)"
+            f"{called}holds: {verdict.entries:,} entries with {verdict.events:,} events, decided again and {alike}, "
+            f"in {verdict.seconds:.1f} s ({verdict.rate:,.0f} entries/s)"
         )
+        if verdict.older:
+            screen.print_text(f"  {verdict.older:,} of them are in an older form")
+        if verdict.other_digests is not None:
+            screen.print_text(
+                f"  digests of the state were not compared from entry {verdict.other_digests:,} on: they are of "
+                "another making"
+            )
+        if verdict.older or verdict.other_digests is not None:
+            by = "; ".join(
+                name or "a ringfence that did not yet write down which it was" for name in verdict.decided_by
+            )
+            screen.print_text(f"  decided by: {by}")
         return
     screen.say(f"{called}{verdict.entries:,} of {verdict.total:,} entries held ({verdict.rate:,.0f} entries/s)")
     screen.print_error(verdict.wrong)

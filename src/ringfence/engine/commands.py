@@ -314,18 +314,24 @@ class Review(Command):
 class SetUp(Command):
     """The first command of a journal: the venue's set-up, as :func:`ringfence.engine.setup_text.write` has it.
 
-    So a journal needs nothing beside it to be decided again. Refused once anything has happened.
+    So a journal needs nothing beside it to be decided again. Refused once anything has happened. ``decided_by``: which
+    program and rules (:mod:`ringfence.origin`); decides nothing, and is empty where it was not told.
     """
 
     kind: ClassVar[str] = "set_up"
     setup: str
+    decided_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Resume(Command):
-    """The venue runs again after it stood still: no mark from before counts as fresh, so none liquidates anybody."""
+    """The venue runs again after it stood still: no mark from before counts as fresh, so none liquidates anybody.
+
+    ``decided_by`` as in :class:`SetUp`: from here on.
+    """
 
     kind: ClassVar[str] = "resume"
+    decided_by: str = ""
 
 
 COMMANDS: tuple[type[Command], ...] = (

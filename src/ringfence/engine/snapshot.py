@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SCHEMA = "ringfence state 1"
 
 _ORDER_DECIMALS = ("quantity", "price", "trigger_price")
+# What a snapshot meant that was written before it told.
+_BEFORE: dict[str, list[Any]] = {"pressure": [], "doubts": [], "told": []}
+
 _VOUCHER_DECIMALS = ("amount", "share", "realised")
 _VOUCHER_FIELDS = ("name", "kind", "asset", "amount", "share", "until", "realised")
 _ORDER_FIELDS = (
@@ -80,9 +83,10 @@ def load(data: bytes, setup: Setup | None = None) -> State:
         if not isinstance(values, dict) or values.get("schema") != SCHEMA:
             found = values.get("schema") if isinstance(values, dict) else type(values).__name__
             raise _unreadable(str(found))
+        stored = setup_text.read(values["setup"])  # by what it means: it may be in an older form
         if setup is None:
-            setup = setup_text.read(values["setup"])
-        elif setup_text.write(setup) != values["setup"]:
+            setup = stored
+        elif setup_text.write(setup) != setup_text.write(stored):
             raise BadInput(
                 "the snapshot belongs to another set-up", where="snapshot", expected=setup_text.write(setup),
                 found=values["setup"], hint="open the journal with the set-up it was begun with",
@@ -131,6 +135,7 @@ def _field(order: Order | Voucher, name: str) -> Any:
 
 
 def _loaded(values: dict[str, Any], setup: Setup) -> State:
+    values = {**_BEFORE, **values}
     state = State(setup)
     state.set_up = values["set_up"]
     if values["adopted"] is not None:

@@ -1,5 +1,8 @@
 """Commands and events as bytes, canonical: the same message is the same bytes on any machine.
 
+A message that ends early was written before its last fields were: they take their defaults. So a field that comes to a
+message is added at its end, with the default that means what the message meant without it.
+
 A message is a compact JSON array, its kind and then its fields in declared order; decimals are strings in their exact
 form (``Decimal("1.50")`` keeps its zero), tuples are arrays. Reading gives back an equal message.
 """
@@ -7,7 +10,7 @@ form (``Decimal("1.50")`` keeps its zero), tuples are arrays. Reading gives back
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from decimal import Decimal
 from json.encoder import encode_basestring as _quoted
 from operator import attrgetter
@@ -53,7 +56,7 @@ def _decode(data: bytes, table: _Table) -> Any:
         kind, *values = json.loads(data.decode())
         message, size, readers = table[kind]
         if len(values) != size:
-            raise ValueError(f"{len(values)} fields for {size}")  # noqa: TRY301
+            return _of_older_form(message, values, readers)
         for place, read in readers:
             values[place] = read(values[place])
         return message(*values)
@@ -62,6 +65,17 @@ def _decode(data: bytes, table: _Table) -> Any:
             "not a message of this engine", where="wire", expected="a JSON array of kind and fields",
             found=repr(data[:80]), hint=str(error),
         ) from error  # fmt: skip
+
+
+def _of_older_form(message: type[Any], values: list[Any], readers: tuple[tuple[int, Callable[[Any], Any]], ...]) -> Any:
+    """Return a message that ends early with the defaults of its last fields; ValueError where they have none."""
+    missing = fields(message)[len(values) :]
+    if len(values) > len(fields(message)) or any(field.default is MISSING for field in missing):
+        raise ValueError(f"{len(values)} fields for {len(fields(message))}")
+    for place, read in readers:
+        if place < len(values):
+            values[place] = read(values[place])
+    return message(*values)
 
 
 def _number(value: str) -> Decimal:

@@ -97,6 +97,9 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 
 
+_SNAPSHOTS_SINCE = 2  # the version of the tables that brought them
+
+
 class PostgresRows:
     """The reading side: a connection of its own, which can only read."""
 
@@ -127,6 +130,8 @@ class PostgresRows:
         """Return which snapshots there are, latest first."""
         query = f"SELECT sequence FROM {SCHEMA}.snapshots WHERE sequence <= %s ORDER BY sequence DESC"  # noqa: S608
         with _explained(self._where):
+            if _version(self._connection, self._where) < _SNAPSHOTS_SINCE:
+                return []
             return [sequence for (sequence,) in self._connection.execute(query, (not_after,))]
 
     def snapshot_row(self, sequence: int) -> SnapshotRow | None:
@@ -152,12 +157,6 @@ class PostgresReader(Reader):
         if not version:
             raise BadConfiguration(
                 "there is no journal in this database", where=where, expected=f"a schema named {SCHEMA}"
-            )
-        if version < len(MIGRATIONS):
-            raise JournalUnavailable(
-                f"its tables are of version {version}; this ringfence reads version {len(MIGRATIONS)}",
-                where=where,
-                hint="open it for writing once, which brings them up to date",
             )
 
 

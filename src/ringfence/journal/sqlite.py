@@ -100,6 +100,9 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 
 
+_SNAPSHOTS_SINCE = 2  # the version of the tables that brought them
+
+
 class SqliteRows:
     """The reading side: a connection of its own, which can only read."""
 
@@ -136,6 +139,8 @@ class SqliteRows:
     def snapshot_sequences(self, *, not_after: int) -> list[int]:
         """Return which snapshots there are, latest first."""
         with _explained(self._path):
+            if _version(self._connection, self._path) < _SNAPSHOTS_SINCE:
+                return []
             found = self._connection.execute(
                 "SELECT sequence FROM snapshots WHERE sequence <= ? ORDER BY sequence DESC", (not_after,)
             )
@@ -165,7 +170,8 @@ class SqliteReader(Reader):
             )
         _refuse_damaged_files(path, is_written=is_locked)
         with closing(_connect(path, mode="ro")) as connection, _explained(path):
-            _refuse_other_versions(connection, path)
+            _refuse_foreign(connection, path)
+            _version(connection, path)  # older tables are read as they are; newer ones are refused
             _stored_head(connection)
 
 
@@ -329,18 +335,6 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
             expected=f"application id {APPLICATION_ID}",
             found=str(application),
             hint="check the path; nothing was changed",
-        )
-
-
-def _refuse_other_versions(connection: sqlite3.Connection, path: Path) -> None:
-    """Readers change nothing, so they read the newest version of the tables only."""
-    _refuse_foreign(connection, path)
-    version = _version(connection, path)
-    if version < len(MIGRATIONS):
-        raise JournalUnavailable(
-            f"its tables are of version {version}; this ringfence reads version {len(MIGRATIONS)}",
-            where=str(path),
-            hint="open it for writing once, which brings them up to date",
         )
 
 

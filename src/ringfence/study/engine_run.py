@@ -65,7 +65,7 @@ class Run:
         if journal is not None:
             self._journal = _new_journal(journal)
         try:
-            self.do(asked.SetUp("set up", at, text))
+            self.do(asked.SetUp("set up", at, text, "" if journal is None else _decided_by(setup)))
         except BaseException:
             self._let_go()
             raise
@@ -180,6 +180,12 @@ def refuse_journals(files: Iterable[Path]) -> None:
 def _new_journal(file: str) -> Journal:
     refuse_journals([Path(file)])
     return open_journal(file)
+
+
+def _decided_by(setup: Setup) -> str:
+    from ringfence.host import decided_by
+
+    return decided_by(setup)
 
 
 __all__ = ["GROUP", "PARTS", "Run", "journal_name", "journals_of", "refuse_journals"]
