@@ -441,6 +441,8 @@ def _cells(held: HeldLeg | None, asset: str) -> dict[str, str]:
         return dict.fromkeys(names, "")
     isolated = held.pool.startswith("isolated")
     margin = f"{show.amount(held.margin, asset)} {'isolated' if isolated else 'cross'}"
+    if held.margin is None and held.health is not None:
+        margin = "in the book"  # portfolio margin: a position has none of its own
     values = (
         show.exactly(held.quantity),
         _shown(held.entry_price, "price"),

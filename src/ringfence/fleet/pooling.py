@@ -174,6 +174,8 @@ def pools_of(batch: Any, market: Market) -> Pools:
     legs_kind = np.repeat(kind, np.diff(first))
     instrument = market.number[legs_kind, symbol[order]]
     look = ~np.isfinite(balance) | _looked_at(market, first, instrument)
+    scenarios = pa.compute.equal(mode, CollateralMode.PORTFOLIO.value).to_numpy(zero_copy_only=False)
+    look |= scenarios[account] & (kind == BASKET)  # no sum of tiers bounds a requirement by scenarios
     look |= _by_orders(batch, market, account, kind)
     quantity = floats(entries.field("quantity"))[order]
     return Pools(

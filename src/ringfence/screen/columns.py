@@ -41,7 +41,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.account import Backing, Collateral
+from ringfence.account import Backing, Collateral, Requirement
 from ringfence.errors import BadInput
 from ringfence.numbers import EXACT, ZERO, exact
 from ringfence.screen.compiled import require
@@ -289,6 +289,8 @@ def _constants(pool: Pool, marks: Mapping[str, Price], rulebook: Rulebook) -> tu
     with_orders = policies.tier_key == "with_orders" and policies.tier_type != "progressive" and pool.orders
     if with_orders or any(amount is None for amount in pool.balances.values()):
         return nan, nan
+    if pool.mode.requirement is Requirement.SCENARIO:
+        return nan, nan  # no sum of tiers bounds a requirement by scenarios: the exact lane looks
     if pool.mode.backing is Backing.BASKET:
         return (nan, nan) if pool.orders else (_basket_balance(pool, rulebook), 0.0)
     (amount,) = pool.balances.values()

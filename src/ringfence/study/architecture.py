@@ -149,6 +149,11 @@ def fund(file: AccountFile, rulebook: Rulebook) -> Funding:
     a balance that is not known, or with a symbol whose tiers are not known: nobody can say when that is liquidated.
     """
     account, where = file.account, f"{file.where}: account"
+    if account.collateral_mode is CollateralMode.PORTFOLIO:
+        raise BadAccount(
+            "portfolio margin is not replayed", where=f"{where}.collateral_mode", expected="single_asset",
+            found="portfolio", hint="`ringfence stress` and `ringfence distance` answer for portfolios",
+        )  # fmt: skip
     if not account.positions:
         raise BadAccount(
             "no positions to replay", where=f"{where}.positions", expected="at least one position", found="none",

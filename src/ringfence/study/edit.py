@@ -256,6 +256,8 @@ def _leg(assessment: Assessment, line: PositionLine) -> HeldLeg:
 def _formula(assessment: Assessment, line: PositionLine) -> str:
     """Return the equation the liquidation price solves, with the numbers put in."""
     position, balance = line.position, assessment.balance_held_against
+    if assessment.portfolio is not None:
+        return "searched for on the exact requirement, the whole risk unit moving" if not line.contract.option else ""
     if balance is None or assessment.liquidation_requirement is None or line.liquidation_requirement is None:
         return "balance or requirement is not known"
     own = sum((x.unrealised_pnl for x in assessment.lines if x.position.symbol == position.symbol), ZERO)

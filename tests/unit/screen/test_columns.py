@@ -144,3 +144,24 @@ def test_arrays_that_do_not_fit_together_are_refused_with_the_pool_named() -> No
         pack(tables, legs._replace(balance=np.ones(3)), marks)
     with pytest.raises(BadInput, match="not one mark per symbol"):
         pack(tables, legs, marks[:1])
+
+
+def test_a_pool_of_portfolio_margin_is_always_looked_at() -> None:
+    # Far from any tier's requirement, but no sum of tiers bounds a requirement by scenarios.
+    from dataclasses import replace
+
+    from ringfence.account import Account, Collateral, CollateralMode, MarginMode, Position, pools
+
+    rulebook = load_rulebook("okx-swap", date(2026, 6, 1))
+    account = Account(
+        positions=(Position("BTC-USDT-SWAP", Decimal(1), Decimal(60000), MarginMode.CROSS),),
+        wallet={"USDT": Decimal(10**6)},
+        collateral={"USDT": Collateral()},
+        collateral_mode=CollateralMode.MULTI_ASSET,
+    )
+    marks = {"BTC-USDT-SWAP": Decimal(60000)}
+    tables = instruments(rulebook, list(marks), architectures=ARCHITECTURES)
+    for mode, looked in ((CollateralMode.MULTI_ASSET, 0), (CollateralMode.PORTFOLIO, 1)):
+        held = pools(replace(account, collateral_mode=mode), rulebook.contract, rulebook.collateral)
+        sweep = Sweep(pack_pools(tables, list(held), marks, rulebook), levels=(1.0, 1.25))
+        assert len(sweep.look(np.array([60000.0]))) == looked
