@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 SCHEMA = "ringfence state 1"
 
 _ORDER_DECIMALS = ("quantity", "price", "trigger_price")
-# What a snapshot meant that was written before it told.
-_BEFORE: dict[str, list[Any]] = {"pressure": [], "doubts": [], "told": []}
+# What a snapshot meant that was written before it told; whatever comes to it has its place here.
+_BEFORE: dict[str, list[Any]] = {"pressure": [], "doubts": [], "told": [], "baskets": []}
+_TRADER_BEFORE: dict[str, Any] = {
+    "collateral_mode": CollateralMode.SINGLE_ASSET.value, "rails": None, "fee_level": None, "discounts": [],
+    "vouchers": [],
+}  # fmt: skip
 
 _VOUCHER_DECIMALS = ("amount", "share", "realised")
 _VOUCHER_FIELDS = ("name", "kind", "asset", "amount", "share", "until", "realised")
@@ -165,13 +169,14 @@ def _loaded(values: dict[str, Any], setup: Setup) -> State:
 
 
 def _load_trader(state: State, kept: dict[str, Any]) -> None:
+    kept = {**_TRADER_BEFORE, **kept}
     trader = state.trader(kept["name"])
     trader.position_mode = PositionMode(kept["position_mode"])
     trader.collateral_mode = CollateralMode(kept["collateral_mode"])
     trader.leverage = {symbol: Decimal(leverage) for symbol, leverage in kept["leverage"]}
     trader.margin_mode = {symbol: MarginMode(mode) for symbol, mode in kept["margin_mode"]}
     trader.replenishment = dict(kept["replenishment"])
-    rails = kept.get("rails")  # snapshots from before guard rails have none
+    rails = kept["rails"]
     trader.rails = None if rails is None else guard_rails.from_text(rails)
     for symbol, leg, quantity, entry_value, entry_price in kept["held"]:
         contract = state.rulebook.contract(symbol)
@@ -181,9 +186,9 @@ def _load_trader(state: State, kept: dict[str, Any]) -> None:
         for name in _ORDER_DECIMALS:
             fields[name] = None if fields[name] is None else Decimal(fields[name])
         enter_order(state, Order(**fields))
-    trader.fee_level = kept.get("fee_level")  # snapshots from before fee levels have none, nor vouchers
-    trader.discounts = tuple(kept.get("discounts", ()))
-    for row in kept.get("vouchers", ()):
+    trader.fee_level = kept["fee_level"]
+    trader.discounts = tuple(kept["discounts"])
+    for row in kept["vouchers"]:
         fields = dict(zip(_VOUCHER_FIELDS, row, strict=True))
         for name in _VOUCHER_DECIMALS:
             fields[name] = Decimal(fields[name])
