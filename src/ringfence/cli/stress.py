@@ -113,6 +113,8 @@ def _print(screen: Console, found: Stress) -> None:
         screen.print(show.simple_table("Past crashes", *_rows(found.crashes, moves=True)))
     if found.haircuts:
         screen.print(show.simple_table("Collateral that counts for less", *_rows(found.haircuts)))
+    if found.volatilities:
+        screen.print(show.simple_table("Options at other volatilities", *_rows(found.volatilities)))
     screen.print(show.simple_table("Funding", *_rows(found.after_funding)))
     for owed in found.funding:
         until = "" if owed.days_to_liquidation is None else (

@@ -22,6 +22,7 @@ from ringfence.margin.refusal import Refusal, refuse
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
 from ringfence.study.architecture import WORDS, held_as, with_indices
 from ringfence.study.portfolio_words import portfolio_notes
+from ringfence.study.surface import assessed_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -273,7 +274,8 @@ def _left(
             elif not found.lines:
                 balance = found.margin_balance
             else:
-                balance = assess(found.pool, prices, rulebook).margin_balance
+                own = {line.position.symbol: prices[line.position.symbol] for line in found.lines}
+                balance = assessed_at(found.pool, marks, own, rulebook).margin_balance
             before = equity.get(asset, ZERO)
             equity[asset] = None if before is None or balance is None else before + balance
         yield Left(move, equity, tuple(dead))

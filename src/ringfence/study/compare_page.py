@@ -87,7 +87,7 @@ _UNDER_DISTANCE = (
 _ASSUMED = (
     "Fees and funding on the way are not charged.",
     "A liquidated pool is counted as lost whole; the venue's own sequence may leave some of it (replay shows that).",
-    "Collateral keeps its price while marks move, unless the result says otherwise.",
+    "A coin held as collateral moves with the coin's marks.",
 )
 
 

@@ -17,6 +17,7 @@ from ringfence.account import Backing, pools
 from ringfence.errors import BadAccount, BadConfiguration, nearest
 from ringfence.margin.assess import assess, assess_account
 from ringfence.margin.move import combined_move
+from ringfence.margin.portfolio.marks import at_volatility
 from ringfence.margin.price import liquidation_prices
 from ringfence.numbers import (
     ONE,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "ringfence.stress/1"
 LADDER = tuple(Decimal(m) / 100 for m in (-60, -50, -40, -30, -20, -10, -5, 5, 10, 20, 30, 40, 60))
+VOLATILITIES = tuple(Decimal(percent) / 100 for percent in (50, 75, 125, 150, 200, 300))
+"""Shares of today's implied volatility that options are valued at. Ours."""
 HAIRCUTS = (Decimal("0.05"), Decimal("0.1"), Decimal("0.2"), Decimal("0.5"))
 DAYS = (1, 7, 30)
 FUNDINGS_A_DAY = 3
@@ -146,6 +149,7 @@ class Stress(NamedTuple):
     turns: tuple[Turn, ...]
     crashes: tuple[Shocked, ...]
     haircuts: tuple[Shocked, ...]
+    volatilities: tuple[Shocked, ...]
     funding: tuple[FundingDays, ...]
     funding_rate: Rate
     after_funding: tuple[Shocked, ...]
@@ -185,7 +189,9 @@ def stress(
     assumptions += stood_in
     assumptions += portfolio_summary(surface.assessment for surface in surfaces)
     if any(surface.basket and surface.assessment.portfolio is None for surface in surfaces):
-        assumptions.append("collateral prices stay where they are while marks move; haircuts are shocked on their own")
+        assumptions.append(
+            "the index of a coin held as collateral moves with the coin's mark; haircuts are shocked alone"
+        )
     return Stress(
         levels,
         _shocked("now", surfaces, {}),
@@ -194,6 +200,7 @@ def stress(
         tuple(_turns(surfaces, betas)),
         past,
         haircuts(account, marks, rulebook),
+        volatilities(account, marks, rulebook),
         owed,
         funding_rate,
         after,
@@ -400,6 +407,27 @@ def _lowered(terms: Collateral, share: Decimal) -> Collateral:
 
 
 @exact
+def volatilities(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Shocked, ...]:
+    """Return an account with options at every share of today's implied volatility of :data:`VOLATILITIES`.
+
+    Empty for an account without options.
+    """
+    held = pools(account, rulebook.contract, rulebook.collateral)
+    if not any(rulebook.contract(position.symbol).option for pool in held for position in pool.positions):
+        return ()
+    found = []
+    for factor in VOLATILITIES:
+        states = []
+        for pool in held:
+            shifted, after = at_volatility(pool, marks, rulebook.contract, factor)
+            assessment = assess(shifted, after, rulebook)
+            if assessment.lines:
+                states.append(_state(assessment, assessment))
+        found.append(Shocked(f"implied volatilities × {plain(factor)}", {}, {}, tuple(states)))
+    return tuple(found)
+
+
+@exact
 def funding(surfaces: Sequence[Surface], rate: Rate) -> tuple[tuple[FundingDays, ...], tuple[Shocked, ...]]:
     """Return what funding takes from every pool, and the account after :data:`DAYS` of it at today's values."""
     owed: list[FundingDays] = []
@@ -464,6 +492,7 @@ def as_json(found: Stress) -> dict[str, Any]:
         ],
         "crashes": [_shocked_json(shock) for shock in found.crashes],
         "haircuts": [_shocked_json(shock) for shock in found.haircuts],
+        "volatilities": [_shocked_json(shock) for shock in found.volatilities],
         "funding": {
             "rate": plain(found.funding_rate),
             "pools": [
@@ -513,4 +542,5 @@ __all__ = [
     "haircuts",
     "ladder",
     "stress",
+    "volatilities",
 ]

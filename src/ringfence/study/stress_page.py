@@ -41,6 +41,8 @@ def html_page(found: Stress, *, title: str) -> str:
     ]
     if found.haircuts:
         sections.append(("Collateral that counts for less", _table(found.haircuts)))
+    if found.volatilities:
+        sections.append(("Options at other volatilities", _table(found.volatilities)))
     sections.append(("Days of funding", _table(found.after_funding)))
     return framed(title, over="Stress", sections=sections, notes=found.assumptions, style=_STYLE)
 

@@ -22,7 +22,7 @@ from ringfence.numbers import PRICE_PLACES, ZERO, divide, exact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ringfence.account import Marks
+    from ringfence.account import Marks, Pool
     from ringfence.margin.assess import Assessment
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
@@ -99,12 +99,7 @@ class Surface:
         return before._replace(balance_held_against=balance + gained, liquidation_requirement=needed + more)
 
     def _whole(self, moved: dict[str, Price]) -> Assessment | None:
-        pool = pool_at(self.assessment.pool, self.marks, moved)
-        marks = {**self.marks, **moved}
-        if pool.mode.requirement is Requirement.SCENARIO:
-            factors = {s: divide(price, self.marks[s], places=PRICE_PLACES) for s, price in moved.items()}
-            marks = scaled_marks(pool, self.marks, self.rulebook.contract, factors)
-        found = assess(pool, marks, self.rulebook)
+        found = assessed_at(self.assessment.pool, self.marks, moved, self.rulebook)
         if found.balance_held_against is None or found.liquidation_requirement is None:
             return None
         return self.assessment._replace(
@@ -132,6 +127,20 @@ class Surface:
 
 
 @exact
+def assessed_at(pool: Pool, marks: Marks, moved: Mapping[str, Price], rulebook: Rulebook) -> Assessment:
+    """Return a pool assessed whole after some of its marks moved: indices of collateral and options follow their coin.
+
+    By the conventions of :mod:`ringfence.margin.basket` and :mod:`ringfence.margin.portfolio.marks`.
+    """
+    there = pool_at(pool, marks, moved)
+    after = {**marks, **moved}
+    if there.mode.requirement is Requirement.SCENARIO:
+        factors = {symbol: divide(price, marks[symbol], places=PRICE_PLACES) for symbol, price in moved.items()}
+        after = scaled_marks(there, marks, rulebook.contract, factors)
+    return assess(there, after, rulebook)
+
+
+@exact
 def _required_by_asset(assessment: Assessment) -> dict[str, Value]:
     """Return what positions and orders settled in each asset of a basket require, in that asset."""
     found = {held.asset: ZERO for held in assessment.assets}
@@ -142,4 +151,4 @@ def _required_by_asset(assessment: Assessment) -> dict[str, Value]:
     return found
 
 
-__all__ = ["Part", "Surface"]
+__all__ = ["Part", "Surface", "assessed_at"]

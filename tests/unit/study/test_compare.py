@@ -100,6 +100,13 @@ def test_a_pool_that_died_on_the_way_leaves_nothing() -> None:
     assert cross[D("-0.12")].equity == {"USDT": 10_000 - D("0.12") * 12_000}
 
 
+def test_coins_that_back_a_basket_fall_with_their_marks() -> None:
+    held = architectures(book(BTC, wallet={"USDT": "3000", "BTC": "0.05"}))
+    left = {each.move: each.equity for each in held["multi-asset"].left}
+    # a fall of 12 %: 1,200 lost on the position, and the coins count 95 % of 5,000 · 0.88
+    assert left[D("-0.12")] == {None: D("0.9999") * (3_000 - 1_200) + D("0.95") * 5_000 * D("0.88")}
+
+
 def test_the_page_draws_every_architecture_and_the_same_comparison_is_the_same_page() -> None:
     file = book(BTC, LINK)
     comparison = compare(file, file.rulebook())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
+from importlib.resources import files
+from math import log, sqrt
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ringfence.account_file import AccountFile, parse
+from ringfence.account_file import AccountFile, parse, parse_text
 from ringfence.errors import BadAccount, BadConfiguration
 from ringfence.margin.assess import assess_account
 from ringfence.margin.move import combined_move
@@ -228,3 +232,34 @@ def test_json_has_decimals_as_text() -> None:
     document = as_json(stressed(account(AVAX, BTC)))
     assert document["schema"] == "ringfence.stress/1"
     assert all(isinstance(health, str) for row in document["grid"]["health"] for health in row)
+
+
+def test_options_are_shocked_by_volatility_and_other_accounts_are_not() -> None:
+    text = (files("ringfence") / "examples" / "hedged-options.json").read_text(encoding="utf-8")
+    file = parse_text(text, where="hedged-options")
+    found = stress(file.account, marks=file.marks, rulebook=file.rulebook(), steps=3)
+    states = {shock.name: shock.pools[0] for shock in found.volatilities}
+    assert list(states) == [f"implied volatilities × {factor}" for factor in ("0.5", "0.75", "1.25", "1.5", "2", "3")]
+    # three calls sold at 70,000 and three puts bought at 60,000: what is lost on the one is gained on the other, and
+    # the requirement grows with what both are worth
+    balances = {name: state.balance for name, state in states.items()}
+    required = [state.required for state in states.values()]
+    assert len(set(balances.values())) == 6
+    assert required == sorted(required, key=lambda value: value or 0)
+    assert stressed(account(AVAX)).volatilities == ()
+    # by Black's formula, in coins of 66,000: the balance changes by what the calls and puts do
+    years = (datetime(2026, 3, 27, 8, tzinfo=UTC) - datetime(2026, 2, 15, 12, tzinfo=UTC)).total_seconds() / 31_536_000
+
+    def coins(strike: float, volatility: float, sign: int) -> float:
+        spread = volatility * sqrt(years)
+        d1 = log(66_000 / strike) / spread + spread / 2
+        normal = NormalDist().cdf
+        return sign * (normal(sign * d1) - strike / 66_000 * normal(sign * (d1 - spread)))
+
+    gained = -3 * (coins(70_000, 1.04, 1) - coins(70_000, 0.52, 1)) + 3 * (
+        coins(60_000, 1.16, -1) - coins(60_000, 0.58, -1)
+    )
+    doubled, now = balances["implied volatilities × 2"], found.now.pools[0].balance
+    assert doubled is not None
+    assert now is not None
+    assert abs(float(doubled - now) - gained * 66_000) < 0.01 * abs(gained * 66_000) + 1

@@ -78,9 +78,42 @@ def _with_index(pool: Pool, contracts: list[Contract], marks: Marks) -> Pool:
     return replace(pool, risk=stated)
 
 
-def revalued(contract: Contract, mark: Price, risk: RiskInputs, *, before: Price, after: Price) -> Price:
-    """Return an option's mark after its index moved: by what Black's price changes, and never below 0."""
-    was, now = price(option_of(contract, risk, before)), price(option_of(contract, risk, after))
+def at_volatility(
+    pool: Pool, marks: Marks, contract_of: Callable[[str], Contract], factor: Decimal
+) -> tuple[Pool, dict[str, Price]]:
+    """Return the pool and all marks after every implied volatility became ``factor`` times what it was; index stays.
+
+    Options are valued anew: their mark changes by what Black's price changes.
+    """
+    after = dict(marks)
+    if pool.risk is None:
+        return pool, after
+    risk = pool.risk
+    shifted = replace(risk, volatility={symbol: rate * factor for symbol, rate in risk.volatility.items()})
+    for position in pool.positions:
+        contract = contract_of(position.symbol)
+        if contract.option:
+            index = index_of(contract.risk_unit, pool)
+            mark = marks[contract.symbol]
+            after[contract.symbol] = revalued(contract, mark, risk, before=index, after=index, then=shifted)
+    shifted = replace(shifted, reference={**risk.reference, **after})
+    return replace(pool, risk=shifted), after
+
+
+def revalued(
+    contract: Contract,
+    mark: Price,
+    risk: RiskInputs,
+    *,
+    before: Price,
+    after: Price,
+    then: RiskInputs | None = None,
+) -> Price:
+    """Return an option's mark after its index moved: by what Black's price changes, and never below 0.
+
+    ``then``: the inputs after the move where they are others, such as another volatility.
+    """
+    was, now = price(option_of(contract, risk, before)), price(option_of(contract, then or risk, after))
     change = now - was if contract.settle_asset == contract.risk_unit else now * after - was * before
     return max(ZERO, mark + change)
 
@@ -120,4 +153,4 @@ def scaled_marks(
     return after
 
 
-__all__ = ["INDEX", "at_marks", "revalued", "scaled_marks"]
+__all__ = ["INDEX", "at_marks", "at_volatility", "revalued", "scaled_marks"]
