@@ -32,6 +32,12 @@ LeverageOption = Annotated[str | None, typer.Option("--leverage", metavar="N", h
 FeeOption = Annotated[
     str | None, typer.Option("--fee-rate", metavar="RATE", help="Fee as a fraction; the taker rate if not given.")
 ]
+LevelOption = Annotated[
+    str | None, typer.Option("--fee-level", metavar="LEVEL", help="The account's level in the venue's fee schedule.")
+]
+DiscountOption = Annotated[
+    list[str] | None, typer.Option("--fee-discount", metavar="NAME", help="A discount it has; may be repeated.")
+]
 
 
 @app.command(epilog="Example: ringfence size pnl binance-usdm BTCUSDT --quantity 0.1 --entry 100000 --exit 110000")
@@ -45,13 +51,15 @@ def pnl(  # noqa: PLR0913 - a parameter per option
     exit_: Annotated[str, typer.Option("--exit", metavar="PRICE", help="Price of the exit.")],
     leverage: LeverageOption = None,
     fee_rate: FeeOption = None,
+    fee_level: LevelOption = None,
+    fee_discount: DiscountOption = None,
     as_of: AsOfOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what a trade makes: PnL, fees, and the return on its initial margin (ROE)."""
     from ringfence.study import size
 
-    rules = _rules(rulebook, as_of)
+    rules = _rules(rulebook, as_of, fee_level, fee_discount)
     answer = size.profit(
         rules.contract(symbol),
         side=side,
@@ -80,6 +88,8 @@ def target(  # noqa: PLR0913 - a parameter per option
     ] = None,
     leverage: LeverageOption = None,
     fee_rate: FeeOption = None,
+    fee_level: LevelOption = None,
+    fee_discount: DiscountOption = None,
     as_of: AsOfOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -87,7 +97,7 @@ def target(  # noqa: PLR0913 - a parameter per option
     from ringfence.numbers import EXACT
     from ringfence.study import size
 
-    rules = _rules(rulebook, as_of)
+    rules = _rules(rulebook, as_of, fee_level, fee_discount)
     wanted = None if roe is None else EXACT.multiply(read_number(roe, "--roe", signed=True), Decimal("0.01"))
     answer = size.target(
         rules.contract(symbol),
@@ -122,6 +132,8 @@ def liquidation(  # noqa: PLR0913 - a parameter per option
     mark: Annotated[
         str | None, typer.Option("--at-mark", metavar="PRICE", help="Mark; the entry if not given.")
     ] = None,
+    fee_level: LevelOption = None,
+    fee_discount: DiscountOption = None,
     as_of: AsOfOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -133,7 +145,7 @@ def liquidation(  # noqa: PLR0913 - a parameter per option
     from ringfence.margin.change import entry_margin
     from ringfence.study import size
 
-    rules = _rules(rulebook, as_of)
+    rules = _rules(rulebook, as_of, fee_level, fee_discount)
     signed = size.direction_of(side) * read_number(quantity, "--quantity")
     cash = _optional(wallet, "--wallet")
     own = _optional(margin, "--margin")
@@ -163,6 +175,8 @@ def largest(  # noqa: PLR0913 - a parameter per option
     price: Annotated[str, typer.Option("--price", metavar="PRICE", help="Price of the fill, and the mark.")],
     isolated: Annotated[bool, typer.Option("--isolated", help="Fund it on its own; cross if not given.")] = False,
     fee_rate: FeeOption = None,
+    fee_level: LevelOption = None,
+    fee_discount: DiscountOption = None,
     as_of: AsOfOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -170,7 +184,7 @@ def largest(  # noqa: PLR0913 - a parameter per option
     from ringfence.account import MarginMode
     from ringfence.study import size
 
-    rules = _rules(rulebook, as_of)
+    rules = _rules(rulebook, as_of, fee_level, fee_discount)
     answer = size.largest(
         rules,
         symbol,
@@ -304,11 +318,17 @@ def _edit(kind: str, given: str) -> Edit:
 # ── Reading and showing ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _rules(name: str, as_of: str | None) -> Rulebook:
+def _rules(
+    name: str, as_of: str | None, fee_level: str | None = None, fee_discounts: list[str] | None = None
+) -> Rulebook:  # fmt: skip
     from ringfence import rulebooks
     from ringfence.cli.load import day
+    from ringfence.fees import AccountFees
 
-    return rulebooks.load(name, day(as_of) if as_of else None)
+    rules = rulebooks.load(name, day(as_of) if as_of else None)
+    if fee_level is None and not fee_discounts:
+        return rules
+    return rules.with_fees(AccountFees(fee_level, tuple(fee_discounts or ())))
 
 
 def read_number(given: str, option: str, *, signed: bool = False) -> Decimal:

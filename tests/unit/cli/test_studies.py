@@ -35,6 +35,21 @@ def test_size_pnl_prints_figures_with_their_formula(ringfence: Command) -> None:
     assert "+100.00 %" in printed.out
 
 
+def test_size_takes_the_fees_of_a_level_and_its_discounts(ringfence: Command) -> None:
+    asked = ("size", "pnl", *TRADE[:-2], "--exit", "110000", "--as-of", "2026-03-01", "--fee-level")
+    traded = Decimal("0.1") * (100_000 + 110_000)
+
+    def fees(*more: str) -> Decimal:
+        return Decimal(ringfence(*asked, *more, "--json").json["figures"]["fees"])
+
+    assert fees("VIP 1") == Decimal("0.0004") * traded
+    assert fees("VIP 1", "--fee-discount", "bnb") == Decimal("0.0004") * (1 - Decimal("0.1")) * traded
+    assert fees("VIP 1", "--fee-rate", "0.001") == Decimal("0.001") * traded
+    refused = ringfence(*asked, "VIP 10")
+    assert refused.code == 3
+    assert "no fee level 'VIP 10'" in refused.err
+
+
 def test_size_answers_as_json_with_decimals_as_text(ringfence: Command) -> None:
     answer = ringfence("size", "target", *TRADE, "--roe", "50", "--leverage", "10", "--json").json
     assert answer["schema"] == "ringfence.size/1"
