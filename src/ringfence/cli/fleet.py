@@ -1,4 +1,4 @@
-"""``ringfence fleet build | screen | stress | explain``: very many accounts under one rulebook."""
+"""``ringfence fleet build | screen | stress | watch | explain``: very many accounts under one rulebook."""
 
 from __future__ import annotations
 
@@ -189,6 +189,51 @@ def stress(  # noqa: PLR0913, PLR0917 - a parameter per option
     for path in (out, report):
         if path is not None:
             show.say(f"written: {path}")
+
+
+@app.command("watch", epilog="Example: ringfence fleet watch example.fleet.parquet --tape 2025-10-10")
+def watch(  # noqa: PLR0913 - a parameter per option
+    fleet: FleetArgument,
+    tape: Annotated[str, typer.Option("--tape", metavar="TAPE", help="A packaged window, or a CSV or Parquet file.")],
+    marks: MarksOption = None,
+    seed: Annotated[int, typer.Option(help="Of the walk through the tape's bars.")] = 1,
+    ticks_per_bar: Annotated[int, typer.Option(min=4, help="Prices a bar gives at most.")] = 8,
+    health: Annotated[str, typer.Option(metavar="LEVEL", help="The health watched: 1 is liquidation.")] = "1",
+    limit: Annotated[int, typer.Option(min=0, help="How many of those who fell are named.")] = 20,
+    out: OutOption = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Take a fleet through a tape, price by price, and name the pools that fall.
+
+    With --out everybody who fell is written. How fast it went is said on standard error.
+    """
+    from ringfence.cli import show
+    from ringfence.cli.size import read_number
+    from ringfence.fleet import results, watching
+    from ringfence.tape import load_tape, walk
+
+    opened = _open(fleet, marks, None)
+    path = walk(load_tape(tape), seed, intermediate=ticks_per_bar - 4)
+    with progress("prices", path.ticks_at_most) as done:
+        found = watching.watch(opened, path, level=read_number(health, "--health"), progress=done)
+    if out is not None:
+        results.write_parquet(results.watch_table(found), out)
+    if json:
+        show.print_json(results.watch_json(opened, found, limit))
+        return
+    from ringfence.cli.fleet_tables import print_watch
+
+    print_watch(show.console(), found, limit)
+    went = results.rates(found)
+    show.say(
+        f"{went['frames']:,} moments, {went['prices']:,} prices: built in {went['build_seconds']} s, screened in "
+        f"{went['screen_seconds']} s ({went['prices_per_second']:,} prices/s; median {went['frame_median_microseconds']} "
+        f"µs, worst {went['frame_worst_microseconds']} µs a moment), {found.exact:,} exact decisions in "
+        f"{went['exact_seconds']} s"
+    )
+    if out is not None:
+        show.say(f"written: {out}")
 
 
 def _open(fleet: str, marks: str | None, at: str | None) -> Fleet:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.cli import show
-from ringfence.fleet.results import assets_with_anything, most_forced
+from ringfence.fleet.results import assets_with_anything, falls_by_minute, most_forced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.screening import Screening
     from ringfence.fleet.stress import Stress
+    from ringfence.fleet.watching import Watched
 
 _GLYPHS = ((0.0, "··", "green dim"), (0.01, "░░", "green"), (0.05, "▒▒", "yellow"), (0.2, "▓▓", "dark_orange"),
            (0.5, "██", "red"))  # fmt: skip
@@ -57,6 +58,32 @@ def _worst_first(counts: tuple[int, int, int, int]) -> tuple[int, int, int, int]
 def _notes(screen: Console, notes: Sequence[str]) -> None:
     for note in notes:
         screen.print(f"· {note}", style="dim", markup=False)
+
+
+def print_watch(screen: Console, found: Watched, limit: int) -> None:
+    """Print a watch: when pools fell, and the first of them."""
+    screen.print(
+        f"{found.accounts:,} accounts, {found.pools:,} pools, {found.positions:,} positions; "
+        f"{len(found.fallen):,} pools fell to a health of {found.level}"
+    )
+    worst = sorted(falls_by_minute(found), key=lambda pair: (-pair[1], pair[0]))[:10]
+    if worst:
+        most = worst[0][1]
+        rows = [[f"{minute:%Y-%m-%d %H:%M}", f"{count:,}", "█" * max(1, round(40 * count / most))]
+                for minute, count in sorted(worst)]  # fmt: skip
+        screen.print(show.simple_table("The minutes in which most fell (UTC)", ["", "pools", ""], rows, right=(1,)))
+    if limit and found.fallen:
+        rows = [[f"{fallen.at:%H:%M:%S}", fallen.account, fallen.pool, show.factor(fallen.health),
+                 show.amount(fallen.balance, fallen.asset), show.amount(fallen.required, fallen.asset)]
+                for fallen in found.fallen[:limit]]  # fmt: skip
+        headers = ["", "account", "pool", "health", "balance", "required"]
+        screen.print(show.simple_table("The first to fall", headers, rows, right=(3, 4, 5)))
+    if found.looks:
+        screen.print(f"· {found.looks:,} pools were looked at by the exact lane at every price", style="dim",
+                     markup=False)  # fmt: skip
+    if found.unknown:
+        screen.print(f"· {found.unknown:,} pools are not known", style="dim", markup=False)
+    _notes(screen, found.assumptions)
 
 
 def print_stress(screen: Console, fleet: Fleet, found: Stress) -> None:
@@ -152,4 +179,4 @@ def _move(move: Decimal) -> str:
     return show.percent(move, decimals=0) if move else "0 %"
 
 
-__all__ = ["print_screening", "print_stress", "scenario_rows", "worst_scenario"]
+__all__ = ["print_screening", "print_stress", "print_watch", "scenario_rows", "worst_scenario"]

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 from ringfence.errors import BadConfiguration
 from ringfence.fleet.schema import PLACES, amount_type, pyarrow
 from ringfence.numbers import ONE, ROUND_HALF_EVEN, plain, round_to
+from ringfence.tape.bars import utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.screening import Screening
     from ringfence.fleet.stress import Stress
+    from ringfence.fleet.watching import Watched
 
 SCREEN_SCHEMA, STRESS_SCHEMA = "ringfence.fleet.screen/1", "ringfence.fleet.stress/1"
+WATCH_SCHEMA = "ringfence.fleet.watch/1"
 _STATES = ("healthy", "margin_call", "liquidatable", "not_known")
 
 
@@ -97,6 +101,75 @@ def stress_json(fleet: Fleet, found: Stress, *, symbols: int = 10) -> dict[str, 
     }
 
 
+def watch_json(fleet: Fleet, found: Watched, limit: int) -> dict[str, Any]:
+    """Return what ``ringfence fleet watch --json`` prints; ``limit``: how many of those who fell, the first ones."""
+    return {
+        "schema": WATCH_SCHEMA,
+        "fleet": fleet.where,
+        "rulebook": fleet.terms.rulebook_name,
+        "as_of": fleet.terms.as_of.isoformat() if fleet.terms.as_of else None,
+        "level": plain(found.level),
+        "accounts": found.accounts,
+        "pools": found.pools,
+        "positions": found.positions,
+        "fell": len(found.fallen),
+        "fallen": [
+            {
+                "at": utc_text(fallen.at),
+                "account": fallen.account,
+                "pool": fallen.pool,
+                "asset": fallen.asset,
+                "health": None if fallen.health is None else plain(fallen.health),
+                "balance": plain(fallen.balance),
+                "liquidation_requirement": plain(fallen.required),
+            }
+            for fallen in found.fallen[:limit]
+        ],
+        "by_minute": [{"at": utc_text(minute), "fell": count} for minute, count in falls_by_minute(found)],
+        "decided_by_exact_lane": found.exact,
+        "always_looked_at": found.looks,
+        "not_known": found.unknown,
+        "rates": rates(found),
+        "assumptions": list(found.assumptions),
+    }
+
+
+def rates(found: Watched) -> dict[str, Any]:
+    """Return how fast the watch went: frames, prices, and seconds of building, screening and deciding."""
+    seconds = sorted(frame.seconds for frame in found.frames)
+    screened, prices = sum(seconds), sum(frame.prices for frame in found.frames)
+    return {
+        "frames": len(seconds),
+        "prices": prices,
+        "build_seconds": round(found.build_seconds, 3),
+        "screen_seconds": round(screened, 3),
+        "exact_seconds": round(found.exact_seconds, 3),
+        "prices_per_second": round(prices / screened) if screened else None,
+        "frame_median_microseconds": round(seconds[len(seconds) // 2] * 1e6, 1) if seconds else None,
+        "frame_worst_microseconds": round(seconds[-1] * 1e6, 1) if seconds else None,
+    }
+
+
+def falls_by_minute(found: Watched) -> list[tuple[datetime, int]]:
+    """Return the minutes in which pools fell, with how many."""
+    counts: dict[datetime, int] = {}
+    for fallen in found.fallen:
+        minute = fallen.at.replace(second=0, microsecond=0)
+        counts[minute] = counts.get(minute, 0) + 1
+    return sorted(counts.items())
+
+
+def watch_table(found: Watched) -> Any:
+    """Return everybody who fell as a pyarrow table; amounts rounded half-even to 18 places."""
+    pa = pyarrow()
+    rows = found.fallen
+    texts = {name: pa.array([getattr(fallen, name) for fallen in rows], pa.string())
+             for name in ("account", "pool", "asset")}  # fmt: skip
+    named = (("balance", "balance"), ("liquidation_requirement", "required"), ("health", "health"))
+    times = pa.array([fallen.at for fallen in rows], pa.timestamp("us", tz="UTC"))
+    return pa.table({"at": times, **texts, **{name: _amounts([getattr(f, own) for f in rows]) for name, own in named}})
+
+
 def assets_with_anything(found: Stress) -> list[int]:
     """Return the numbers of the assets in which anything is held or lost, the one with the most equity first."""
     sizes = [abs(found.sums.equity[asset]).max() + found.sums.loss[asset].max() for asset in range(len(found.assets))]
@@ -165,11 +238,15 @@ def write_parquet(table: Any, path: Path) -> None:
 
 __all__ = [
     "assets_with_anything",
+    "falls_by_minute",
     "most_forced",
+    "rates",
     "screen_json",
     "screen_table",
     "stress_json",
     "stress_table",
     "sum_text",
+    "watch_json",
+    "watch_table",
     "write_parquet",
 ]

@@ -19,6 +19,7 @@ _STYLE = """
 .heat { width: 100%; height: auto; display: block; }
 .heat text { font: 11px/1 inherit; fill: var(--soft); }
 .heat .in { fill: #fff; font-size: 10px; }
+.heat .in.on { fill: #2b2b2b; }
 .heat .here { fill: none; stroke: var(--ink); stroke-width: 1.6; }
 .curve { fill: none; stroke-width: 2.2; }
 .curve.a { stroke: var(--iso); } .curve.b { stroke: var(--cross); }
@@ -29,6 +30,7 @@ _STYLE = """
 @media (max-width: 760px) { .two { grid-template-columns: 1fr; } }
 """
 _SHADES = ("#4e9a73", "#9cc59a", "#e7cf70", "#e9a03b", "#d1495b", "#a1173f")
+_DARK = {"#4e9a73", "#d1495b", "#a1173f"}
 _SHARES = (0.0, 0.01, 0.05, 0.2, 0.4, 0.6)
 
 
