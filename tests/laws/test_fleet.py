@@ -84,7 +84,7 @@ def shifted(scene: Scene, pool: object, side: int, places: int) -> Decimal:
 def stated(scene: Scene, account: Account, marks: dict[str, Decimal]) -> dict[str, tuple[int, Decimal | None]]:
     """Return what the exact lane says of each pool that holds positions: its state, and its balance."""
     found: dict[str, tuple[int, Decimal | None]] = {}
-    for pool in pools(account, scene.rulebook.contract):
+    for pool in pools(account, scene.rulebook.contract, scene.rulebook.collateral):
         if pool.positions:
             try:
                 answer = assess(pool, marks, scene.rulebook)

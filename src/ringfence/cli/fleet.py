@@ -228,8 +228,8 @@ def watch(  # noqa: PLR0913 - a parameter per option
     went = results.rates(found)
     show.say(
         f"{went['frames']:,} moments, {went['prices']:,} prices: built in {went['build_seconds']} s, screened in "
-        f"{went['screen_seconds']} s ({went['prices_per_second']:,} prices/s; median {went['frame_median_microseconds']} "
-        f"µs, worst {went['frame_worst_microseconds']} µs a moment), {found.exact:,} exact decisions in "
+        f"{went['screen_seconds']} s ({went['prices_per_second']:,} prices/s; median "
+        f"{went['frame_median_microseconds']} µs, worst {went['frame_worst_microseconds']} µs a moment), {found.exact:,} exact decisions in "
         f"{went['exact_seconds']} s"
     )
     if out is not None:

@@ -24,9 +24,12 @@ def account_of(row: Mapping[str, Any]) -> Account:
         positions=tuple(_position(entry) for entry in row["positions"] or ()),
         orders=tuple(_order(entry) for entry in row["orders"] or ()),
         wallet={entry["asset"]: canonical(entry["balance"]) for entry in row["wallet"] or ()},
-        collateral={entry["asset"]: _collateral(entry) for entry in row["collateral"] or ()},
+        collateral={entry["asset"]: _collateral(entry) for entry in row["collateral"] or () if _own_terms(entry)},
         position_mode=PositionMode(row["position_mode"] or "one_way"),
         collateral_mode=CollateralMode(row["collateral_mode"] or "single_asset"),
+        index_prices={
+            entry["asset"]: _known(entry["index"]) for entry in row["collateral"] or () if not _own_terms(entry)
+        },
     )
 
 
@@ -90,6 +93,11 @@ def _order(entry: Mapping[str, Any]) -> OpenOrder:
     )
 
 
+def _own_terms(entry: Mapping[str, Any]) -> bool:
+    """Whether an asset has terms of its own, as in an account file; else the venue's hold at its index price."""
+    return any(entry[name] is not None for name in ("ratio", "bid_buffer", "ask_buffer")) or entry["index"] is None
+
+
 def _collateral(entry: Mapping[str, Any]) -> Collateral:
     given = {name: canonical(entry[name]) for name in ("index", "ratio", "bid_buffer", "ask_buffer")}
     return Collateral(
@@ -97,6 +105,7 @@ def _collateral(entry: Mapping[str, Any]) -> Collateral:
         ONE if given["ratio"] is None else given["ratio"],
         given["bid_buffer"] or ZERO,
         given["ask_buffer"] or ZERO,
+        moves_with=Collateral.follows(entry["asset"]),
     )
 
 
@@ -107,8 +116,14 @@ def batch_of(accounts: Iterable[tuple[str, Account]]) -> tuple[Any, list[str]]:
     scalars: dict[str, list[str]] = {"position_mode": [], "collateral_mode": []}
     offsets: dict[str, list[int]] = {name: [0] for name in LISTS}
     entries: dict[str, dict[str, list[Any]]] = {name: {column: [] for column in LISTS[name]} for name in LISTS}
+    lost: list[str] = []
     for name, account in accounts:
         names.append(name)
+        lost += [
+            f"{name}, collateral {asset}: its terms have tiers, or follow another coin than its own"
+            for asset, terms in account.collateral.items()
+            if terms.slices or terms.moves_with != Collateral.follows(asset)
+        ]
         scalars["position_mode"].append(account.position_mode.value)
         scalars["collateral_mode"].append(account.collateral_mode.value)
         for kind, rows in _entries(account).items():
@@ -116,7 +131,6 @@ def batch_of(accounts: Iterable[tuple[str, Account]]) -> tuple[Any, list[str]]:
                 for column, value in zip(LISTS[kind], row, strict=True):
                     entries[kind][column].append(value)
             offsets[kind].append(offsets[kind][-1] + len(rows))
-    lost: list[str] = []
     schema = arrow_schema()
     arrays = [pa.array(names, pa.string()), *(pa.array(scalars[name], pa.string()) for name in scalars)]
     for kind in LISTS:
@@ -142,7 +156,8 @@ def _entries(account: Account) -> dict[str, Sequence[Sequence[Any]]]:
     return {
         "wallet": list(account.wallet.items()),
         "collateral": [
-            (asset, t.index, t.ratio, t.bid_buffer, t.ask_buffer) for asset, t in account.collateral.items()
+            *((asset, t.index, t.ratio, t.bid_buffer, t.ask_buffer) for asset, t in account.collateral.items()),
+            *((asset, index, None, None, None) for asset, index in account.index_prices.items()),
         ],
         "positions": [(p.symbol, p.quantity, p.entry_price, p.isolated_margin, p.leverage) for p in account.positions],
         "orders": [

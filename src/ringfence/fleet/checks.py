@@ -219,6 +219,13 @@ class RuleChecks:
         basket = _basket(batch)
         if not basket.any():
             return
+        portfolio = pyarrow().compute.equal(batch.column("collateral_mode"), "portfolio")
+        for row in np.flatnonzero(portfolio.fill_null(False).to_numpy(zero_copy_only=False)).tolist():  # noqa: FBT003
+            self.faults.add(
+                "a portfolio account", where=f"account {batch.column('account')[row]}", found="portfolio",
+                expected="single_asset or multi_asset: a fleet does not hold the index prices, times and loans that "
+                "portfolio margin needs", hint="assess it on its own with `ringfence assess`",
+            )  # fmt: skip
         positions = batch.column("positions").flatten()
         if len(positions):
             coded = positions.field("symbol").dictionary_encode()

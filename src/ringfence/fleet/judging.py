@@ -118,8 +118,8 @@ class ExactPools:
         """Return pool ``number`` in exact numbers. Raises BadInput where an account's pools cannot be."""
         row = int(found.account[number])
         if row != self._row:
-            account = account_of(self._batch.slice(row, 1).to_pylist()[0])
-            self._pools = {pool.name: pool for pool in pools(account, self._market.rulebook.contract)}
+            account, rulebook = account_of(self._batch.slice(row, 1).to_pylist()[0]), self._market.rulebook
+            self._pools = {pool.name: pool for pool in pools(account, rulebook.contract, rulebook.collateral)}
             self._row = row
         return self._pools[found.named(number, self._market)]
 

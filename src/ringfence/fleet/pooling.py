@@ -9,10 +9,11 @@ something is not known, is *looked at*: the exact lane decides it, and results c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import DOLLARS, CollateralMode
+from ringfence.errors import BadInput
 from ringfence.fleet.numbers_in import floats
 from ringfence.fleet.schema import pyarrow
 from ringfence.numbers import ZERO
@@ -41,7 +42,8 @@ class Market:
 
     ``symbols`` in a fixed order; ``assets``: the settlement assets, and last the account's currency of baskets (None).
     ``number[architecture, symbol]``: the instrument, −1 where there is none; ``settle[symbol]``: its asset's number.
-    ``base_rate`` and ``rate_per_unit`` by instrument: of venues whose rate grows with the size; else NaN.
+    ``whole``: by settlement asset, whether it counts 1 in a basket. ``base_rate`` and ``rate_per_unit`` by instrument:
+    of venues whose rate grows with the size; else NaN.
     """
 
     rulebook: Rulebook
@@ -53,6 +55,16 @@ class Market:
     base_rate: Floats
     rate_per_unit: Floats
     orders_matter: tuple[bool, bool, bool]
+    whole: Mapping[str | None, bool]
+
+    def counts_whole(self, asset: str) -> bool:
+        """Whether an asset without terms of its own counts 1 in a basket, held and owed, by the venue's list."""
+        try:
+            terms = self.rulebook.collateral(asset)
+        except BadInput:
+            return False
+        plain = terms is None or (not terms.slices and terms.bid == 1 and terms.ask == 1)
+        return asset in DOLLARS and plain
 
 
 def market_of(rulebook: Rulebook, symbols: Sequence[str]) -> Market:
@@ -72,7 +84,7 @@ def market_of(rulebook: Rulebook, symbols: Sequence[str]) -> Market:
                 base[number[row, column]] = float(policies.maintenance_rate_base)
                 slope = policies.rate_per_unit_of_base or ZERO
                 per_unit[number[row, column]] = float(slope * contract.contract_size)
-    return Market(
+    market = Market(
         rulebook,
         made,
         tuple(symbols),
@@ -82,7 +94,9 @@ def market_of(rulebook: Rulebook, symbols: Sequence[str]) -> Market:
         base,
         per_unit,
         tuple(_orders_matter(_policies(rulebook, row)) for row in range(3)),  # type: ignore[arg-type]
+        {},
     )
+    return replace(market, whole={asset: market.counts_whole(asset) for asset in assets})
 
 
 def symbols_of(fleet: Fleet) -> tuple[str, ...]:
@@ -177,6 +191,10 @@ def pools_of(batch: Any, market: Market) -> Pools:
     scenarios = pa.compute.equal(mode, CollateralMode.PORTFOLIO.value).to_numpy(zero_copy_only=False)
     look |= scenarios[account] & (kind == BASKET)  # no sum of tiers bounds a requirement by scenarios
     look |= _by_orders(batch, market, account, kind)
+    uneven = ~np.array([market.whole[asset] for asset in market.assets[:-1]])[market.settle[symbol[order]]]
+    look[np.repeat(np.arange(len(kind)), np.diff(first))[uneven & (legs_kind == BASKET)]] = True
+    portfolio = pa.compute.equal(mode, CollateralMode.PORTFOLIO.value).to_numpy(zero_copy_only=False)
+    look |= portfolio[account] & (kind == BASKET)
     quantity = floats(entries.field("quantity"))[order]
     return Pools(
         first, account, kind, asset, balance, gross, look, order, symbol[order], instrument, quantity,
@@ -277,15 +295,21 @@ def _basket_worth(batch: Any, market: Market, owner: Integers, wallet: Any, amou
     ask = index * (1.0 + np.nan_to_num(part["ask_buffer"]))
     held = _numbers(wallet.field("asset"), names)
     wanted = owner * _MANY + held
-    dollar = np.array([name in DOLLARS for name in names] or [False])
+    stated = np.zeros(len(keys), np.bool_)  # terms of its own; an index alone means the venue's
+    for name in ("ratio", "bid_buffer", "ask_buffer"):
+        stated |= ~np.isnan(part[name])
+    stated |= np.isnan(part["index"])
+    bid, ask = np.where(stated, bid, np.nan), np.where(stated, ask, np.nan)
+    whole = np.array([market.counts_whole(name) for name in names] or [False])
     own_bid, own_ask = _found(keys, bid, wanted, missing=np.nan), _found(keys, ask, wanted, missing=np.nan)
-    plain = np.isnan(own_bid) & dollar[held]
+    listed = np.isin(wanted, keys[~stated])
+    plain = np.isnan(own_bid) & whole[held] & ~listed
     own_bid, own_ask = np.where(plain, 1.0, own_bid), np.where(plain, 1.0, own_ask)
     value = amount * np.where(amount > 0, own_bid, own_ask)
     worth = np.bincount(owner, weights=value, minlength=batch.num_rows)
     size = np.bincount(owner, weights=np.abs(value), minlength=batch.num_rows)
     settles = np.array([name in market.assets for name in names] or [False])
-    uneven = settles[keys % _MANY] & ((bid != 1.0) | (ask != 1.0))
+    uneven = settles[keys % _MANY] & ~((bid == 1.0) & (ask == 1.0))
     worth[holder[uneven]] = np.nan
     return worth.astype(np.float64), size.astype(np.float64)
 

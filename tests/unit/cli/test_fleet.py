@@ -128,3 +128,17 @@ def test_what_cannot_be_asked_is_said(
     example: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], said: str
 ) -> None:
     assert said in printed(capsys, "fleet", "stress", str(example), *options, code=3)
+
+
+def test_a_watch_names_who_falls_and_writes_all_of_them(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "fallen.parquet"
+    options = ("fleet", "watch", str(example), "--tape", "2025-10-10", "--ticks-per-bar", "4", "--limit", "2")
+    found = json.loads(printed(capsys, *options, "--json", "--out", str(out)))
+    assert found["schema"] == "ringfence.fleet.watch/1"
+    assert found["fell"] == pq.read_table(out).num_rows == sum(entry["fell"] for entry in found["by_minute"])
+    assert len(found["fallen"]) == 2
+    said = printed(capsys, *options)
+    assert f"{found['fell']} pools fell to a health of 1" in said
+    assert found["fallen"][1]["account"] in said

@@ -67,7 +67,7 @@ def test_who_falls_and_when_is_what_assessing_every_pool_at_every_price_finds(
     standing = {
         (row["account"], pool.name): pool
         for row in fleet.to_arrow().to_pylist()
-        for pool in pools(account_of(row), rulebook.contract)
+        for pool in pools(account_of(row), rulebook.contract, rulebook.collateral)
         if pool.positions
     }
     fell = []
