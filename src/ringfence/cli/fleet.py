@@ -227,10 +227,10 @@ def watch(  # noqa: PLR0913 - a parameter per option
     print_watch(show.console(), found, limit)
     went = results.rates(found)
     show.say(
-        f"{went['frames']:,} moments, {went['prices']:,} prices: built in {went['build_seconds']} s, screened in "
-        f"{went['screen_seconds']} s ({went['prices_per_second']:,} prices/s; median "
-        f"{went['frame_median_microseconds']} µs, worst {went['frame_worst_microseconds']} µs a moment), {found.exact:,} exact decisions in "
-        f"{went['exact_seconds']} s"
+        f"{went['frames']:,} moments, {went['prices']:,} prices: built in {went['build_seconds']} s; screened in "
+        f"{went['screen_seconds']} s, {went['prices_per_second']:,} prices/s, median "
+        f"{went['frame_median_microseconds']} µs and worst {went['frame_worst_microseconds']} µs a moment; "
+        f"{found.exact:,} exact decisions in {went['exact_seconds']} s"
     )
     if out is not None:
         show.say(f"written: {out}")
