@@ -113,7 +113,7 @@ def diff_rulebook(
     *,
     json: JsonOption = False,
 ) -> None:
-    """Show what changed in a rulebook from one day to another: policies, contracts, tiers."""
+    """Show what changed in a rulebook from one day to another: policies, contracts, tiers, fees."""
     from ringfence import rulebooks
     from ringfence.cli import show
     from ringfence.cli.load import day
@@ -121,7 +121,8 @@ def diff_rulebook(
     from ringfence.watch.changes import diff_tables
 
     first, second = day(old, option="DAY"), day(new, option="DAY")
-    policies = catalogue.changed_policies(rulebooks.load(name, first), rulebooks.load(name, second))
+    old_rules, new_rules = rulebooks.load(name, first), rulebooks.load(name, second)
+    policies, fees = catalogue.changed_policies(old_rules, new_rules), catalogue.changed_fees(old_rules, new_rules)
     before, after = (catalogue.tables_on(name, each) for each in (first, second))
     changes: list[Change] = []
     if before is not None and after is not None and before != after:
@@ -136,6 +137,7 @@ def diff_rulebook(
             "tables": [str(folder.day) if folder else None for folder in (before, after)],
             "policies": [change._asdict() for change in policies],
             "changes": [_change_json(change) for change in changes],
+            "fees": [change._asdict() for change in fees],
         })  # fmt: skip
         return
     for folder, asked in ((before, first), (after, second)):
@@ -144,7 +146,9 @@ def diff_rulebook(
     for policy in policies:
         show.print_text(f"{policy.architecture} {policy.policy}: {policy.old} → {policy.new}")
     _print_changes(changes)
-    if not policies and not changes:
+    for fee in fees:
+        show.print_text(f"fees, {fee.what} {fee.field}: {fee.old or 'not there'} → {fee.new or 'not there'}")
+    if not policies and not changes and not fees:
         show.print_text("nothing changed")
 
 

@@ -54,6 +54,18 @@ class PolicyChange(NamedTuple):
     new: str
 
 
+class FeeChange(NamedTuple):
+    """What two days' fee schedules have differently. ``what``: a level with its asset, a discount or a voucher.
+
+    ``field``: of it; ``old`` or ``new`` is None where that day does not have it at all, or does not tell.
+    """
+
+    what: str
+    field: str
+    old: str | None
+    new: str | None
+
+
 def entry(name: str) -> Entry:
     """Return what there is of the rulebook ``name``. Raises BadRulebook when unknown."""
     dated = rulebooks.folders(name)
@@ -99,6 +111,30 @@ def changed_policies(old: Rulebook, new: Rulebook) -> tuple[PolicyChange, ...]:
     return tuple(_changed(old, new))
 
 
+def changed_fees(old: Rulebook, new: Rulebook) -> tuple[FeeChange, ...]:
+    """Return in what the fee schedules of two rulebooks differ: levels, discounts, vouchers."""
+    before, after = _fee_cells(old), _fee_cells(new)
+    return tuple(
+        FeeChange(*key, before.get(key), after.get(key))
+        for key in dict.fromkeys((*before, *after))
+        if before.get(key) != after.get(key)
+    )
+
+
+def _fee_cells(rulebook: Rulebook) -> dict[tuple[str, str], str]:
+    """Return every figure of a fee schedule by what it is of and its name, those alone that are told."""
+    fees = rulebook.fees
+    named = [(f"level {row.level} {row.settle_asset}".strip(), row._asdict(), 2) for row in fees.levels]
+    named += [(f"discount {name}", row._asdict(), 1) for name, row in fees.discounts.items()]
+    named += [(f"voucher {name}", row._asdict(), 1) for name, row in fees.vouchers.items()]
+    return {
+        (what, field): " ".join(value) if isinstance(value, tuple) else str(value)
+        for what, cells, skipped in named
+        for field, value in list(cells.items())[skipped:]
+        if value not in {None, ""}
+    }
+
+
 def _changed(old: Rulebook, new: Rulebook) -> Iterator[PolicyChange]:
     architectures = ("isolated", "cross", "basket")
     for field in fields(Policies):
@@ -114,4 +150,14 @@ def _changed(old: Rulebook, new: Rulebook) -> Iterator[PolicyChange]:
                 yield PolicyChange(name, field.name, *pair)
 
 
-__all__ = ["DatedTables", "Entry", "PolicyChange", "changed_policies", "dated_tables", "entry", "tables_on"]
+__all__ = [
+    "DatedTables",
+    "Entry",
+    "FeeChange",
+    "PolicyChange",
+    "changed_fees",
+    "changed_policies",
+    "dated_tables",
+    "entry",
+    "tables_on",
+]

@@ -136,6 +136,30 @@ def test_diff_does_not_call_gone_what_a_partial_table_only_lacks(ringfence: Comm
     assert {change["symbol"] for change in changes if change["kind"] == "removed" and change["tier"] is None} == set()
 
 
+def test_diff_tells_what_changed_in_the_fees(ringfence: Command) -> None:
+    asked = ("rulebooks", "diff", "binance-usdm", "2025-12-09", "2025-12-10")
+    assert "fees, level VIP 3 USDC taker: 0.000176 → 0.000256" in ringfence(*asked).out
+    changes = ringfence(*asked, "--json").json["fees"]
+    assert {"what": "level VIP 3 USDC", "field": "taker", "old": "0.000176", "new": "0.000256"} in changes
+    assert {change["field"] for change in changes} == {"taker"}
+    assert {change["what"].split()[-1] for change in changes} == {"USDC"}
+    out = ringfence("rulebooks", "diff", "bingx-usdtm", "2026-06-24", "2026-06-25").out
+    assert "fees, voucher trial_fund pays: not there → losses funding" in out
+
+
+def test_show_prints_levels_discounts_and_vouchers(ringfence: Command) -> None:
+    kraken = ringfence("rulebooks", "show", "kraken-futures").out
+    assert "volume of 100,000 USD in 30 days" in kraken
+    assert "10 % off the maker fee" in ringfence("rulebooks", "show", "binance-usdm").out
+    assert "in all no more than its share of the net loss" in " ".join(
+        ringfence("rulebooks", "show", "bingx-usdtm").out.split()
+    )
+    fees = ringfence("rulebooks", "show", "hyperliquid", "--json").json["fees"]
+    assert fees["source"] == "hyperliquid fees of 2025-05-05"
+    assert [row["taker"] for row in fees["levels"]][:2] == ["0.00045", "0.0004"]
+    assert {row["group"] for row in fees["discounts"]} == {"staking", "referral"}
+
+
 def test_diff_of_one_day_with_itself_is_nothing(ringfence: Command) -> None:
     assert ringfence("rulebooks", "diff", "binance-usdm", NEW, NEW).out == "nothing changed\n"
 
