@@ -192,14 +192,17 @@ class Levels(NamedTuple):
 class AutoExchange:
     """When a venue sells collateral for what an account owes, and at which loss.
 
-    ``thresholds``: a debt of an asset at or beyond its amount is paid back whole, with what ``|debt| ÷ (1 − haircut)``
-    is worth. ``loan_to_value``: so is every debt of an account that owes at least this share of what its collateral
-    counts for; ``idle_only``: where that holds only without positions and orders. ``order_of_sale``: which assets go
-    first. ``assumed``: what of this no venue publishes and is ours.
+    ``thresholds``: a debt of an asset at or beyond its amount is paid back whole. ``haircuts``: what is lost in selling
+    an asset, so that ``|debt| ÷ (1 − haircut)`` is sold; for an asset that is not named it is ``haircut_share`` of what
+    the asset loses as collateral. ``loan_to_value``: so is every debt of an account that owes at least this share of
+    what its collateral counts for; ``idle_only``: where that holds only without positions and orders.
+    ``order_of_sale``: ``largest_value`` first, or ``pro_rata``, the same share of each. ``assumed``: what of this no
+    venue publishes and is ours.
     """
 
     thresholds: Mapping[str, Value] = field(default_factory=dict)
-    haircut: Rate = ZERO
+    haircuts: Mapping[str, Rate] = field(default_factory=dict)
+    haircut_share: Rate = ZERO
     loan_to_value: Rate | None = None
     idle_only: bool = False
     order_of_sale: str = "largest_value"

@@ -128,6 +128,7 @@ LIQUIDATION_STEPS: Mapping[str, str] = {
     "freeze": "the account is frozen",
     "cancel_orders": "open orders are cancelled",
     "cancel_orders_if_replenishing": "open orders are cancelled where automatic margin is on",
+    "auto_exchange": "collateral is sold for what is owed",
     "auto_repay": "debts are repaid from what is held",
     "net_opposing_legs": "long and short of one symbol are netted",
     "close_largest_loss_first": "positions are closed, the largest loss first",

@@ -67,6 +67,7 @@ def assets_of(state: State, name: str) -> list[str]:
     trader = state.trader(name)
     symbols = {symbol for symbol, _ in trader.held} | {order.symbol for order in trader.orders.values()}
     found = {*state.ledger.assets_of(books.wallet(name)), *state.ledger.assets_of(books.bonus(name))}
+    found |= {voucher.asset for voucher in trader.vouchers.values()}
     return sorted(found | {state.rulebook.contract(symbol).settle_asset for symbol in symbols})
 
 

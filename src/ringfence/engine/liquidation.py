@@ -44,7 +44,7 @@ from ringfence.engine.closing import (
     restoring_quantity,
     take_over,
 )
-from ringfence.engine.collateral import repay
+from ringfence.engine.collateral import repay, settle_rest
 from ringfence.engine.events import LiquidationEnded, LiquidationStarted, LiquidationStep
 from ringfence.margin.assess import assess
 from ringfence.numbers import ONE, ROUND_CEILING, VALUE_PLACES, ZERO, divide, exact, round_to
@@ -98,6 +98,8 @@ def liquidate(state: State, name: str, pool_name: str, command: Command) -> Iter
                 return
     left = case.assessed()
     outcome = "closed" if left is None or not left.lines else "safe"
+    if outcome == "closed" and not case.isolated and state.trader(name).basket:
+        yield from settle_rest(state, name, command)  # what was realised is owed, and other assets pay for it
     yield LiquidationEnded(command.id, command.at, name, pool_name, outcome)
 
 

@@ -199,6 +199,10 @@ def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event
         held = (symbol for symbol, names in state.holders.items() if names)
         for symbol in sorted({*held, *ordered}):
             adopted.entry(symbol)
+        pooled = next(offer for offer in adopted.architectures() if offer.name == "multi_asset")
+        if state.baskets and not pooled.offered:
+            yield refused(command, "collateral_mode_not_offered", f"{adopted.name}: {pooled.reason}")
+            return
         for name in state.baskets:
             no = uncounted(state, assets_of(state, name), adopted)
             if no is not None:

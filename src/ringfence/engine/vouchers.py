@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
+from ringfence.engine.collateral import not_accepted
 from ringfence.engine.events import VoucherClosed, VoucherCredited
 from ringfence.engine.refuse import refused
 from ringfence.engine.review import review
@@ -48,7 +49,7 @@ def _refusal(state: State, command: asked.CreditVoucher) -> tuple[str, str] | No
         return "voucher_over", f"it ended at {command.until}, it is {command.at}"
     if not command.voucher or ":" in command.voucher or command.voucher in state.trader(command.account).vouchers:
         return "duplicate_voucher", f"{command.voucher!r} is no name, or one that {command.account} has already"
-    return None
+    return not_accepted(state, command.account, command.asset)
 
 
 def take_back(state: State, command: asked.ExpireVoucher) -> Iterator[Event]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Sale(NamedTuple):
     """A debt that is paid back. ``debt``: amount of ``asset`` bought (> 0); ``sold``: amounts of other assets for it.
 
-    ``due``: the account currency's worth that the sale takes, at the index; ``unpaid``: what of the debt the account's
+    ``due``: what is sold is worth, at the index, in the account's currency; ``unpaid``: what of the debt the account's
     other assets do not cover.
     """
 
@@ -81,51 +81,50 @@ def debts_due(
 
 
 @exact
+def lost_in_sale(asset: str, terms: Mapping[str, Collateral], rule: AutoExchange) -> Rate:
+    """Return the share of an asset's worth at the index that its sale loses."""
+    named = rule.haircuts.get(asset)
+    if named is not None:
+        return named
+    own = terms[asset]
+    return rule.haircut_share * (ONE - own.ratio * (ONE - own.bid_buffer))
+
+
+@exact
 def pay_back(
     asset: str, balances: Mapping[str, Value], terms: Mapping[str, Collateral], rule: AutoExchange
 ) -> Sale | None:
-    """Return the sale that pays the whole debt of ``asset`` back, or as much of it as the other balances are worth.
+    """Return the sale that pays the whole debt of ``asset`` back, or as much of it as the other balances bring.
 
-    Other assets go in proportion to their worth at the index (``pro_rata``) or the one worth most first
-    (``largest_value``; ties by name). Amounts sold are rounded up to 24 places, the last one at most what is held; what
-    is bought of the debt is rounded down. None where nothing is owed or nothing is there to sell.
+    The same share of every other asset goes (``pro_rata``), or the one that brings most first (``largest_value``; ties
+    by name). Amounts sold are rounded up to 24 places, at most what is held; what is bought of the debt is rounded
+    down. None where nothing is owed or nothing is there to sell.
     """
-    debt = -balances[asset]
+    debt, price = -balances[asset], terms[asset].index
     held = {a: amount for a, amount in balances.items() if amount > 0 and a != asset}
-    worth = {a: amount * terms[a].index for a, amount in held.items()}
-    total = sum(worth.values(), ZERO)
+    net = {a: terms[a].index * (ONE - lost_in_sale(a, terms, rule)) for a in held}  # what a unit brings
+    brings = {a: amount * net[a] for a, amount in held.items()}
+    total = sum(brings.values(), ZERO)
     if debt <= 0 or total <= 0:
         return None
-    price = terms[asset].index
-    due = worth_sold(debt * price, rule.haircut)
-    bought = debt
-    if due > total:
-        due = total
-        bought = min(debt, divide(total * (ONE - rule.haircut), price, places=VALUE_PLACES, rounding=ROUND_FLOOR))
-    return Sale(asset, bought, _sold(held, worth, terms, due, total, rule), due, debt - bought)
-
-
-def _sold(
-    held: Mapping[str, Value],
-    worth: Mapping[str, Value],
-    terms: Mapping[str, Collateral],
-    due: Value,
-    total: Value,
-    rule: AutoExchange,
-) -> tuple[tuple[str, Value], ...]:
+    needed, bought = debt * price, debt
+    if needed > total:
+        needed = total
+        bought = min(debt, divide(total, price, places=VALUE_PLACES, rounding=ROUND_FLOOR))
     sold: list[tuple[str, Value]] = []
-    left = due
-    for name in sorted(held, key=lambda a: (-worth[a], a)):
+    left = needed
+    for name in sorted(held, key=lambda a: (-brings[a], a)):
         if rule.order_of_sale == "pro_rata":
-            amount = divide(held[name] * due, total, places=VALUE_PLACES, rounding=ROUND_CEILING)
+            amount = divide(held[name] * needed, total, places=VALUE_PLACES, rounding=ROUND_CEILING)
         else:
-            part = min(left, worth[name])
-            amount = divide(part, terms[name].index, places=VALUE_PLACES, rounding=ROUND_CEILING)
+            part = min(left, brings[name])
+            amount = divide(part, net[name], places=VALUE_PLACES, rounding=ROUND_CEILING)
             left -= part
         amount = min(amount, held[name])
         if amount > 0:
             sold.append((name, amount))
-    return tuple(sold)
+    due = sum((amount * terms[name].index for name, amount in sold), ZERO)
+    return Sale(asset, bought, tuple(sold), due, debt - bought)
 
 
 @exact
@@ -145,4 +144,13 @@ def withdrawable(assessment: Assessment, asset: str) -> Value | None:
     return line.balance if free is None else max(ZERO, min(line.balance, free))
 
 
-__all__ = ["Sale", "beyond_threshold", "debts_due", "loan_to_value", "pay_back", "withdrawable", "worth_sold"]
+__all__ = [
+    "Sale",
+    "beyond_threshold",
+    "debts_due",
+    "loan_to_value",
+    "lost_in_sale",
+    "pay_back",
+    "withdrawable",
+    "worth_sold",
+]

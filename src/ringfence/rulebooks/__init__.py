@@ -291,7 +291,8 @@ def _auto_exchange(text: Mapping[str, Any] | None) -> AutoExchange | None:
     share = text.get("loan_to_value")
     return AutoExchange(
         {asset: Decimal(amount) for asset, amount in text.get("thresholds", {}).items()},
-        Decimal(text.get("haircut", "0")),
+        {asset: Decimal(rate) for asset, rate in text.get("haircuts", {}).items()},
+        Decimal(text.get("haircut_share", "0")),
         None if share is None else Decimal(share),
         idle_only=text.get("idle_only", False),
         order_of_sale=text.get("order_of_sale", "largest_value"),

@@ -69,7 +69,7 @@ _RULES = (
     "architectures",
 )
 _ARCHITECTURES = ("isolated", "cross", "basket")
-_AUTO_EXCHANGE = ("thresholds", "haircut", "loan_to_value", "idle_only", "order_of_sale", "assumed")
+_AUTO_EXCHANGE = ("thresholds", "haircuts", "haircut_share", "loan_to_value", "idle_only", "order_of_sale", "assumed")
 _ORDERS_OF_SALE = ("largest_value", "pro_rata")
 _LIQUIDATION = (
     "sequence", "isolated_sequence", "note", "stop_at_health", "close_first", "trigger_prices", "cancel_orders_at",
@@ -300,9 +300,14 @@ def _auto_exchange(file: TomlFile) -> Iterator[Fault]:
         number = decimal_of(amount)
         if number is None or number <= 0:
             yield file.fault("auto_exchange", "thresholds", f"{asset}: expected a decimal above 0, found {amount!r}")
-    haircut = decimal_of(rule.get("haircut", "0"))
-    if haircut is None or not 0 <= haircut < ONE:
-        yield file.fault("auto_exchange", "haircut", f"expected 0 or more, below 1, found {rule['haircut']!r}")
+    haircuts = rule.get("haircuts", {})
+    for asset, rate in haircuts.items() if isinstance(haircuts, dict) else [("", haircuts)]:
+        number = decimal_of(rate)
+        if number is None or not 0 <= number < ONE:
+            yield file.fault("auto_exchange", "haircuts", f"{asset}: expected 0 or more, below 1, found {rate!r}")
+    part = decimal_of(rule.get("haircut_share", "0"))
+    if part is None or not 0 <= part <= ONE:
+        yield file.fault("auto_exchange", "haircut_share", f"expected from 0 to 1, found {rule['haircut_share']!r}")
     share = decimal_of(rule.get("loan_to_value", "1"))
     if share is None or share <= 0:
         yield file.fault("auto_exchange", "loan_to_value", f"expected above 0, found {rule['loan_to_value']!r}")

@@ -42,6 +42,7 @@ LAWS = {
     "fund": "the insurance fund is never below 0",
     "contained": "liquidating an isolated position touches nothing outside its pool and costs no more than its margin",
     "opposite": "auto-deleveraging takes opposite sides only, in rank order, at the bankruptcy price",
+    "exchanged": "collateral is sold only for a debt that is due, at the venue's loss, and all of it is paid",
     "cleared": "nobody owes anything after a liquidation that closed the pool",
     "no_debt": "nobody owes anything without a position",
     "believed": "a price that is taken on is positive, near the one before it or confirmed, and near the index",
@@ -163,6 +164,9 @@ class Auditor:
             problem = what_is_wrong_with_a_moved_price(self.shadow, self.setup, event)
             self.hold("impact", problem is None, lambda: f"{problem}: {event!r}")
             self._pressed.discard(event.symbol)
+        elif isinstance(event, happened.CollateralExchanged):
+            problem = self._wrong_exchange(event)
+            self.hold("exchanged", problem is None, lambda: f"{problem}: {event!r}")
         elif isinstance(event, happened.LiquidationEnded):
             self._liquidation_end(event)
         elif isinstance(event, happened.OrderClosed) and event.reason == "triggered":
@@ -309,10 +313,69 @@ class Auditor:
             if event.pool.startswith("cross "):
                 owed = self.shadow.balance(f"wallet:{event.account}", event.pool.removeprefix("cross "))
                 self.hold("cleared", owed >= 0, lambda: f"{event.account} {_short(owed)}")
+            elif event.pool == "account":
+                problem = self._not_cleared(event.account)
+                self.hold("cleared", problem is None, lambda: f"{event.account} {problem}")
             self.hold(
                 "cleared", not self.shadow.members(event.account, event.pool), lambda: f"{event!r} with positions"
             )
         self._active = None
+
+    def _not_cleared(self, name: str) -> str | None:
+        """Return what a closed basket owes although something is left that could pay, or None."""
+        wallet = f"wallet:{name}"
+        held = {asset: total for (account, asset), total in self.shadow.books.items() if account == wallet and total}
+        owed = {asset: total for asset, total in held.items() if total < 0}
+        if not owed:
+            return None
+        if any(total > 0 for total in held.values()):
+            return f"owes {owed} and holds {held}"
+        fund = {asset: self.shadow.balance("insurance", asset) for asset in owed}
+        return f"owes {owed}, and the fund has {fund}" if any(fund.values()) else None
+
+    def _wrong_exchange(self, event: happened.CollateralExchanged) -> str | None:
+        """Return what is wrong with a sale of collateral, before it is applied; None: nothing."""
+        shadow, rule = self.shadow, self.shadow.rulebook.auto_exchange
+        wallet = f"wallet:{event.account}"
+        held = {asset: total for (account, asset), total in shadow.books.items() if account == wallet and total}
+        debt, bought = -held.get(event.asset, NOTHING), Fraction(event.debt)
+        sold = {asset: Fraction(amount) for asset, amount in event.sold}
+        if not shadow.pooled.get(event.account) or not 0 < bought <= debt or Fraction(event.unpaid) != debt - bought:
+            return f"{_short(debt)} is owed"
+        if any(not 0 < amount <= held.get(asset, NOTHING) for asset, amount in sold.items()):
+            return f"{held} is held"
+        got = NOTHING
+        for asset, amount in sold.items():
+            how, lost = shadow.counts(asset), NOTHING
+            if rule is not None and asset in rule.haircuts:
+                lost = Fraction(rule.haircuts[asset])
+            elif rule is not None:
+                lost = Fraction(rule.haircut_share) * (1 - how.tranches[0].share)
+            got += amount * how.price * (1 - lost)
+        paid = bought * shadow.counts(event.asset).price
+        if abs(got - paid) > TOLERANCE * (1 + paid):
+            return f"{_short(got)} for {_short(paid)}"
+        everything = {asset: total for asset, total in held.items() if total > 0}
+        if event.unpaid and any(sold.get(asset) != total for asset, total in everything.items()):
+            return f"{everything} is held and not all sold"
+        return self._not_due(event, held, debt)
+
+    def _not_due(self, event: happened.CollateralExchanged, held: dict[str, Fraction], debt: Fraction) -> str | None:
+        shadow, rule = self.shadow, self.shadow.rulebook.auto_exchange
+        if event.cause == "liquidation":
+            active = self._active
+            return None if active is not None and active.name == event.account else "no liquidation"
+        if rule is None:
+            return "the venue has no such rule"
+        if event.cause == "threshold":
+            limit = rule.thresholds.get(event.asset)
+            return None if limit is not None and debt >= Fraction(limit) else f"a threshold of {limit}"
+        owed = sum((-total * shadow.counts(asset).price for asset, total in held.items() if total < 0), NOTHING)
+        counted = sum((shadow.counts(asset).of(total) for asset, total in held.items() if total > 0), NOTHING)
+        idle = not shadow.legs.get(event.account) and not shadow.orders.get(event.account)
+        share = Fraction(rule.loan_to_value or 0)
+        good = rule.loan_to_value is not None and owed >= share * counted * (1 - TOLERANCE)
+        return None if good and (idle or not rule.idle_only) else f"{_short(owed)} of {_short(counted)}"
 
     def _called(self, event: happened.MarginCalled) -> None:
         key = (event.account, event.pool)
@@ -400,7 +463,7 @@ class Auditor:
         wallets = [
             (asset, total) for (account, asset), total in self.shadow.books.items() if account == f"wallet:{name}"
         ]
-        for asset, total in wallets:
+        for asset, total in wallets if not self.shadow.pooled.get(name) else ():
             good = total >= 0 or bool(self.shadow.members(name, f"cross {asset}"))
             self.hold("no_debt", good, lambda asset=asset, total=total: f"{name} {_short(total)} {asset}")  # type: ignore[misc]
         state = self.state.traders[name]
@@ -412,12 +475,15 @@ class Auditor:
         self.hold("books", same, lambda: f"{name}: {state.held} for {mine}")
 
     def _survivors(self, command: Command, events: tuple[Event, ...]) -> None:
-        moved = {symbol for event in events if isinstance(event, happened.PricesChanged) for symbol, _ in event.marks}
+        changed = [event for event in events if isinstance(event, happened.PricesChanged)]
+        moved = {symbol for event in changed for symbol, _ in event.marks}
+        counted = any(event.index for event in changed)
         everyone = isinstance(command, Review)
         for name, legs in self.shadow.legs.items():
             if name in {MARKET, FUND} or not legs:
                 continue
-            if not everyone and not any(symbol in moved for symbol, _ in legs):
+            pooled = counted and self.shadow.pooled.get(name)
+            if not everyone and not pooled and not any(symbol in moved for symbol, _ in legs):
                 continue
             for pool in self.shadow.pools(name):
                 found = self._at_fresh_marks(name, pool, command.at)
@@ -505,11 +571,15 @@ class _Queue:
                 sign = -1 if term.inverse else 1
                 gained = sign * leg.quantity * value - leg.entry
                 cost = sign * leg.quantity * (worth(term, price) - value)
+                if pool == "account":
+                    how, own = shadow.counts(term.asset), shadow.equity(name, term.asset)
+                    cost = how.of(own + cost) - how.of(own)
                 if balance + cost < 0:
                     continue  # could not bear the price
                 exposure = NOTHING
                 for _, one in shadow.members(name, pool):
-                    exposure += abs(one.quantity) * worth(shadow.term(one.symbol), shadow.marks[one.symbol])
+                    each = abs(one.quantity) * worth(shadow.term(one.symbol), shadow.marks[one.symbol])
+                    exposure += each * shadow.counts(shadow.term(one.symbol).asset).price if pool == "account" else each
                 score = gained / abs(leg.entry)
                 if shadow.rulebook.deleveraging_rank == "margin_ratio":
                     found = shadow.reckoned(name, pool)

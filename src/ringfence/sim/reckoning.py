@@ -49,6 +49,34 @@ class Leg(NamedTuple):
     leverage: Fraction | None
 
 
+class Tranche(NamedTuple):
+    """A part of an amount of collateral, from ``begins`` to ``ends`` (None: without end), that counts ``share``."""
+
+    begins: Fraction
+    ends: Fraction | None
+    share: Fraction
+
+
+class Counting(NamedTuple):
+    """How an asset counts in a basket: its index price, what a debt costs of it, its tranches, in coins or by worth."""
+
+    price: Fraction
+    debt: Fraction
+    by_worth: bool
+    tranches: tuple[Tranche, ...]
+
+    def of(self, amount: Fraction) -> Fraction:
+        """Return what an amount counts for, owed (< 0) or held."""
+        if amount < 0:
+            return amount * self.price * self.debt
+        size = amount * self.price if self.by_worth else amount
+        total = Fraction(0)
+        for part in self.tranches:
+            inside = size - part.begins if part.ends is None else min(size, part.ends) - part.begins
+            total += max(Fraction(0), inside) * part.share
+        return total if self.by_worth else total * self.price
+
+
 class Working(NamedTuple):
     """An open order that can add to a position."""
 
@@ -92,6 +120,19 @@ def terms(rulebook: Rulebook, symbol: str) -> Terms:
         if table is not None and known
         else None,
     )
+
+
+def counting(rulebook: Rulebook, asset: str, index: Fraction) -> Counting:
+    """Return how an asset counts by the rulebook's list; whole where a dollar is not on it."""
+    listed = rulebook.haircuts(asset)
+    if listed is None:
+        return Counting(index, Fraction(1), by_worth=False, tranches=(Tranche(Fraction(0), None, Fraction(1)),))
+    kept = 1 - Fraction(listed.bid_buffer)
+    parts = tuple(
+        Tranche(Fraction(one.floor), None if one.cap is None else Fraction(one.cap), Fraction(one.ratio) * kept)
+        for one in listed.slices
+    ) or (Tranche(Fraction(0), None, Fraction(listed.ratio) * kept),)
+    return Counting(index, 1 + Fraction(listed.ask_buffer), by_worth=listed.unit == "usd", tranches=parts)
 
 
 def worth(term: Terms, price: Fraction) -> Fraction:
@@ -209,4 +250,16 @@ def _closing_fee(policies: Policies, leg: Leg, term: Terms, mark: Fraction, marg
     raise AssertionError(f"the auditor does not know a closing fee at {policies.closing_fee}")
 
 
-__all__ = ["TOLERANCE", "Leg", "Reckoned", "Terms", "Working", "profit", "reckon", "terms", "worth"]
+__all__ = [
+    "TOLERANCE",
+    "Counting",
+    "Leg",
+    "Reckoned",
+    "Terms",
+    "Working",
+    "counting",
+    "profit",
+    "reckon",
+    "terms",
+    "worth",
+]

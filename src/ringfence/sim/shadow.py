@@ -7,18 +7,28 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.engine import events as happened
-from ringfence.sim.reckoning import Leg, Reckoned, Terms, Working, profit, reckon, terms, worth
+from ringfence.sim.reckoning import Counting, Leg, Reckoned, Terms, Working, counting, profit, reckon, terms, worth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
-    from ringfence.engine.events import Event, FundingPaid, InsuranceUsed, MoneyMoved, VoucherClosed, VoucherCredited
+    from ringfence.engine.events import (
+        CollateralExchanged,
+        Event,
+        FundingPaid,
+        InsuranceUsed,
+        MoneyMoved,
+        VoucherClosed,
+        VoucherCredited,
+    )
     from ringfence.ledger import Posting
     from ringfence.rulebook import Rulebook
     from ringfence.sim.charges import Charges
 
-    _Moving: TypeAlias = MoneyMoved | FundingPaid | InsuranceUsed | VoucherCredited | VoucherClosed
+    _Moving: TypeAlias = (
+        MoneyMoved | FundingPaid | InsuranceUsed | CollateralExchanged | VoucherCredited | VoucherClosed
+    )
 
 MARKET, FUND = "@market", "@insurance"
 NOTHING = Fraction(0)
@@ -59,6 +69,7 @@ class Shadow:
     isolated: dict[tuple[str, str], bool] = field(default_factory=dict)
     leverage: dict[tuple[str, str], Fraction] = field(default_factory=dict)
     hedged: dict[str, bool] = field(default_factory=dict)
+    pooled: dict[str, bool] = field(default_factory=dict)  # traders with one pool of all assets
     marks: dict[str, Fraction] = field(default_factory=dict)
     marked_at: dict[str, int] = field(default_factory=dict)
     last: dict[str, Fraction] = field(default_factory=dict)
@@ -66,6 +77,8 @@ class Shadow:
     told: dict[tuple[str, str], Fraction] = field(default_factory=dict)  # (mark or last, symbol) before it was moved
     pressure: dict[str, tuple[Fraction, int]] = field(default_factory=dict)  # of forced orders, and since when
     index: dict[str, Fraction] = field(default_factory=dict)
+    index_at: dict[str, int] = field(default_factory=dict)
+    doubted: dict[str, None] = field(default_factory=dict)  # indices that jumped and were not believed
     waiting_until: dict[tuple[str, str], int] = field(default_factory=dict)  # pools in a cooldown
     ring_fenced: dict[str, Fraction] = field(default_factory=dict)  # isolated accounts that hold anything
     known: dict[str, Terms] = field(default_factory=dict)
@@ -134,7 +147,7 @@ class Shadow:
         """Return the name of the pool that a leg is in."""
         if self.is_isolated(name, symbol):
             return f"isolated {symbol} {'long' if leg.quantity > 0 else 'short'}"
-        return f"cross {self.term(symbol).asset}"
+        return "account" if self.pooled.get(name) else f"cross {self.term(symbol).asset}"
 
     def pools(self, name: str) -> Iterator[str]:
         """Yield the names of a trader's pools that hold positions."""
@@ -154,6 +167,8 @@ class Shadow:
         """Whether a pool has a position, or a shared one an order that is active."""
         if self.members(name, pool):
             return True
+        if pool == "account":
+            return any(not order.waits for order in self.orders.get(name, {}).values())
         asset = pool.removeprefix("cross ")
         return asset != pool and any(
             not order.waits and self.term(order.symbol).asset == asset for order in self.orders.get(name, {}).values()
@@ -164,12 +179,17 @@ class Shadow:
         if pool.startswith("isolated "):
             which, leg = self.members(name, pool)[0]
             return self.balance(f"isolated:{name}:{leg.symbol}:{which}", self.term(leg.symbol).asset)
-        asset = pool.removeprefix("cross ")
+        return self.money(name, pool.removeprefix("cross "))
+
+    def money(self, name: str, asset: str) -> Fraction:
+        """Return what of an asset stands behind shared positions: wallet, bonus, and vouchers that count."""
         given = self.balance(f"bonus:{name}", asset) + self.charges.margin(self.rulebook, name, asset)
         return self.balance(f"wallet:{name}", asset) + given
 
     def reckoned(self, name: str, pool: str, prices: dict[str, Fraction] | None = None) -> Reckoned | None:
         """Return what a pool holds and needs at the marks, or at other ``prices``."""
+        if pool == "account":
+            return self._basket(name, prices or self.marks)
         legs = [leg for _, leg in self.members(name, pool)]
         isolated = pool.startswith("isolated ")
         policies = self.rulebook.isolated if isolated else self.rulebook.cross
@@ -179,6 +199,34 @@ class Shadow:
             policies, self.cash(name, pool), legs, () if isolated else self._working(name, pool.removeprefix("cross ")),
             self.term, prices or self.marks, isolated=isolated,
         )  # fmt: skip
+
+    def counts(self, asset: str) -> Counting:
+        """Return how an asset counts in a basket now; a dollar whose index never came has one of 1."""
+        return counting(self.rulebook, asset, self.index.get(asset, Fraction(1)))
+
+    def assets(self, name: str) -> list[str]:
+        """Return every asset that a trader's basket holds, owes, or has positions or orders in."""
+        own = {f"{kind}:{name}" for kind in ("wallet", "bonus")}
+        found = {asset for (account, asset), total in self.books.items() if total and account in own}
+        found |= {asset for (account, asset), total in self.books.items()
+                  if total and account.startswith(f"voucher:{name}:")}  # fmt: skip
+        found |= {self.term(leg.symbol).asset for _, leg in self.members(name, "account")}
+        return sorted(found | {self.term(o.symbol).asset for o in self.orders.get(name, {}).values() if not o.waits})
+
+    def _basket(self, name: str, prices: dict[str, Fraction]) -> Reckoned | None:
+        """Return what a basket counts for and needs: asset by asset, each requirement at what a debt costs."""
+        policies, legs = self.rulebook.basket, [leg for _, leg in self.members(name, "account")]
+        balance = required = NOTHING
+        for asset in self.assets(name):
+            own = [leg for leg in legs if self.term(leg.symbol).asset == asset]
+            part = reckon(policies, self.money(name, asset), own, self._working(name, asset), self.term, prices,
+                          isolated=False)  # fmt: skip
+            if part is None:
+                return None
+            how = self.counts(asset)
+            balance += how.of(part.balance)
+            required += part.required * how.price * how.debt
+        return Reckoned(balance, required, policies.trigger == "at_or_below")
 
     def _working(self, name: str, asset: str) -> Iterator[Working]:
         for order in self.orders.get(name, {}).values():
@@ -197,12 +245,32 @@ class Shadow:
             and leg.symbol not in self.claims
             and (limit is None or at - self.marked_at[leg.symbol] <= limit)
             for _, leg in self.members(name, pool)
+        ) and (pool != "account" or self.indices_fresh(name, at, limit))
+
+    def indices_fresh(self, name: str, at: int, limit: int | None) -> bool:
+        """Whether every index that a basket counts at came, is not in doubt, and is young enough."""
+        return all(
+            asset not in self.index
+            or (
+                asset in self.index_at
+                and asset not in self.doubted
+                and (limit is None or at - self.index_at[asset] <= limit)
+            )
+            for asset in self.assets(name)
         )
 
     def worth_at_marks(self, name: str, pool: str) -> Fraction:
         """Return a pool's cash and the profit of its positions at the marks."""
+        if pool == "account":
+            return sum((self.counts(asset).of(self.equity(name, asset)) for asset in self.assets(name)), NOTHING)
         gains = (profit(self.term(leg.symbol), leg, self.marks[leg.symbol]) for _, leg in self.members(name, pool))
         return self.cash(name, pool) + sum(gains, NOTHING)
+
+    def equity(self, name: str, asset: str) -> Fraction:
+        """Return what a basket holds of an asset with the profit of the positions settled in it, at the marks."""
+        legs = [leg for _, leg in self.members(name, "account") if self.term(leg.symbol).asset == asset]
+        gains = (profit(self.term(leg.symbol), leg, self.marks[leg.symbol]) for leg in legs)
+        return self.money(name, asset) + sum(gains, NOTHING)
 
 
 def _posted(shadow: Shadow, event: _Moving) -> None:
@@ -248,6 +316,8 @@ def _set(shadow: Shadow, event: happened.SettingChanged) -> None:
         shadow.charges.levels[event.account] = event.value
     elif event.setting == "fee_discounts":
         shadow.charges.discounts[event.account] = tuple(filter(None, event.value.split(",")))
+    elif event.setting == "collateral_mode":
+        shadow.pooled[event.account] = event.value != "single_asset"
     elif event.setting == "position_mode":
         shadow.hedged[event.account] = event.value == "hedge"
 
@@ -263,6 +333,13 @@ def _price(shadow: Shadow, event: happened.PricesChanged) -> None:
         shadow.told.pop(("last", symbol), None)
     for symbol, price in event.index:
         shadow.index[symbol] = Fraction(price)
+        shadow.index_at[symbol] = event.at
+        shadow.doubted.pop(symbol, None)
+
+
+def _doubted(shadow: Shadow, event: happened.PriceDoubted) -> None:
+    if event.of == "index":
+        shadow.doubted[event.symbol] = None
 
 
 def _moved(shadow: Shadow, event: happened.PriceMoved) -> None:
@@ -276,6 +353,7 @@ def _moved(shadow: Shadow, event: happened.PriceMoved) -> None:
 def _resume(shadow: Shadow, event: happened.Resumed) -> None:
     del event
     shadow.marked_at.clear()
+    shadow.index_at.clear()
 
 
 def _end(shadow: Shadow, event: happened.LiquidationEnded) -> None:
@@ -299,12 +377,14 @@ _ADD: dict[type[Event], Callable[[Shadow, Any], None]] = {
     happened.VoucherClosed: _posted,
     happened.FundingPaid: _posted,
     happened.InsuranceUsed: _posted,
+    happened.CollateralExchanged: _posted,
     happened.Traded: _trade,
     happened.OrderRested: _rest,
     happened.OrderAmended: _amend,
     happened.OrderClosed: _close,
     happened.SettingChanged: _set,
     happened.PricesChanged: _price,
+    happened.PriceDoubted: _doubted,
     happened.PriceMoved: _moved,
     happened.LiquidationEnded: _end,
     happened.RulebookAdopted: _adopt,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _TYPES = ((45, "limit"), (35, "market"), (6, "stop_limit"), (6, "stop_market"), (4, "take_profit_limit"),
           (4, "take_profit_market"))  # fmt: skip
+_BASKETS = 1_000  # names the chance by which a world has multi-asset accounts
+_COINS = {"BTC": "110000", "ETH": "4000", "BETH": "4000"}
 _START = 1_760_000_000_000_000  # microseconds: 9 October 2025
 
 
@@ -56,6 +58,7 @@ class Character:
     leans: int
     stakes: Decimal
     value: Decimal
+    pools: bool = False
     leverage: dict[str, Decimal] = field(default_factory=dict)
 
 
@@ -78,13 +81,35 @@ class World:
             self.paths[symbol.name] = Path(Chance(seed, number, index), Decimal(symbol.start), step)
         self.symbols = tuple(self.paths)
         self.assets = tuple(dict.fromkeys(self._contract(symbol).settle_asset for symbol in self.symbols))
+        self._begin_baskets(Chance(seed, number, _BASKETS))
         self.whales = self.chance.happens(200)
         self.feed = self.chance.pick(("mark", "mark_last", "all", "all"))
         self.cast = tuple(self._character(index) for index in range(self.chance.between(3, 11)))
+        for one in self.cast if self.coins else ():
+            one.pools = self.of_baskets.happens(600)
         self.recent: list[Command] = []
         self.queue: list[Command] = []
         self.orders = 0
         self._open()
+
+    def _begin_baskets(self, chance: Chance) -> None:
+        """Choose whether traders may pool their assets here, and in which coin beside what contracts settle in.
+
+        Out of a chance of its own, so that a world without baskets is the one it would be anyway.
+        """
+        self.of_baskets = chance
+        self.coins: dict[str, Path] = {}  # every asset that may be in a basket, with its index
+        book = self.setup.rulebook()
+        offered = any(offer.name == "multi_asset" and offer.offered for offer in book.architectures())
+        listed = [asset for asset in _COINS if asset in book.accepted()]
+        if not (offered and listed and chance.happens(500)):
+            return
+        coin = chance.pick(tuple(listed))
+        cent = Decimal("0.01")
+        self.coins[coin] = Path(Chance(chance.below(10**9), 1), Decimal(_COINS[coin]), cent)
+        for asset in self.assets:
+            if chance.happens(500):  # the others have an index of 1
+                self.coins.setdefault(asset, Path(Chance(chance.below(10**9), 2), Decimal(1), Decimal("0.0001")))
 
     def _setup(self) -> WorldSetup:
         chance = self.chance
@@ -161,8 +186,21 @@ class World:
             if isolated:
                 self.queue.append(asked.SetMarginMode(*self._stamp(), one.name, symbol, "isolated"))
             self.queue.append(asked.SetLeverage(*self._stamp(), one.name, symbol, one.leverage[symbol]))
+        if one.pools:
+            self.queue.append(asked.SetCollateralMode(*self._stamp(), one.name, "multi_asset"))
+            coin = next(iter(self.coins))
+            self.queue.append(asked.Deposit(*self._stamp(), one.name, coin, self._units(coin, one.value)))
+            if self.of_baskets.happens(500):
+                return
         for asset in self.assets:
             self.queue.append(asked.Deposit(*self._stamp(), one.name, asset, one.value))
+
+    def _units(self, asset: str, value: Decimal) -> Decimal:
+        """Return how much of an asset is worth about ``value``."""
+        path = self.coins.get(asset)
+        if path is None or path.start <= 1:
+            return value
+        return round_to(value / path.start, Decimal("0.00000001"), rounding=ROUND_DOWN) or Decimal("0.00000001")
 
     def _stamp(self) -> tuple[str, int]:
         self.count += 1
@@ -220,9 +258,24 @@ class World:
                 last.append((symbol, insane(chance, path.price) if faults and chance.happens(8) else path.near(15)))
             if self.feed == "all":
                 index.append((symbol, insane(chance, path.price) if faults and chance.happens(4) else path.near(5)))
+        if self.coins:
+            index += self._indices(faults=faults)
         late = 30_000_000 if faults and chance.happens(10) else 0
         name, at = self._stamp()
         return asked.UpdatePrices(name, at - late, tuple(marks), tuple(last), tuple(index))
+
+    def _indices(self, *, faults: bool) -> list[tuple[str, Price]]:
+        """Return what the assets of baskets count at now: a coin moves as it likes, a dollar hardly."""
+        chance, found = self.of_baskets, []
+        for asset, path in self.coins.items():
+            if path.start > 1:
+                path.advance()
+            price: Price = path.near(5)
+            if faults and chance.happens(15):
+                price = insane(chance, price)
+            if not (faults and chance.happens(30)):
+                found.append((asset, price))
+        return found
 
     def _catch(self, state: State | None, symbol: str, path: Path) -> None:
         """Bring a price that ran away beyond what the venue believes back to where it is believed, after a while."""
@@ -342,9 +395,11 @@ class World:
     def _fund(self, state: State) -> Command:
         chance, one = self.chance, self._someone()
         asset = chance.pick(self.assets) if not chance.happens(40) else "XYZ"
+        if self.coins and self.of_baskets.happens(400):
+            asset = self.of_baskets.pick(tuple(self.coins))
         what = chance.weighted(((45, "deposit"), (30, "withdraw"), (25, "transfer")))
         if what == "deposit":
-            amount = EXACT.multiply(one.value, chance.fraction(1, 150, places=2))
+            amount = self._units(asset, EXACT.multiply(one.value, chance.fraction(1, 150, places=2)))
             return asked.Deposit(*self._stamp(), one.name, asset, amount)
         amount = self._share_of_wallet(state, one, asset)
         if what == "withdraw":
@@ -380,6 +435,9 @@ class World:
     def _setting(self, state: State) -> Command:
         chance, one = self.chance, self._someone()
         symbol = chance.pick(self.symbols)
+        if self.coins and self.of_baskets.happens(150):
+            mode = self.of_baskets.pick(("multi_asset", "multi_asset", "single_asset", "portfolio"))
+            return asked.SetCollateralMode(*self._stamp(), one.name, mode)
         what = chance.weighted(((50, "leverage"), (25, "margin_mode"), (5, "position_mode"), (20, "replenishment")))
         if what == "leverage":
             leverage = chance.pick((one.leverage[symbol], Decimal(chance.between(1, 130))))

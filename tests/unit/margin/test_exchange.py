@@ -12,6 +12,7 @@ from ringfence.margin.exchange import (
     beyond_threshold,
     debts_due,
     loan_to_value,
+    lost_in_sale,
     pay_back,
     withdrawable,
     worth_sold,
@@ -27,7 +28,12 @@ TERMS = {
     "ETH": Collateral(index=D(3_000), ratio=D("0.95")),
 }
 BINANCE = AutoExchange(
-    {"USDT": D(5_000), "BTC": D("0.1")}, D("0.025"), D("0.995"), idle_only=True, order_of_sale="pro_rata"
+    {"USDT": D(5_000), "BTC": D("0.1")},
+    {"BTC": D("0.025")},
+    D("0.5"),
+    D("0.995"),
+    idle_only=True,
+    order_of_sale="pro_rata",
 )
 
 
@@ -59,7 +65,8 @@ def test_beyond_a_loan_to_value_every_debt_is_due_but_only_of_an_idle_account() 
 def test_assets_go_in_proportion_to_their_worth_at_binance() -> None:
     sale = pay_back("USDT", {"USDT": D(-9_750), "BTC": D(1), "ETH": D(20)}, TERMS, BINANCE)
     assert sale is not None
-    assert (sale.debt, sale.due, sale.unpaid) == (D(9_750), D(10_000), D(0))  # 9,750 ÷ 0.975
+    assert (sale.debt, sale.unpaid) == (D(9_750), D(0))
+    assert sale.due.quantize(D("1e-10")) == D(10_000)  # 9,750 ÷ 0.975; of ETH half of its 5 % is lost too
     # worth 60,000 of BTC and 60,000 of ETH: 5,000 of each
     assert [(name, amount.quantize(D("1e-10"))) for name, amount in sale.sold] == [
         ("BTC", (D(5_000) / 60_000).quantize(D("1e-10"))),
@@ -85,7 +92,10 @@ def test_what_the_other_assets_do_not_cover_stays_owed() -> None:
 def test_the_packaged_rules_say_when_binance_exchanges() -> None:
     rule = load("binance-usdm").auto_exchange
     assert rule is not None
-    assert (rule.thresholds["USDT"], rule.thresholds["BTC"], rule.haircut) == (D(5_000), D("0.1"), D("0.025"))
+    assert (rule.thresholds["USDT"], rule.thresholds["BTC"]) == (D(5_000), D("0.1"))
+    terms = {a: load("binance-usdm").collateral(a) for a in ("BTC", "ADA", "USDT", "BNB")}
+    lost = [lost_in_sale(a, terms, rule) for a in terms]  # type: ignore[arg-type]
+    assert lost == [D("0.025"), D("0.05"), D("0.0001"), D("0.5") * D("0.05")]
 
 
 def _pool(balances: dict[str, D], terms: dict[str, Collateral]) -> Pool:
