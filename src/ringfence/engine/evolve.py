@@ -315,6 +315,7 @@ def _setting_items(state: State, trader: Trader) -> None:
 
 def _prices_changed(state: State, event: happened.PricesChanged) -> None:
     state.priced = state.sequence
+    item, consumed = state.item, state.consumed
     for kind, prices, table in (
         ("mark", event.marks, state.marks),
         ("last", event.last, state.last),
@@ -322,20 +323,19 @@ def _prices_changed(state: State, event: happened.PricesChanged) -> None:
     ):
         for symbol, price in prices:
             table[symbol] = price
-            state.item((kind, symbol), plain(price))
-            if state.told.pop((kind, symbol), None) is not None:
-                state.item(("told", kind, symbol), None)
-            if state.doubts and state.doubts.pop((kind, symbol), None) is not None:
-                state.item(("doubt", kind, symbol), None)
+            item((kind, symbol), price)
             if kind == "mark":
                 state.marked_at[symbol] = event.at
-                state.item(("marked_at", symbol), str(event.at))
+                item(("marked_at", symbol), str(event.at))
             elif kind == "index" and symbol not in state.marks:  # of an asset, not of a contract's symbol
                 state.marked_at[index_of(symbol)] = event.at
-                state.item(("marked_at", index_of(symbol)), str(event.at))
-            if state.consumed.pop(symbol, None) is not None:
-                state.item(("consumed", symbol), None)
-
+                item(("marked_at", index_of(symbol)), str(event.at))
+            if consumed and consumed.pop(symbol, None) is not None:
+                item(("consumed", symbol), None)
+            if state.told and state.told.pop((kind, symbol), None) is not None:
+                item(("told", kind, symbol), None)
+            if state.doubts and state.doubts.pop((kind, symbol), None) is not None:
+                item(("doubt", kind, symbol), None)
     if event.index:
         for name in state.baskets:
             state.traders[name].forget()
@@ -411,7 +411,7 @@ def restore_items(state: State) -> None:
         _trader_items(state, trader)
     for kind, table in (("mark", state.marks), ("last", state.last), ("index", state.index)):
         for symbol, price in table.items():
-            state.item((kind, symbol), plain(price))
+            state.item((kind, symbol), price)
     for symbol, at in state.marked_at.items():
         state.item(("marked_at", symbol), str(at))
     for symbol, consumed in state.consumed.items():

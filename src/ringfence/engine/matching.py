@@ -174,8 +174,11 @@ def taken_by_market(state: State, symbol: str, command: Command, touched: dict[s
     """Yield the fills of resting orders that the tape's price has gone through, noting in ``touched`` whose."""
     market = Execution(Side(HOUSE), "order", bounded=False)
     while True:
-        offered, book = liquidity(state, symbol), state.books.get(symbol)
-        if offered is None or book is None or not len(book):
+        book = state.books.get(symbol)
+        if book is None or not len(book):
+            return
+        offered = liquidity(state, symbol)
+        if offered is None:
             return
         planned = plan_tick(book, offered, consumed=consumed(state, symbol))
         changed = False

@@ -60,9 +60,11 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     if state.setup.impact:
         yield from move_prices(state, command, now["marks"], now["last"])
     moved = list(dict.fromkeys(symbol for prices in believed.values() for symbol, _ in prices))
-    yield from set_off_triggers(state, moved, command)
+    if state.triggers:
+        yield from set_off_triggers(state, moved, command)
     for symbol in moved:
-        yield from fill_from_market(state, symbol, command)
+        if state.books.get(symbol):  # somebody rests there
+            yield from fill_from_market(state, symbol, command)
     deciding = believed["marks"] + (believed["last"] if state.rulebook.trigger_prices == "mark_and_last" else [])
     by_index = dict(state.baskets) if believed["index"] else {}  # with or without positions: a debt may be due
     symbols = list(dict.fromkeys(symbol for symbol, _ in deciding))
@@ -95,7 +97,10 @@ def _worth_a_look(state: State, symbols: list[str], suspects: Iterable[str], by_
                 return index, place
         return None
 
-    waiting = [(at, name) for name in {*suspects, *touched.names} if (at := turn(name)) is not None]
+    named = {*suspects, *touched.names}
+    if not named:
+        return
+    waiting = [(at, name) for name in named if (at := turn(name)) is not None]
     heapify(waiting)
     known = len(touched.names)
     later = [name for name in by_index if turn(name) is None]

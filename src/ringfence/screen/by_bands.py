@@ -60,6 +60,11 @@ class _Edges:
         self.highs: list[tuple[Price, str]] = []
         self.without: dict[str, None] = {}
 
+    def reaches(self, price: Price) -> bool:
+        """Whether there is anybody whose band ``price`` is not strictly inside of; by the nearest ends alone."""
+        lows, highs = self.lows, self.highs
+        return bool(self.without or (lows and price <= lows[-1][0]) or (highs and price >= highs[0][0]))
+
     def reached(self, price: Price) -> Iterator[str]:
         """Yield whose band ``price`` is not strictly inside of."""
         yield from self.without
@@ -130,7 +135,7 @@ class BandScreen:
         hits: dict[str, None] = {}
         for symbol, price in moved.items():
             edges = self._edges.get(symbol)
-            if edges is not None:
+            if edges is not None and edges.reaches(price):
                 hits.update(dict.fromkeys(edges.reached(price)))
         if not hits:
             return ()
