@@ -230,13 +230,13 @@ def assess(pool: Pool, marks: Marks, rulebook: Rulebook) -> Assessment:
     if scenarios:
         pool, marks = at_marks(pool, marks, rulebook.contract)
     policies = rulebook.policies_for(isolated=pool.isolated, basket=pool.mode.backing is Backing.BASKET)
-    symbols = (*(p.symbol for p in pool.positions), *(o.symbol for o in pool.orders))
+    symbols = {*[p.symbol for p in pool.positions], *[o.symbol for o in pool.orders]}
     entries = {symbol: rulebook.entry(symbol) for symbol in symbols}
     values = {p.symbol: entries[p.symbol][0].contract_value(_mark(p, marks)) for p in pool.positions}
-    lines = tuple(_position_line(p, pool, marks, entries, values, policies) for p in pool.positions)
+    lines = tuple([_position_line(p, pool, marks, entries, values, policies) for p in pool.positions])
     if policies.closing_fee == "bankruptcy_price":
         lines = _with_fee_at_bankruptcy(lines, pool, policies)
-    orders = tuple(_order_line(o, pool, marks, entries, policies) for o in pool.orders)
+    orders = tuple([_order_line(o, pool, marks, entries, policies) for o in pool.orders])
     if pool.mode.backing is Backing.BASKET:
         totals = _basket_totals(pool, policies, rulebook.levels, lines, orders)
         return with_requirement(totals, marks, rulebook) if scenarios else totals
@@ -654,11 +654,19 @@ def _totals(
     orders: tuple[OrderLine, ...],
 ) -> Assessment:
     asset, wallet = next(iter(pool.balances.items()))
-    pnl = sum((line.unrealised_pnl for line in lines), ZERO)
+    pnl = closing = notional = net = order_requirement = opening_fees = ZERO
+    for line in lines:
+        pnl += line.unrealised_pnl
+        closing += line.closing_fee
+        notional += line.notional
+        net += line.notional if line.position.quantity > 0 else -line.notional
     initial = _total([line.initial_margin for line in lines])
-    order_margin = _order_margin(pool, lines, orders) if orders else ZERO
-    order_requirement = sum((line.liquidation_requirement for line in orders), ZERO)
-    opening_fees = sum((line.opening_fee for line in orders), ZERO)
+    order_margin: Value | None = ZERO
+    if orders:
+        order_margin = _order_margin(pool, lines, orders)
+        for order in orders:
+            order_requirement += order.liquidation_requirement
+            opening_fees += order.opening_fee
     maintenance = _total([line.maintenance_margin for line in lines])
     required = _total([line.liquidation_requirement for line in lines])
     balance = None if wallet is None else wallet + pnl
@@ -680,11 +688,11 @@ def _totals(
         initial,
         order_margin,
         maintenance,
-        sum((line.closing_fee for line in lines), ZERO),
+        closing,
         None if required is None else required + order_requirement,
         available,
-        sum((line.notional for line in lines), ZERO),
-        sum((line.notional if line.position.quantity > 0 else -line.notional for line in lines), ZERO),
+        notional,
+        net,
         lines,
         orders,
         (),
