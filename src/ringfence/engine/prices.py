@@ -33,12 +33,12 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     With ``suspects``, only those are looked at, and whoever was changed by this very command (a fill, a deleveraging):
     what proved them healthy before speaks of what they held before. The order is the same as without.
     """
+    state.touched.begin(state.sequence)
     yield from vouchers.expire(state, command)
     if isinstance(command, asked.Review):
         everyone = {name: None for names in state.holders.values() for name in names}
         yield from review(state, everyone, command)
         return
-    state.touched.begin(state.sequence)
     believed: dict[str, list[tuple[str, Price]]] = {"index": [], "marks": [], "last": []}
     now: dict[str, dict[str, Price]] = {"index": {}, "marks": {}, "last": {}}
     for kind, prices in (("index", command.index), ("marks", command.marks), ("last", command.last)):

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 _NOBODY = frozenset({HOUSE, FUND})
 _PRICE = itemgetter(0)
 _OWNERS = frozenset({"wallet", "isolated", "bonus"})
-_MANY = 200  # hits at one update; above it is a crash, and most of them fall
+MANY = 200
+"""Hits at one update above which it is a crash: most of them fall, and the engine looks at all of them."""
 
 
 class _Edges:
@@ -109,10 +110,12 @@ class _Placed:
 class BandScreen:
     """Says who has to be looked at when prices change. Made for one state; use it for every price update of it.
 
-    ``assessments``: how many exact assessments it has made; ``named``: how many suspects it has named.
+    ``assessments``: how many exact assessments it has made; ``named``: how many suspects it has named. ``many``: at how
+    many hits it no longer asks which of them are healthy.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, many: int = MANY) -> None:
+        self._many = many
         self.assessments = 0
         self.named = 0
         self._edges: dict[str, _Edges] = {}
@@ -139,7 +142,7 @@ class BandScreen:
                 hits.update(dict.fromkeys(edges.reached(price)))
         if not hits:
             return ()
-        if len(hits) > _MANY:
+        if len(hits) > self._many:
             found = tuple(hits)
         else:
             marks = {**state.marks, **moved}
