@@ -188,7 +188,7 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
     say(0.1, "simulating")
     others = {holding.name: holding for *_, holding in turned if holding is not None}
     holdings = [*named, *others.values()]
-    trials = run_trials(np, book, symbols, moves, outlook, holdings,
+    trials = run_trials(np, book, symbols, moves, outlook, holdings, long_shots=desk.long_shots,
                         progress=lambda share: say(0.1 + 0.8 * share, "simulating"))  # fmt: skip
     say(0.9, "replaying past crashes")
     crashes = desk.windows.replays(Runner(np, book), named, desk.capital)
@@ -247,6 +247,12 @@ class Desk:
         self.capital = start_capital(book, worth, symbols, np)
         self.initial = initial_margins(book)
         self.roles = tuple(self._role(index, moves, exposure[index]) for index in range(len(book.positions)))
+
+    @property
+    def long_shots(self) -> frozenset[tuple[str, str]]:
+        """The positions whose margin, ring-fenced, is a stake that is meant to be lost."""
+        pairs = zip(self.book.positions, self.roles, strict=True)
+        return frozenset((p.symbol, p.side) for p, role in pairs if role.kind == "long shot")
 
     # ── What each position is ────────────────────────────────────────────────────────────────────────────────────
 
@@ -473,11 +479,9 @@ class Desk:
         return found
 
     def _scores(self, holding: Holding) -> _Scored:
-        runner = Runner(self.np, self.book)
+        runner = Runner(self.np, self.book, self.long_shots)
         outcomes = [runner.play(scene, holding) for scene in self.scenes]
-        paths = self.np.concatenate(
-            [score_of(self.np, o.left, o.dead, self.capital, self.question.charge) for o in outcomes]
-        )
+        paths = self.np.concatenate([score_of(self.np, o, self.capital, self.question.charge) for o in outcomes])
         crash = self.windows.score(runner, holding, self.capital)
         weight = self.crash_chance
         fences = sum(place.kind != "cross" for place in holding.places)
@@ -492,7 +496,7 @@ class Desk:
 
     def combined(self, holding: Holding, score: Chance) -> Chance:
         """Return a score on paths weighed together with that of past crashes."""
-        crash = self.windows.score(Runner(self.np, self.book), holding, self.capital)
+        crash = self.windows.score(Runner(self.np, self.book, self.long_shots), holding, self.capital)
         weight = self.crash_chance
         return Chance((1 - weight) * score.share + weight * crash, (1 - weight) * score.error)
 

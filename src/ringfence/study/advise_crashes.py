@@ -89,7 +89,7 @@ class Windows:
     def score(self, runner: Runner, holding: Holding, capital: float) -> float:
         """Return the mean score of a holding over the crashes; 0 where there are none."""
         scores = [
-            float(score_of(self.np, outcome.left, outcome.dead, capital)[0])
+            float(score_of(self.np, outcome, capital)[0])
             for outcome in (runner.play(self.scenes[name], holding) for name in self.crashes)
         ]
         return sum(scores) / len(scores) if scores else 0.0

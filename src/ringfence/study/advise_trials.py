@@ -27,7 +27,10 @@ FLOOR = 0.01
 """Less than this share of the capital counts as this share: a logarithm of nothing is without end. Ours."""
 
 CHARGE = 0.25
-"""What a liquidation of anything counts as besides what it loses, in the score, as a share of the capital. Ours."""
+"""What a liquidation counts as besides what it loses, in the score, as a share of the capital. Ours.
+
+A long shot that stands behind itself is excepted: its margin is a stake that is meant to be lost.
+"""
 
 WORST = 0.05
 """The tail: the mean of the worst twentieth of the paths. Ours."""
@@ -96,18 +99,22 @@ def start_capital(book: Book, worth: Valued, symbols: Sequence[str], np: Any) ->
 
 
 class Outcome(NamedTuple):
-    """One way on one scene, by path. ``left``: dollars; ``dead``: whether anything was liquidated, or by position."""
+    """One way on one scene, by path. ``left``: dollars; ``dead``: whether anything was liquidated, or by position.
+
+    ``charged``: whether anything was that the score charges for: all but long shots that stand behind themselves.
+    """
 
     left: Any
     dead: Any
     positions: tuple[Any, ...]
+    charged: Any
 
 
 class Runner:
-    """Plays ways of holding one book on scenes."""
+    """Plays ways of holding one book on scenes. ``long_shots``: (symbol, side) whose margin is a stake to be lost."""
 
-    def __init__(self, np: Any, book: Book) -> None:
-        self.np, self.book = np, book
+    def __init__(self, np: Any, book: Book, long_shots: frozenset[tuple[str, str]] = frozenset()) -> None:
+        self.np, self.book, self.long_shots = np, book, long_shots
         self._assessed: dict[str, tuple[tuple[str, Assessment], ...]] = {}
 
     def assessed(self, holding: Holding) -> tuple[tuple[str, Assessment], ...]:
@@ -121,6 +128,7 @@ class Runner:
         np = self.np
         left = np.zeros(scene.paths)
         dead = np.zeros(scene.paths, dtype=bool)
+        charged = dead
         by_leg: dict[tuple[str, str], Any] = {}
         for _, assessment in self.assessed(holding):
             if not assessment.lines:
@@ -130,14 +138,17 @@ class Runner:
                 continue
             fate = scene.fate(assessment)
             left, dead = left + fate.left, dead | fate.dead
+            first = assessment.lines[0].position
+            if not (assessment.pool.isolated and (first.symbol, first.side) in self.long_shots):
+                charged = charged | fate.dead
             for line in assessment.lines:
                 by_leg[line.position.symbol, line.position.side] = fate.dead
-        return Outcome(left, dead, tuple(by_leg[p.symbol, p.side] for p in self.book.positions))
+        return Outcome(left, dead, tuple(by_leg[p.symbol, p.side] for p in self.book.positions), charged)
 
 
-def score_of(np: Any, left: Any, dead: Any, capital: float, charge: float = CHARGE) -> Any:
-    """Return the score of every path: ``log(max(left ÷ capital, floor))`` less the charge where anything died."""
-    return np.log(np.maximum(left / capital, FLOOR)) - charge * dead
+def score_of(np: Any, outcome: Outcome, capital: float, charge: float = CHARGE) -> Any:
+    """Return the score of every path: ``log(max(left ÷ capital, floor))`` less the charge where it is due."""
+    return np.log(np.maximum(outcome.left / capital, FLOOR)) - charge * outcome.charged
 
 
 def run_trials(
@@ -148,10 +159,11 @@ def run_trials(
     outlook: Outlook,
     holdings: Sequence[Holding],
     *,
+    long_shots: frozenset[tuple[str, str]] = frozenset(),
     progress: Callable[[float], None] | None = None,
 ) -> Trials:
     """Return what every holding comes to on ``outlook.paths`` paths. ``progress``: told the share that is done."""
-    runner = Runner(np, book)
+    runner = Runner(np, book, long_shots)
     collected: list[list[Outcome]] = [[] for _ in holdings]
     agreement = Agreement(0, 0, 0.0)
     done, capital = 0, 0.0
@@ -164,7 +176,7 @@ def run_trials(
         if progress is not None:
             progress(done / outlook.paths)
     joined = [_joined(np, outcomes) for outcomes in collected]
-    scores = [score_of(np, o.left, o.dead, capital) for o in joined]
+    scores = [score_of(np, o, capital) for o in joined]
     best = max((float(np.quantile(o.left / capital - 1, 0.995)) for o in joined), default=0.5)
     top = max(0.1, round(best + 0.05, 1))
     trials = tuple(
@@ -188,6 +200,7 @@ def _joined(np: Any, outcomes: Sequence[Outcome]) -> Outcome:
         np.concatenate([o.left for o in outcomes]),
         np.concatenate([o.dead for o in outcomes]),
         tuple(np.concatenate(parts) for parts in zip(*(o.positions for o in outcomes), strict=True)),
+        np.concatenate([o.charged for o in outcomes]),
     )
 
 

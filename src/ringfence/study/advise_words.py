@@ -484,7 +484,8 @@ def assumptions(advice: Advice) -> tuple[str, ...]:
     windows = f"{len(advice.crashes.counted)} windows in {YEARS:g} years"
     worth = (
         f"worth: mean logarithm of what is left, at least {FLOOR:.0%} of the capital, less {CHARGE:g} where "
-        f"anything is liquidated, with past crashes weighed at {advice.crash_chance:.1%} ({windows}); ours"
+        "anything but a ring-fenced long shot is liquidated, with past crashes weighed at "
+        f"{advice.crash_chance:.1%} ({windows}); ours"
     )
     floats = (
         f"paths are computed in floats; of {checked.looks:,} pools looked at exactly {checked.same:,} said the same "

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ringfence.study.rescue import Way
     from ringfence.tape.bars import Tape
 
-TARGET = Decimal(2)
+TARGET = Decimal("1.5")
 """A rescue aims at this many times the level at which the call came. Ours."""
 
 

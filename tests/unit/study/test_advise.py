@@ -107,6 +107,21 @@ def test_a_long_shot_on_a_small_coin_is_fenced_because_the_rest_dies_with_it_oth
     assert pooled.worst.share < own.worst.share
 
 
+def test_a_small_long_shot_is_fenced_too_though_it_is_likely_to_die_there() -> None:
+    held = [
+        ("AVAXUSDT", "long", "150", "26.7", "5"), ("LINKUSDT", "long", "200", "21.1", "5"),
+        ("BTCUSDT", "short", "0.06", "117590", "10"), ("ALGOUSDT", "long", "20000", "0.21", "20"),
+    ]  # fmt: skip
+    names = ("symbol", "side", "quantity", "entry_price", "leverage")
+    body = {"wallet": {"USDT": "3000"}, "positions": [dict(zip(names, row, strict=True)) for row in held]}
+    advice = advised(parse({"rulebook": "binance-usdm", "as_of": "2025-10-10", "account": body}, where="test"))
+    found = verdicts(advice)
+    assert [v.verdict for v in found] == ["pool", "pool", "pool", "ring-fence"]
+    assert found[3].margin == Decimal("210.00")
+    assert advice.trial(advice.chosen).by_position[3].share > 0.5
+    assert any("add nothing when it is called" in step for step in steps(advice))
+
+
 @pytest.mark.parametrize(("name", "kind"), [("delta_neutral", "delta-neutral"), ("calendar_spread", "calendar spread")])
 def test_a_hedge_is_pooled_because_isolating_a_leg_breaks_it(name: str, kind: str) -> None:
     advice = of_case(name)

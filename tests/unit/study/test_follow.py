@@ -78,7 +78,7 @@ def test_what_acting_changes_is_fees_and_nothing_else_when_prices_stand_still() 
     assert abs(one.equity - other.equity - other.fees) < Decimal(100)
 
 
-def test_a_rescue_aims_at_twice_the_level_and_is_not_called_again_at_once() -> None:
-    assert Decimal(2) == TARGET
+def test_a_rescue_aims_above_the_level_and_is_not_called_again_at_once() -> None:
+    assert Decimal("1.5") == TARGET
     found = played("cross", acts=True, level="30")
     assert found.calls < 30
