@@ -65,6 +65,7 @@ OUTCOMES_KEPT = 10_000
 """Outcomes of how many commands are kept in memory; older ones are read from the journal when somebody asks again."""
 
 _MERGED_KEPT = 10_000
+_OUTCOMES_SCREENED = 64  # outcomes that a screen may read to see who changed
 _LARGEST = 40  # digits before, and decimal places behind the point, of a number that a command may hold
 _BEGINNING = re.compile(rb'\["[a-z_]+","([^"\\]+)",(\d+)[,\]]')
 _BEGINNINGS = (b'["set_up"', b'["resume"')  # of the commands that tell who decides from them on
@@ -673,10 +674,11 @@ def _id_and_time(command: bytes) -> tuple[str, int]:
     return str(name), int(at)
 
 
-def redecide(journal: JournalReader, state: State | None = None) -> Iterator[Step]:
+def redecide(journal: JournalReader, state: State | None = None, *, screen: Screen | None = None) -> Iterator[Step]:
     """Decide a journal again from its commands alone, yielding a step per entry that is byte for byte what it holds.
 
-    The hash chain is verified on the way. ``state`` is brought along; None begins with the journal's own set-up. Raises
+    The hash chain is verified on the way. ``state`` is brought along; None begins with the journal's own set-up.
+    ``screen``: proves most traders healthy at a price, so that they are not looked at; None looks at everybody. Raises
     Difference at the first event or digest that is another, JournalCorrupt where the chain breaks.
 
     Of entries that another program or other rules decided (``SetUp`` and ``Resume`` tell), the decisions have to be the
@@ -684,7 +686,7 @@ def redecide(journal: JournalReader, state: State | None = None) -> Iterator[Ste
     """
     if state is None:
         state = State(setup_of(journal))
-        state.outcomes_kept = 0
+        state.outcomes_kept = 0 if screen is None else _OUTCOMES_SCREENED
     decided = Decided("", 1, decided_by(state.setup))
     for entry in journal.read():
         try:
@@ -698,7 +700,12 @@ def redecide(journal: JournalReader, state: State | None = None) -> Iterator[Ste
             )
         if isinstance(command, SetUp | Resume):
             decided = Decided(command.decided_by, entry.sequence, decided_by(state.setup))
-        made = tuple(map(encode, handle(state, command)))
+        suspects: Iterable[str] | None = None
+        if screen is not None and isinstance(command, UpdatePrices):
+            suspects = screen.suspects(state, command)
+        made = tuple(map(encode, handle(state, command, suspects)))
+        if screen is not None and isinstance(command, UpdatePrices):
+            screen.looked_at(state, command, suspects)
         same_bytes = made == entry.events
         if not same_bytes and not (decided.elsewhere and _read_alike(entry.events, made)):
             raise _first_difference(entry, made, decided)

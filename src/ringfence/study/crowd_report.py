@@ -17,7 +17,7 @@ from ringfence.study.crowd_result import HOLDINGS
 from ringfence.study.crowd_table import comparison
 from ringfence.study.crowd_words import short_amount
 from ringfence.study.report_chart import Axis, Chart, Level, Line, Span, axis_over
-from ringfence.study.wording import fixed, percent
+from ringfence.study.wording import fixed, percent, price
 from ringfence.tape.bars import micros_of
 
 if TYPE_CHECKING:
@@ -286,8 +286,8 @@ def _price_panel(crowd: Crowd, symbol: str, name: str, close: Span, values: dict
         name, f"Price of {symbol}", f"Price of {symbol} on the tape and as forced orders moved it.", close, axis,
         [(tick, f"{tick:,g}") for tick in axis.ticks()], "close", lines=lines, style="small",
     )  # fmt: skip
-    lows = ", ".join(f"{holding} {crowd.moved[holding].lowest[symbol]:f}" for holding in HOLDINGS)
-    told = f"<p>lowest on the tape {crowd.lowest[symbol]:f}</p><p>{lows}</p>"
+    lows = ", ".join(f"{holding} {price(crowd.moved[holding].lowest[symbol])}" for holding in HOLDINGS)
+    told = f"<p>lowest on the tape {price(crowd.lowest[symbol])}</p><p>{lows}</p>"
     return f'<figure class="panel"><h3>{escape(symbol)}</h3>{told}{chart.html()}</figure>'
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ringfence.numbers import divide, exact
+from ringfence.numbers import ZERO, divide, exact
 from ringfence.study.crowd_result import HOLDINGS, QUANTILES
-from ringfence.study.wording import fixed, percent
+from ringfence.study.wording import clock, fixed, percent, price
+from ringfence.tape.bars import moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ringfence.study.crowd_result import Crowd, CrowdOutcome
+    from ringfence.study.crowd_result import Crowd, CrowdOutcome, Forced
 
 _PLACES = 6
 
@@ -62,6 +63,14 @@ def comparison(crowd: Crowd) -> list[tuple[str, list[tuple[str, list[str]]]]]:
             ],
         ),
         (
+            f"Forced onto the market, {crowd.asset}",
+            [
+                row("in all", lambda one: money(sum((forced.value for forced in one.forced), ZERO))),
+                row("in its largest minute", lambda one: money(_largest(one).value) if one.forced else "0"),
+                row("which was", lambda one: _which(_largest(one)) if one.forced else "–"),
+            ],
+        ),
+        (
             "Auto-deleveraged",
             [
                 row("accounts, trades",
@@ -79,6 +88,15 @@ def comparison(crowd: Crowd) -> list[tuple[str, list[tuple[str, list[str]]]]]:
         ),
     ]  # fmt: skip
     return parts if not crowd.moved else [*parts, ("Against a price that nobody moves", _cascade_rows(crowd))]
+
+
+def _largest(outcome: CrowdOutcome) -> Forced:
+    """Return the minute and symbol in which most was forced onto the market."""
+    return max(outcome.forced, key=lambda one: (one.value, -one.micros, one.symbol))
+
+
+def _which(forced: Forced) -> str:
+    return f"{clock(moment_of(forced.micros))[:5]} {forced.symbol}"
 
 
 def _ordinal(share: int) -> str:
@@ -102,7 +120,7 @@ def _cascade_rows(crowd: Crowd) -> list[tuple[str, list[str]]]:
     for symbol in crowd.symbols:
         lows = [(still.lowest[symbol], moved.lowest[symbol]) for still, moved in pairs]
         cells = [
-            f"{now:f} ({percent(divide(now - before, before, places=_PLACES))})" if now != before else f"{now:f}"
+            f"{price(now)} ({percent(divide(now - before, before, places=_PLACES))})" if now != before else price(now)
             for before, now in lows
         ]
         rows.append((f"{symbol}, lowest", cells))

@@ -117,3 +117,12 @@ def test_a_takeover_has_no_journal(folder: Path) -> None:
     assert result.returncode == 3
     assert "a takeover leaves no journal" in result.stderr
     assert not list(folder.glob("t.*"))
+
+
+def test_a_thorough_verification_looks_at_everybody_and_finds_the_same(folder: Path) -> None:
+    plain, thorough = (
+        json.loads(CliRunner().invoke(app, ["verify", str(folder / "crowd.cross.journal"), "--json", *more]).stdout)
+        for more in ([], ["--thorough"])
+    )
+    assert {**plain, "seconds": ""} == {**thorough, "seconds": ""}
+    assert plain["holds"]
