@@ -20,7 +20,6 @@ from ringfence.engine.events import Refused
 from ringfence.engine.state import State
 from ringfence.engine.wire import encode
 from ringfence.errors import BadAccount, BadConfiguration, RingfenceError
-from ringfence.host import decided_by
 from ringfence.journal import Batch, open_journal
 from ringfence.numbers import ZERO, plain
 
@@ -57,9 +56,9 @@ class Run:
         self._journal: Journal | None = None
         self._waiting: list[Batch] = []
         self._events = self._appended = 0
-        text = decides = ""
+        text = ""
         try:
-            text, decides = setup_text.write(setup), decided_by(setup)
+            text = setup_text.write(setup)
         except BadConfiguration:  # a rulebook that text cannot hold: only a journal needs it
             if journal is not None:
                 raise
