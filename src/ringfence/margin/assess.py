@@ -199,6 +199,7 @@ class Assessment(NamedTuple):
             return bool(balance < 0)
         return bool(balance < required or (self.policies.trigger == "at_or_below" and balance == required))
 
+    @exact
     def reached(self, level: Decimal) -> bool | None:
         """Whether health is at or below ``level``; False when nothing is required, None when not known."""
         if self.balance_held_against is None or self.liquidation_requirement is None:

@@ -15,6 +15,7 @@ number      P uint32    which of the caller's pools it is
 groups      G,4 int64   legs a pool, first pool, pools, first leg: leg ``j`` of pool ``first pool + i`` stands at
                         ``first leg + j · pools + i``
 looks       ? uint32    the caller's pools that do not fit and must be looked at every time (not in the arrays above)
+free        by legs     places that are not taken: ``cash`` infinite, ``number`` ``NOBODY``
 ==========  ==========  ============================================================================================
 
 Amounts are in the pool's settlement asset (in the account's currency in a basket). ``N`` legs, ``P`` pools.
@@ -61,6 +62,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+NOBODY = 0xFFFFFFFF  #: the number of a place that is not taken
+
+
 class Legs(NamedTuple):
     """Positions and pools as plain arrays. The legs of pool ``p`` are ``first[p]`` up to ``first[p + 1]``.
 
@@ -102,11 +106,20 @@ class Columns:
     looks: NDArray[np.uint32]
     prices: Floats
     place: NDArray[np.int64] = field(repr=False)  # P' int64: where the caller's pool stands, −1 among the looks
+    free: dict[int, list[int]] = field(repr=False)  # places that are not taken, by how many legs they have room for
 
     @property
     def pools(self) -> int:
-        """How many pools are packed, without the looks."""
+        """How many places for pools there are, without the looks."""
         return len(self.cash)
+
+    def leave(self, number: int) -> None:
+        """Free the place of one of the caller's pools."""
+        at = int(self.place[number])
+        group = int(self.groups[:, 1].searchsorted(at, side="right")) - 1
+        self.cash[at], self.gross[at], self.fixed[at], self.number[at] = float("inf"), 0.0, 0.0, NOBODY
+        self.place[number] = -1
+        self.free.setdefault(int(self.groups[group, 0]), []).append(at)
 
     @property
     def legs(self) -> int:
@@ -119,8 +132,11 @@ class Columns:
         return self.code.nbytes + self.lots.nbytes + 8 * self.pools
 
 
-def pack(instruments: Instruments, legs: Legs, marks: Floats) -> Columns:
+def pack(instruments: Instruments, legs: Legs, marks: Floats, *, spare: float = 0.0, refit: bool = True) -> Columns:
     """Return ``legs`` as columns, with tiers as they are at ``marks`` (S f64, the instruments' symbols' prices).
+
+    ``spare``: by what share a group has more places than pools, for pools to come (:meth:`.sweep.Sweep.change`).
+    ``refit``: whether lots may be made larger so that all quantities fit; else pools that do not fit go to the looks.
 
     Raises BadInput, naming the pool, when offsets are not ascending or an instrument is not one of ``instruments``.
     """
@@ -131,24 +147,27 @@ def pack(instruments: Instruments, legs: Legs, marks: Floats) -> Columns:
 
     held = _held(legs)
     _check(instruments, held, marks)
-    of = replace(instruments, lot=_fitting_lots(instruments, held))
+    of = replace(instruments, lot=_fitting_lots(instruments, held)) if refit else instruments
     counts = np.diff(held.first)
     fits = np.ones(len(counts), np.bool_)
     prices = np.array(marks, np.float64)
     packing.mark_fitting(held, of.lot, of.look, of.jumps, of.alone, of.family, prices[of.price_of], fits)
-    place, groups = _places(counts, fits)
-    legs_packed, packed = int((counts * fits).sum()), int(fits.sum())
+    place, groups = _places(counts, fits, spare)
+    legs_packed, packed = int((groups[:, 0] * groups[:, 2]).sum()), int(groups[:, 2].sum())
     into = packing.Packed(
-        np.empty(legs_packed, np.uint16 if of.rows <= 1 << 16 else np.uint32),
-        np.empty(legs_packed, np.int32),
-        np.empty(packed),
-        np.empty(packed),
-        np.empty(packed),
-        np.empty(packed, np.uint32),
+        np.zeros(legs_packed, np.uint16 if of.rows <= 1 << 16 else np.uint32),
+        np.zeros(legs_packed, np.int32),
+        np.full(packed, np.inf),
+        np.zeros(packed),
+        np.zeros(packed),
+        np.full(packed, NOBODY, np.uint32),
     )
     terms = packing.Terms(*(getattr(of, name) for name in packing.Terms._fields))
     packing.fill(held, terms, prices, place, groups, into)
-    return Columns(of, *into, groups, np.flatnonzero(~fits).astype(np.uint32), prices, place)
+    free: dict[int, list[int]] = {}
+    for size, begin, room, _ in groups.tolist():
+        free[size] = (begin + np.flatnonzero(into.number[begin : begin + room] == NOBODY)).tolist()
+    return Columns(of, *into, groups, np.flatnonzero(~fits).astype(np.uint32), prices, place, free)
 
 
 def _held(legs: Legs) -> Any:
@@ -215,8 +234,10 @@ def _check(instruments: Instruments, legs: Any, marks: Floats) -> None:
             raise BadInput(f"{name} has the wrong length", where=name, expected=str(length), found=str(len(values)))
 
 
-def _places(counts: NDArray[np.int64], fits: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where each pool goes, and the groups."""
+def _places(
+    counts: NDArray[np.int64], fits: NDArray[np.bool_], spare: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each pool goes, and the groups with their spare places."""
     import numpy as np
 
     place = np.full(len(counts), -1, np.int64)
@@ -225,9 +246,10 @@ def _places(counts: NDArray[np.int64], fits: NDArray[np.bool_]) -> tuple[NDArray
     for size in np.unique(counts[fits]):
         members = np.flatnonzero(fits & (counts == size))
         place[members] = np.arange(pool, pool + len(members))
-        groups.append((int(size), pool, len(members), leg))
-        pool += len(members)
-        leg += int(size) * len(members)
+        room = len(members) + (int(len(members) * spare) + 16 if spare else 0)
+        groups.append((int(size), pool, room, leg))
+        pool += room
+        leg += int(size) * room
     return place, np.array(groups, np.int64).reshape(-1, 4)
 
 
@@ -336,4 +358,4 @@ def _basket_balance(pool: Pool, rulebook: Rulebook) -> float:
 _value = exact(Collateral.value)
 
 
-__all__ = ["Columns", "Legs", "pack", "pack_pools"]
+__all__ = ["NOBODY", "Columns", "Legs", "pack", "pack_pools"]

@@ -45,10 +45,10 @@ def compiled_parallel(function: F) -> F:
 
 
 def inlined(function: F) -> F:
-    """Compile a function of the formula sheet as a part of the kernels that call it."""
+    """Compile a function as a part of the kernels that call it: those of the formula sheet, and what a leg needs."""
     import numba
 
-    return numba.njit(nogil=True, inline="always", error_model="numpy")(function)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, forceinline=True, error_model="numpy")(function)  # type: ignore[no-any-return]
 
 
 __all__ = ["available", "compiled", "compiled_parallel", "inlined", "require"]

@@ -51,7 +51,7 @@ from numba import prange
 
 from ringfence.margin import formulas
 from ringfence.screen.compiled import compiled, compiled_parallel, inlined
-from ringfence.screen.packing import ROUND_UP, contract_value
+from ringfence.screen.packing import ROUND_UP, contract_value, in_tier
 
 CHUNK = 1 << 14  #: pools that one thread takes at a time
 BOUND = 2.0**-49  #: 16 u: what is taken away per unit of (legs + 8) · G
@@ -280,7 +280,8 @@ def surpluses(
             for slot in range(legs):
                 leg = leg_begin + slot * pools + at
                 total += lots[leg] * table[code[leg]]
-            surplus[number[begin + at]] = total
+            if number[begin + at] < surplus.size:
+                surplus[number[begin + at]] = total
 
 
 @compiled
@@ -335,12 +336,6 @@ def place_bounds(values: Any, floor: Any, tiers: Any, start: Any, edge_lots: Any
 
 
 @compiled
-def in_tier(lots: int, value: float, floor: float) -> bool:
-    """Whether that many lots have reached a tier's floor (on the safe side of rounding, as ``tier_of``)."""
-    return floor <= lots * value * ROUND_UP
-
-
-@compiled
 def guard(i: int, floor: Any, tiers: Any, start: Any, edge_lots: Any, bounds: Any, guards: Any) -> None:
     """Set ``guards`` (I, 2) of an instrument: from the first value up to the second no leg changes its tier.
 
@@ -359,7 +354,7 @@ def guard(i: int, floor: Any, tiers: Any, start: Any, edge_lots: Any, bounds: An
 @compiled
 def cross_edges(
     values: Any, floor: Any, tiers: Any, start: Any, edge_lots: Any, edge_leg: Any, edge_pool: Any, bounds: Any,
-    guards: Any, code: Any, changed: Any,
+    guards: Any, loose: Any, code: Any, changed: Any,
 ) -> int:  # fmt: skip
     """Bring the tiers of all legs to ``values``; write the pools concerned into ``changed`` and return how many.
 
@@ -375,6 +370,8 @@ def cross_edges(
             at = bounds[i, tier]
             while at > a and in_tier(edge_lots[at - 1], value, floor[i, tier]):
                 at -= 1
+                if loose[edge_leg[at]]:
+                    continue
                 code[edge_leg[at]] += 2 * count
                 if touched < room:
                     changed[touched] = edge_pool[at]
@@ -383,10 +380,11 @@ def cross_edges(
         for tier in range(tiers[i] - 1, 0, -1):
             at = bounds[i, tier]
             while at < b and not in_tier(edge_lots[at], value, floor[i, tier]):
-                code[edge_leg[at]] -= 2 * count
-                if touched < room:
-                    changed[touched] = edge_pool[at]
-                touched += 1
+                if not loose[edge_leg[at]]:
+                    code[edge_leg[at]] -= 2 * count
+                    if touched < room:
+                        changed[touched] = edge_pool[at]
+                    touched += 1
                 at += 1
             bounds[i, tier] = at
         guard(i, floor, tiers, start, edge_lots, bounds, guards)
@@ -400,8 +398,6 @@ def renew_constants(
 ) -> None:  # fmt: skip
     """Compute the constants of the pools ``changed`` anew."""
     for pool in changed:
-        if not np.isfinite(constant[pool]):
-            continue  # taken out
         group = 0
         while pool >= groups[group, 1] + groups[group, 2]:
             group += 1
@@ -410,3 +406,53 @@ def renew_constants(
             pool, legs, level, margins, leg_begin + pool - begin, pools, code, cash, fixed, gross, deduction, moving,
             charge,
         )  # fmt: skip
+
+
+@compiled
+def settle_loose(
+    legs_of: Any, many: int, values: Any, floor: Any, tiers: Any, watched: Any, code: Any, lots: Any, changed: Any
+) -> int:
+    """Bring the tiers of the loose legs, (leg, pool) in ``legs_of``, to ``values``; return how many pools changed."""
+    count, touched = values.size, 0
+    for at in range(many):
+        leg = legs_of[at, 0]
+        row = int(code[leg])
+        i = row % count
+        if not watched[i] or not values[i] > 0.0:
+            continue
+        tier = 0
+        while tier + 1 < tiers[i] and in_tier(lots[leg], values[i], floor[i, tier + 1]):
+            tier += 1
+        if tier != row // (2 * count):
+            code[leg] = tier * 2 * count + row % (2 * count)
+            changed[touched] = legs_of[at, 1]
+            touched += 1
+    return touched
+
+
+@compiled
+def overwrite(
+    at: int, source: int, groups: Any, from_groups: Any, code: Any, lots: Any, money: Any, from_code: Any,
+    from_lots: Any, from_money: Any, loose: Any, legs_of: Any, many: int,
+) -> int:  # fmt: skip
+    """Copy pool ``source`` of other columns to the place ``at``; its legs are loose from now on. Return how many are.
+
+    ``money``: cash, fixed and gross, three arrays.
+    """
+    group = 0
+    while at >= groups[group, 1] + groups[group, 2]:
+        group += 1
+    other = 0
+    while source >= from_groups[other, 1] + from_groups[other, 2]:
+        other += 1
+    for part in range(3):
+        money[part][at] = from_money[part][source]
+    for slot in range(groups[group, 0]):
+        leg = groups[group, 3] + slot * groups[group, 2] + at - groups[group, 1]
+        taken = from_groups[other, 3] + slot * from_groups[other, 2] + source - from_groups[other, 1]
+        code[leg], lots[leg] = from_code[taken], from_lots[taken]
+        if not loose[leg]:
+            loose[leg] = 1
+            legs_of[many, 0], legs_of[many, 1] = leg, at
+            many += 1
+    return many

@@ -16,18 +16,23 @@ _maintenance_margin = inlined(formulas.maintenance_margin)
 _bankruptcy_value = inlined(formulas.bankruptcy_value)
 
 
-@compiled
+@inlined
 def contract_value(price: float, size: float, inverse: bool) -> float:  # noqa: FBT001 - a number in compiled code
     """Return the unsigned value of one contract at a price (:meth:`ringfence.contract.Contract.contract_value`)."""
     return size / price if inverse else size * price
 
 
+@inlined
+def in_tier(lots: float, value: float, floor: float) -> bool:
+    """Whether that many lots, each of that value, have reached a tier's floor; in doubt they have."""
+    return floor <= lots * value * ROUND_UP
+
+
 @compiled
-def tier_of(amount: float, floor: Any, tiers: int) -> int:
-    """Return the tier of an amount, the upper one when rounding leaves it open."""
-    reached = amount * ROUND_UP
+def tier_of(lots: float, value: float, floor: Any, tiers: int) -> int:
+    """Return the tier of that many lots, each of that value."""
     tier = 0
-    while tier + 1 < tiers and floor[tier + 1] <= reached:
+    while tier + 1 < tiers and in_tier(lots, value, floor[tier + 1]):
         tier += 1
     return tier
 
@@ -183,8 +188,8 @@ def fill(legs_of: Any, of: Any, prices: Any, place: Any, groups: Any, into: Any)
             most = contracts * (value + at_entry) * (1.0 + highest[i]) * max(of.credit[i], of.charge[i])
             # A quantity between two lots: the share it is off by, enlarged so that the error bound counts all of it.
             gross += most + abs(contracts - whole * of.lot[i]) / contracts * most * 2.0**46
-            amount = contracts if of.by_contracts[i] else whole * of.lot[i] * (value if of.moving[i] else at_entry)
-            tier = tier_of(amount, of.floor[i], of.tiers[i])
+            counted = 1.0 if of.by_contracts[i] else value if of.moving[i] else at_entry
+            tier = tier_of(whole, of.lot[i] * counted, of.floor[i], of.tiers[i])
             if not of.moving[i]:
                 rate = of.rate[i, tier] + of.funding[i]
                 required += of.charge[i] * _maintenance_margin(contracts * at_entry, rate, of.deduction[i, tier])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import BadInput
+from ringfence.screen.columns import pack
 from ringfence.screen.compiled import require
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ringfence.screen.columns import Columns
+    from ringfence.screen.columns import Columns, Legs
 
     Floats = NDArray[np.float64]
 
@@ -43,6 +44,7 @@ class Sweep:
         self.columns = columns
         self.levels = tuple(float(level) for level in levels)
         self.edges_crossed = 0
+        self.rebases = 0
         of = columns.instruments
         self._values = np.empty(of.count)
         self._table = np.zeros(of.rows)
@@ -52,8 +54,11 @@ class Sweep:
         self._constants = [np.empty(columns.pools) for _ in self.levels]
         self._watched = of.moving & ~of.by_contracts & (of.tiers > 1)
         self._changed = np.empty(max(1024, columns.pools // 16), np.uint32)
-        self._out: NDArray[np.uint32] = np.empty(0, np.uint32)
+        self._loose = np.zeros(columns.legs, np.uint8)  # legs that are not among the sorted ones
+        self._loose_legs = np.empty((max(1024, columns.legs // 32), 2), np.int64)  # leg, pool
+        self._loose_count = 0
         kernels.unit_values(columns.prices, of.price_of, of.size, of.inverse, of.lot, self._values)
+        self._prices = columns.prices.copy()  # at which tiers are right
         self._standing = self._values.copy()  # of one lot, at which every leg's code is in the right tier
         self._base = self._values.copy()  # of one lot, at which gross bounds the errors
         self.rebase(self._values)
@@ -62,12 +67,15 @@ class Sweep:
         """Bound the errors for contract values up to four times ``values`` (I, of one lot) and sort edges for them."""
         import numpy as np
 
+        self.rebases += 1
         columns, of, kernels = self.columns, self.columns.instruments, self._kernels
         known = np.isfinite(values) & np.isfinite(self._base)
         grown = float(np.max(values[known] / self._base[known], initial=1.0))
         columns.gross *= grown
         self._base *= grown
-        self._reach = self._base * kernels.REACH
+        self._loose[:] = 0
+        self._loose_count = 0
+        self.reach = self._base * kernels.REACH
         counts = np.zeros(of.count, np.int64)
         held = (columns.code, columns.lots, self._base, of.floor, self._watched)
         if bool(self._watched.any()):
@@ -85,10 +93,8 @@ class Sweep:
             self._renew_all(level, constant)
 
     def _renew_all(self, level: float, constant: Floats) -> None:
-        """Compute every constant anew; who was taken out stays out."""
+        """Compute every constant anew."""
         self._fill(level, 1.0, constant)
-        if len(self._out):
-            constant[self._out] = float("inf")
 
     def _fill(self, level: float, margins: float, constant: Floats) -> None:
         columns, of = self.columns, self.columns.instruments
@@ -107,13 +113,16 @@ class Sweep:
                 "not one price per symbol", where="prices", expected=str(len(of.symbols)), found=str(len(prices))
             )
         kernels.unit_values(prices, of.price_of, of.size, of.inverse, of.lot, self._values)
-        if bool(np.any(self._values > self._reach)):
+        if bool(np.any(self._values > self.reach)):
             self.rebase(self._values)
         touched = kernels.cross_edges(
-            self._values, of.floor, of.tiers, self._start, *self._edges, columns.code,
+            self._values, of.floor, of.tiers, self._start, *self._edges, self._loose, columns.code,
             self._changed,
         )  # fmt: skip
         np.copyto(self._standing, self._values, where=self._values > 0)
+        np.copyto(self._prices, prices, where=prices > 0)
+        if self._loose_count:
+            touched = self._settle_loose(touched)
         self.edges_crossed += touched
         for level, constant in zip(self.levels, self._constants, strict=True):
             if touched > len(self._changed):
@@ -160,16 +169,94 @@ class Sweep:
         )
         return result
 
-    def take_out(self, pools: NDArray[Any]) -> None:
-        """Leave the caller's ``pools`` out from now on (they were placed elsewhere, or are gone)."""
+    def _settle_loose(self, touched: int) -> int:
+        """Bring the tiers of loose legs to the present values; return how many pools have changed, these added."""
         import numpy as np
 
-        at = self.columns.place[pools]
-        at = at[at >= 0]
-        self._out = np.union1d(self._out, at.astype(np.uint32))
+        of, columns = self.columns.instruments, self.columns
+        concerned = self._changed[min(touched, len(self._changed)) :]
+        if len(concerned) < self._loose_count:
+            concerned = np.empty(self._loose_count, np.uint32)
+            touched = len(self._changed) + 1  # all constants anew
+        return touched + int(
+            self._kernels.settle_loose(
+                self._loose_legs,
+                self._loose_count,
+                self._values,
+                of.floor,
+                of.tiers,
+                self._watched,
+                columns.code,
+                columns.lots,
+                concerned,
+            )
+        )
+
+    def change(self, numbers: Sequence[int], legs: Legs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Put pools that have changed, or are new, in their places: after a fill, a deposit, a closed position.
+
+        ``legs``: their new contents, in the order of ``numbers``, the caller's; a pool without legs is taken out.
+        A pool goes where it was when it has as many legs as before, else to a spare place (``pack(…, spare=…)``), and
+        is looked at every time when there is none. Returns the places filled and the places left.
+        """
+        import numpy as np
+
+        columns, kernels = self.columns, self._kernels
+        packed = pack(columns.instruments, legs, self._prices, refit=False)
+        counts = np.diff(legs.first)
+        highest = max(numbers, default=-1)
+        if highest >= len(columns.place):
+            columns.place = np.concatenate([columns.place, np.full(highest + 1 - len(columns.place), -1)])
+        filled: list[int] = []
+        left: list[int] = []
+        looks: list[int] = []
+        known = self._standing > 0
+        further = float(np.max(self._base[known] / self._standing[known], initial=1.0))  # what errors are bounded for
+        group_of = np.repeat(columns.groups[:, 0], columns.groups[:, 2])
+        money, other = (columns.cash, columns.fixed, columns.gross), (packed.cash, packed.fixed, packed.gross)
+        for number, source, count in zip(numbers, packed.place.tolist(), counts.tolist(), strict=True):
+            before = int(columns.place[number])
+            at = before if before >= 0 and source >= 0 and group_of[before] == count else -1
+            if before >= 0 and at < 0:
+                columns.leave(number)
+                left.append(before)
+            if source >= 0 and at < 0 and columns.free.get(count):
+                at = columns.free[count].pop()
+            if at < 0:
+                looks += [number] if count or source < 0 else []
+                continue
+            self._loose_count = kernels.overwrite(
+                at, source, columns.groups, packed.groups, columns.code, columns.lots, money, packed.code, packed.lots,
+                other, self._loose, self._loose_legs, self._loose_count,
+            )  # fmt: skip
+            columns.gross[at] *= further
+            columns.place[number], columns.number[at] = at, number
+            filled.append(at)
+            if self._loose_count + 64 > len(self._loose_legs):
+                self.rebase(self._standing)
+        columns.looks = np.union1d(np.setdiff1d(columns.looks, numbers), looks).astype(np.uint32)
+        done = np.array(filled, np.int64), np.array(left, np.int64)
+        for level, constant in zip(self.levels, self._constants, strict=True):
+            kernels.renew_constants(
+                np.concatenate(done), level, 1.0, columns.groups, columns.code, columns.cash, columns.fixed,
+                columns.gross, columns.instruments.deduction, columns.instruments.moving, columns.instruments.charge,
+                constant,
+            )  # fmt: skip
+        return done
+
+    def take_out(self, pools: NDArray[Any]) -> NDArray[np.int64]:
+        """Leave the caller's ``pools`` out from now on: they are gone. Returns the places that they had."""
+        import numpy as np
+
+        places: NDArray[np.int64] = self.columns.place[pools]
+        places = places[places >= 0]
+        for number in pools.tolist():
+            if self.columns.place[number] >= 0:
+                self.columns.leave(number)
         for constant in self._constants:
-            constant[at] = np.inf
-        self.columns.looks = np.setdiff1d(self.columns.looks, pools)
+            constant[places] = np.inf
+        self.columns.looks = np.setdiff1d(self.columns.looks, pools).astype(np.uint32)
+        return places
 
     def _fill_table(self, level: float) -> None:
         of = self.columns.instruments
