@@ -121,13 +121,14 @@ class AssetLine(NamedTuple):
     order_margin: Value | None
     opening_fees: Value
     terms: Collateral
+    premiums: Value = ZERO
     available: Value | None = None
 
     @property
     @exact
     def equity(self) -> Value | None:
-        """Balance with unrealised PnL, in the asset."""
-        return None if self.balance is None else self.balance + self.unrealised_pnl
+        """Balance with unrealised PnL, in the asset; of options their whole value, with the premium paid for it."""
+        return None if self.balance is None else self.balance + self.unrealised_pnl + self.premiums
 
     @property
     @exact
@@ -813,6 +814,7 @@ def _asset_line(asset: str, pool: Pool, lines: tuple[PositionLine, ...], orders:
         _charged(_asset_order_margin(asset, pool, lines, orders), terms.ask),
         terms.ask * sum((line.opening_fee for line in orders if line.contract.settle_asset == asset), ZERO),
         terms,
+        premiums,
     )
 
 

@@ -147,7 +147,8 @@ def _walk(
         legs.append(Leg(line.charge, worth.constant, worth.slope, health * ask, line.tier or 0, ONE, turn))
         signed = line.position.quantity * line.contract.orientation
         gains.setdefault(asset, []).append(worth.by(signed))
-        gains[asset].append(Line(turn, ONE).by(-line.entry_value))
+        if not line.contract.option:  # of an option the whole value counts, the premium included
+            gains[asset].append(Line(turn, ONE).by(-line.entry_value))
     if not basket:
         fees = (assessment.margin_balance or ZERO) - (assessment.balance_held_against or ZERO)
         orders = health * sum((order.liquidation_requirement for order in assessment.orders), ZERO)
