@@ -10,7 +10,9 @@ from ringfence.cli import show
 from ringfence.cli.policy_words import chosen, meaning, told
 from ringfence.errors import BadInput
 from ringfence.margin.assess import assess, closing_rate
-from ringfence.margin.price import bankruptcy_price, liquidation_prices
+from ringfence.margin.portfolio.price import FURTHEST, price_step
+from ringfence.margin.portfolio.requirement import hedges
+from ringfence.margin.price import assessed_at, bankruptcy_price, liquidation_prices
 from ringfence.numbers import ZERO, exact, plain
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ def _print_rules(screen: Console, rulebook: Rulebook, assessments: tuple[Assessm
 @exact
 def steps(file: AccountFile, rulebook: Rulebook, assessment: Assessment, line: PositionLine) -> list[Step]:
     """Return the steps from quantity and mark to margins and prices, with the numbers put in."""
+    if assessment.portfolio is not None:
+        return [*_value(line), *_in_portfolio(assessment, line), *_searched(assessment, line)]
     found = [*_value(line), *_initial(assessment, line), *_tier(rulebook, line), *_maintenance(assessment, line)]
     return [*found, *_prices(file, rulebook, assessment, line)]
 
@@ -114,6 +118,48 @@ def _value(line: PositionLine) -> Iterator[Step]:
     else:
         how = f"quantity × ({first} − {second}) = {_n(size)}{per} × ({_n(values[first])} − {_n(values[second])})"
     yield "unrealised PnL", f"{how} = {_n(line.unrealised_pnl)} {asset}"
+
+
+def _in_portfolio(assessment: Assessment, line: PositionLine) -> Iterator[Step]:
+    """Explain what a position of a portfolio account adds to its risk unit; the unit's table stands above."""
+    found, contract = assessment.portfolio, line.contract
+    assert found is not None  # noqa: S101 - asked before
+    by_tiers = [charge for charge in found.charges if charge.name == f"{line.position.symbol} {line.position.side}"]
+    for charge in by_tiers:
+        yield "maintenance margin", f"{charge.how}, in the account's currency: {_n(charge.amount)}"
+    for unit in found.units:
+        for item, hedge in zip(unit.exposures, hedges(found, unit), strict=True):
+            if item.symbol != contract.symbol or item.side != line.position.side:
+                continue
+            worst = unit.margins.worst
+            if worst is not None and unit.grid is not None:
+                yield (
+                    f"gain in {unit.grid.scenarios[worst].name}",
+                    f"{_n(item.row[worst])}, its part of the worst scenario",
+                )
+            yield "delta", f"{_n(item.delta)} {unit.coin}"
+            yield "alone", f"{_n(hedge.alone)}: the maintenance margin of a book that holds nothing else"
+            yield "adds", f"maintenance with it − without it = {_n(hedge.added)}"
+            yield "saved", f"alone − adds = {_n(hedge.alone)} − {_n(hedge.added)} = {_n(hedge.saved)}"
+
+
+def _searched(assessment: Assessment, line: PositionLine) -> Iterator[Step]:
+    """Explain a price that was searched for, and show the account on both sides of it."""
+    symbol = line.position.symbol
+    price = liquidation_prices(assessment, symbol).of_side(line.position.side)
+    if line.contract.option:
+        yield "liquidation price", "none: an option's own premium moves no risk unit"
+        return
+    yield "equation", "balance = requirement × the venue's factor, every contract of the coin moving by one factor"
+    if price is None:
+        yield "liquidation price", f"none found from 0 to {FURTHEST} times the mark"
+        return
+    yield "liquidation price", f"{_n(price)}, by search: steps outward, then bisection to one tick"
+    step = price_step(line.contract, line.mark_price)
+    for at in (price, price + step if price < line.mark_price else price - step):
+        moved = assessed_at(assessment, symbol, at)
+        balance, required = _n(moved.balance_held_against), _n(moved.liquidation_requirement)
+        yield f"at {_n(at)}", f"balance {balance}, held against {required}: {moved.status}"
 
 
 def _initial(assessment: Assessment, line: PositionLine) -> Iterator[Step]:

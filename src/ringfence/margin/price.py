@@ -17,7 +17,7 @@ from ringfence.account import Backing
 from ringfence.margin.assess import assess, closing_rate
 from ringfence.margin.basket import along_symbol, amount_for
 from ringfence.margin.formulas import break_even_value
-from ringfence.margin.portfolio.price import prices_of
+from ringfence.margin.portfolio.price import marks_with, prices_of
 from ringfence.margin.walk import Equity, Leg, Walk, root
 from ringfence.numbers import (
     ONE,
@@ -107,6 +107,15 @@ def _by_search(assessment: Assessment, symbol: str, health: Decimal) -> Liquidat
     below, above = portfolio.prices[key]
     contract = next(line.contract for line in assessment.lines if line.position.symbol == symbol)
     return LiquidationPrices(below, above, rounded=contract.price_step is not None)
+
+
+@exact
+def assessed_at(assessment: Assessment, symbol: str, price: Price) -> Assessment:
+    """Return a portfolio account assessed where ``symbol`` is at ``price`` and its risk unit moved with it."""
+    portfolio = assessment.portfolio
+    if portfolio is None:
+        raise TypeError("only a portfolio account moves by risk units")
+    return assess(assessment.pool, marks_with(assessment, symbol, price), portfolio.rulebook)
 
 
 def _along_one_symbol(assessment: Assessment, lines: list[PositionLine], health: Decimal) -> Walk | None:
@@ -275,4 +284,11 @@ def break_even_price(line: PositionLine) -> Price | None:
     return line.contract.price_at(numerator, denominator, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
 
 
-__all__ = ["LiquidationPrices", "bankruptcy_price", "break_even_price", "liquidation_price", "liquidation_prices"]
+__all__ = [
+    "LiquidationPrices",
+    "assessed_at",
+    "bankruptcy_price",
+    "break_even_price",
+    "liquidation_price",
+    "liquidation_prices",
+]

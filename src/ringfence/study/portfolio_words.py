@@ -28,7 +28,7 @@ def portfolio_notes(assessments: Iterable[Assessment]) -> list[str]:
         found = assessment.portfolio
         if found is None:
             continue
-        notes.append(CONVENTION)
+        notes += [CONVENTION, "portfolio margin: one position of a hedged book has no bankruptcy price of its own"]
         least, held = found.rules.minimum_equity, assessment.margin_balance
         if least is not None and held is not None and held < least:
             notes.append(f"the venue asks for an equity of at least {plain(least)} for portfolio margin")

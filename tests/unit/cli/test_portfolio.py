@@ -142,3 +142,14 @@ def test_without_time_and_day_nothing_that_expires_can_be_valued(ringfence: Comm
     failed = ringfence("assess", written(tmp_path, document))
     assert failed.code == BAD_INPUT
     assert "expires, and the account says no time" in failed.err
+
+
+def test_explain_shows_the_account_on_both_sides_of_a_searched_price(ringfence: Command, tmp_path: Path) -> None:
+    found = ringfence("assess", written(tmp_path, BOOK), "--json", "--explain").json
+    steps = {entry["symbol"]: {step["of"]: step["how"] for step in entry["steps"]} for entry in found["explanation"]}
+    perpetual = steps["BTC-PERPETUAL"]
+    assert perpetual["liquidation price"].startswith("90,273.5, by search")
+    assert perpetual["at 90,273.5"].endswith("liquidatable")
+    assert perpetual["at 90,273"].endswith("margin_call")
+    assert perpetual["saved"] == "alone − adds = 31,750.61787 − -20,261.20598 = 52,011.82385"
+    assert steps["BTC-27MAR26-60000-P"]["liquidation price"].startswith("none: an option's own premium")

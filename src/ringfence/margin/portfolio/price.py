@@ -40,24 +40,31 @@ def prices_of(
     line = next(line for line in assessment.lines if line.position.symbol == symbol)
     if line.contract.option or assessment.balance_held_against is None:
         return None, None
-    marks = {held.position.symbol: held.mark_price for held in assessment.lines}
-    contracts = {held.position.symbol: held.contract for held in assessment.lines}
-    moving = [s for s, contract in contracts.items() if contract.risk_unit == line.contract.risk_unit]
     search = _Search(
         line.mark_price, line.contract, health,
-        lambda factor: assess_at(_moved(marks, moving, contracts, factor)), dead=_dead(assessment, health),
+        lambda price: assess_at(marks_with(assessment, symbol, price)), dead=_dead(assessment, health),
     )  # fmt: skip
     below, above = search.crossing(down=True), search.crossing(down=False)
     return (above, below) if search.dead else (below, above)
 
 
-def _moved(
-    marks: dict[str, Price], moving: list[str], contracts: dict[str, Contract], factor: Decimal
-) -> dict[str, Price]:
+def marks_with(assessment: Assessment, symbol: str, price: Price) -> dict[str, Price]:
+    """Return a pool's marks where ``symbol`` is at ``price`` and its whole risk unit moved by the same factor."""
+    lines = {line.position.symbol: line for line in assessment.lines}
+    moved = lines[symbol]
+    factor = divide(price, moved.mark_price, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
+    unit = moved.contract.risk_unit
     return {
-        symbol: mark * factor if symbol in moving and not contracts[symbol].option else mark
-        for symbol, mark in marks.items()
+        other: line.mark_price * factor
+        if line.contract.risk_unit == unit and not line.contract.option
+        else line.mark_price
+        for other, line in lines.items()
     }
+
+
+def price_step(contract: Contract, mark: Price) -> Price:
+    """Return the tick that a price is searched to: the contract's, or eight significant places of its mark."""
+    return contract.price_step or ONE.scaleb(mark.adjusted() + 1 - _STEP_PLACES)
 
 
 def _dead(assessment: Assessment, health: Decimal) -> bool:
@@ -75,17 +82,16 @@ class _Search:
     """A search outward from a mark for where the status changes."""
 
     def __init__(
-        self, mark: Price, contract: Contract, health: Decimal, at: Callable[[Decimal], Assessment], *, dead: bool
+        self, mark: Price, contract: Contract, health: Decimal, at: Callable[[Price], Assessment], *, dead: bool
     ) -> None:
         self.mark, self.health, self.at, self.dead = mark, health, at, dead
-        self.step = contract.price_step or ONE.scaleb(mark.adjusted() + 1 - _STEP_PLACES)
+        self.step = price_step(contract, mark)
         self.known: dict[Price, bool] = {}
 
     def is_dead(self, price: Price) -> bool:
         """Whether the pool is liquidatable at a price of the symbol."""
         if price not in self.known:
-            factor = divide(price, self.mark, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
-            self.known[price] = _dead(self.at(factor), self.health)
+            self.known[price] = _dead(self.at(price), self.health)
         return self.known[price]
 
     def _ladder(self, *, down: bool) -> Iterator[Price]:
@@ -122,4 +128,4 @@ class _Search:
 
 _HALF = divide(ONE, ONE + ONE, places=1)
 
-__all__ = ["FURTHEST", "STEPS_DOWN", "STEPS_UP", "prices_of"]
+__all__ = ["FURTHEST", "STEPS_DOWN", "STEPS_UP", "marks_with", "price_step", "prices_of"]
