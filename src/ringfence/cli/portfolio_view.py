@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_SCENARIOS = 8
 MOST_POSITIONS = 6
+HEAD_WIDTH = 13
 
 
 @exact
@@ -163,17 +164,36 @@ def _scenario_table(unit: Unit, *, every: bool) -> Any:
     largest = sorted(unit.exposures, key=lambda item: -max(map(abs, item.row)))[:MOST_POSITIONS]
     shown = [item for item in unit.exposures if item in largest]
     rest = [item for item in unit.exposures if item not in largest]
-    headers = ["scenario", *(item.name for item in shown), *(["others"] if rest else []), "all", "loss that counts"]
+    headers = [
+        "scenario",
+        *(_stacked(item.name) for item in shown),
+        *(["others"] if rest else []),
+        "all",
+        "counts as loss",
+    ]
     rows = []
     for place in order:
         others = [show.amount(sum((item.row[place] for item in rest), ZERO), None)] if rest else []
         cells = [show.amount(item.row[place], None) for item in shown]
-        mark = " ←" if place == unit.margins.worst else ""
-        rows.append([scenarios[place].name + mark, *cells, *others, show.amount(columns[place], None),
-                     show.amount(counts[place], None)])  # fmt: skip
+        mark = "→ " if place == unit.margins.worst else ""
+        rows.append([scenarios[place].name, *cells, *others, show.amount(columns[place], None),
+                     mark + show.amount(counts[place], None)])  # fmt: skip
     which = "all" if every else f"the {len(rows)} worst of {len(scenarios)}"
     title = f"{unit.coin}: gain in each scenario, {which}"
     return show.simple_table(title, headers, rows, right=range(1, len(headers)))
+
+
+def _stacked(name: str) -> str:
+    """Return a holding's name as the head of a narrow column: broken at its hyphens and spaces."""
+    lines = [""]
+    for part in name.replace("-", "-\0").replace(" ", "\0").split("\0"):
+        if lines[-1].endswith("-") and len(lines[-1]) + len(part) <= HEAD_WIDTH:
+            lines[-1] += part
+        elif lines[-1]:
+            lines.append(part)
+        else:
+            lines[-1] = part
+    return "\n".join(lines)
 
 
 def _hedge_table(unit: Unit, items: Sequence[Hedge]) -> Any:

@@ -98,13 +98,9 @@ def _by_search(assessment: Assessment, symbol: str, health: Decimal) -> Liquidat
     """Return a portfolio account's prices, its risk units moving as one (:mod:`.portfolio.price`)."""
     portfolio = assessment.portfolio
     assert portfolio is not None  # noqa: S101 - asked before
-    key = (symbol, health)
-    if key not in portfolio.prices:
-        portfolio.prices[key] = prices_of(
-            assessment, symbol, health=health,
-            assess_at=lambda marks: assess(assessment.pool, marks, portfolio.rulebook),
-        )  # fmt: skip
-    below, above = portfolio.prices[key]
+    below, above = prices_of(
+        assessment, symbol, health=health, assess_at=lambda marks: assess(assessment.pool, marks, portfolio.rulebook)
+    )
     contract = next(line.contract for line in assessment.lines if line.position.symbol == symbol)
     return LiquidationPrices(below, above, rounded=contract.price_step is not None)
 

@@ -23,6 +23,7 @@ from tests.unit.margin.portfolio_books import (
     NOW,
     assessed,
     book,
+    future,
     held,
     inverse,
     mark_of,
@@ -128,6 +129,22 @@ def test_prices_below_and_above_are_edges_of_the_exact_requirement() -> None:
     for edge, nearer in ((prices.below, D("0.1")), (prices.above, D("-0.1"))):
         assert assess(pool, {**marks, "BTCUSDT": edge}, rulebook).liquidatable
         assert not assess(pool, {**marks, "BTCUSDT": edge + nearer}, rulebook).liquidatable
+
+
+@pytest.mark.parametrize("wallet", ["9000", "20000"])
+def test_a_price_is_the_same_whichever_contract_of_its_unit_is_searched_first(wallet: str) -> None:
+    near, far = (
+        held(replace(future(days, name), price_step=D(step)), quantity)
+        for days, name, step, quantity in ((20, "BTC-NEAR", "0.5", "3"), (90, "BTC-FAR", "0.01", "-2"))
+    )
+    call = held(_CALL, "-1")
+    for symbol in ("BTC-NEAR", "BTC-FAR"):
+        one, other = (
+            liquidation_prices(assessed("deribit", *book, wallet={"USDT": wallet}), symbol)
+            for book in ((near, far, call), (far, near, call))
+        )
+        assert one == other
+        assert one != (None, None, True)
 
 
 def test_an_account_that_is_liquidatable_gets_the_prices_at_which_it_would_be_no_more() -> None:

@@ -5,8 +5,9 @@ the worst and, with options, curved pieces: there is no equation to solve. The d
 one (:mod:`ringfence.margin.portfolio.marks`), every contract of it by the same factor, other units stay. Outward from
 the marks the account is assessed at :data:`STEPS_DOWN` equal steps down to nothing and at :data:`STEPS_UP` up to
 :data:`FURTHEST` times the price; in the first step at whose ends the status differs, the price is bisected to one tick.
-So both sides are exact: at the price returned the account is liquidatable, one tick nearer to the mark it is not. What
-dies and recovers within one step can be passed over.
+The unit's other contracts have the price that belongs to the same factor, bisected on their own tick. So both sides are
+exact: at the price returned the account is liquidatable, one tick nearer to the mark it is not. What dies and recovers
+within one step can be passed over.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 STEPS_DOWN = 64
 STEPS_UP = 64
 FURTHEST = 4
+_DOUBLINGS = 8  # how often a bracket around a price that is nearly known is doubled
 _STEP_PLACES = 8  # significant places of a price whose step is not known
 
 
@@ -37,6 +39,16 @@ def prices_of(
     None where there is no such price, and for options, whose premium no unit moves by. ``assess_at`` assesses the pool
     at other marks. A pool that is below ``health`` already gets the prices at which it would be so no more.
     """
+    portfolio = assessment.portfolio
+    assert portfolio is not None  # noqa: S101 - the caller asks a portfolio account
+    if (symbol, health) not in portfolio.prices:
+        portfolio.prices[symbol, health] = _searched(assessment, symbol, health, assess_at)
+    return portfolio.prices[symbol, health]
+
+
+def _searched(
+    assessment: Assessment, symbol: str, health: Decimal, assess_at: Callable[[dict[str, Price]], Assessment]
+) -> tuple[Price | None, Price | None]:
     line = next(line for line in assessment.lines if line.position.symbol == symbol)
     if line.contract.option or assessment.balance_held_against is None:
         return None, None
@@ -44,7 +56,19 @@ def prices_of(
         line.mark_price, line.contract, health,
         lambda price: assess_at(marks_with(assessment, symbol, price)), dead=_dead(assessment, health),
     )  # fmt: skip
-    below, above = search.crossing(down=True), search.crossing(down=False)
+    leader = next(
+        other for other in assessment.lines
+        if not other.contract.option and other.contract.risk_unit == line.contract.risk_unit
+    )  # fmt: skip
+    if leader.position.symbol == symbol:
+        below, above = search.crossing(down=True), search.crossing(down=False)
+    else:  # the unit moves as one: its leading contract's price says by which factor
+        first = prices_of(assessment, leader.position.symbol, health=health, assess_at=assess_at)
+        below, above = (
+            None if price is None else
+            search.crossing_near(divide(price * line.mark_price, leader.mark_price, places=PRICE_PLACES), down=down)
+            for price, down in zip(first[::-1] if search.dead else first, (True, False), strict=True)
+        )  # fmt: skip
     return (above, below) if search.dead else (below, above)
 
 
@@ -112,6 +136,17 @@ class _Search:
                 return self._bisected(near, price)
             near = price
         return None
+
+    def crossing_near(self, price: Price, *, down: bool) -> Price | None:
+        """Return the same as :meth:`crossing`, known to be near ``price``; where it is not, search from the mark."""
+        centre, outward = round_to(price, self.step, rounding=ROUND_HALF_EVEN), -self.step if down else self.step
+        for doubling in range(_DOUBLINGS):
+            near, far = centre - outward * 2**doubling, centre + outward * 2**doubling
+            if far <= 0 or (near >= self.mark if down else near <= self.mark):
+                break
+            if self.is_dead(near) == self.dead and self.is_dead(far) != self.dead:
+                return self._bisected(near, far)
+        return self.crossing(down=down)
 
     def _bisected(self, same: Price, other: Price) -> Price:
         """Return the dead one of the two neighbouring prices between which the status changes."""
