@@ -34,7 +34,7 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     what proved them healthy before speaks of what they held before. The order is the same as without.
     """
     state.touched.begin(state.sequence)
-    yield from vouchers.expire(state, command)
+    yield from vouchers.expire(state, command)  # who loses margin by it is looked at, whatever proved him healthy
     if isinstance(command, asked.Review):
         everyone = {name: None for names in state.holders.values() for name in names}
         yield from review(state, everyone, command)
@@ -49,7 +49,7 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
                 now[kind][symbol] = price
                 continue
             yield PriceRejected(command.id, command.at, symbol, price, reason)
-            if reason == "jump":
+            if reason == "jump" and state.setup.guard.confirmations is not None:  # else it is never believed
                 count = 0 if contradicted else agreeing(state, command, _OF[kind], symbol, price)
                 yield PriceDoubted(command.id, command.at, symbol, _OF[kind], price, count)
     if not any(believed.values()):

@@ -381,3 +381,15 @@ def test_under_rules_that_do_not_have_a_traders_level_he_pays_the_base_level() -
     handle(state, asked.SetFeeDiscount("2", 2, "ann", "referral", "on"))
     handle(state, asked.AdoptRulebook("3", 3, "bybit-linear"))
     assert state.rates("ann", state.rulebook.contract("BTCUSDT")) == (D("0.0002"), D("0.00055"))
+
+
+def test_who_loses_margin_by_a_voucher_that_ends_is_looked_at_also_when_he_was_proved_healthy_before() -> None:
+    outcomes = []
+    for suspects in (None, ()):  # everybody is looked at, or nobody but who was changed
+        venue = _venue()
+        _coupon(venue, "t", "500", "trial", until=venue.at + 20 * SECOND)
+        venue.buy("ann", "145")
+        price = asked.UpdatePrices("price", venue.at + 30 * SECOND, (("X", D("94.5")),))
+        outcomes.append(handle(venue.state, price, suspects))
+        assert venue.held("ann") == 0
+    assert outcomes[0] == outcomes[1]
