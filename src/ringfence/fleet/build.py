@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zlib import crc32
@@ -115,6 +115,7 @@ class Writer:
         self._writer: Any = None
         self._held: list[Any] = []
         self._rows = self._written = self._positions = 0
+        self._symbols: set[str] = set()
 
     def __enter__(self) -> Self:
         pa = pyarrow()
@@ -128,13 +129,16 @@ class Writer:
         """Add accounts."""
         self._held.append(batch)
         self._rows += batch.num_rows
-        self._positions += len(batch.column("positions").flatten())
+        entries = batch.column("positions").flatten()
+        self._positions += len(entries)
+        self._symbols.update(entries.field("symbol").unique().to_pylist())
         if self._rows >= self.unit:
             self._flush(keep=self._rows % self.unit)
 
     def finish(self, terms: Terms) -> tuple[int, int]:
         """Complete the file with its terms and put it in place. Return the numbers of accounts and positions."""
         self._flush(keep=0)
+        terms = replace(terms, symbols=tuple(sorted(self._symbols)))
         try:
             self._writer.add_key_value_metadata({KEY.decode(): terms.to_json()})
             self._writer.close()

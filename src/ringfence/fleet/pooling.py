@@ -100,7 +100,9 @@ def market_of(rulebook: Rulebook, symbols: Sequence[str]) -> Market:
 
 
 def symbols_of(fleet: Fleet) -> tuple[str, ...]:
-    """Return the symbols of all positions of a fleet, in alphabetical order; reads that column alone."""
+    """Return the symbols of all positions of a fleet, in alphabetical order: as its terms say, else by reading it."""
+    if fleet.terms.symbols:
+        return fleet.terms.symbols
     pa = pyarrow()
     found: set[str] = set()
     for index in range(fleet.units):

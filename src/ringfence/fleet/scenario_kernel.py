@@ -133,7 +133,8 @@ class Points(NamedTuple):
 class Sums(NamedTuple):
     """Sums by chunk: counts ``(chunk, scenario)``, amounts ``(chunk, asset, scenario)``, ``(chunk, symbol, scenario)``.
 
-    The first scenario is where all start: ``loss`` is counted from there.
+    All of them floats, whole numbers among them. ``forced`` is in contracts. The first scenario is where all start:
+    ``loss`` is counted from there.
     """
 
     accounts: Any
@@ -145,7 +146,7 @@ class Sums(NamedTuple):
     forced: Any
 
 
-@compiled
+@inlined
 def _tier(amount: float, floor: Any, tiers: int) -> int:
     tier = 0
     while tier + 1 < tiers and floor[tier + 1] <= amount:
@@ -212,7 +213,30 @@ def prepare(held: Any, of: Any, into: Any) -> None:
         into.cash[pool], into.fixed[pool], into.gross[pool], into.look[pool] = cash, fixed, gross, look
 
 
-@compiled
+@inlined
+def _required(values: Any, size: float, tiered: float, i: int, low: int, high: int, of: Any, pick: Any) -> Any:
+    """Return what a leg's tiers ask for by scenario, from tier ``low`` to tier ``high``. In ``pick``."""
+    asked, taken = pick[0], pick[1]
+    floor, rate, deduction = of.floor[i], of.rate[i], of.deduction[i]
+    slope, less = tiered * rate[low], deduction[low]
+    for s in range(values.size):
+        asked[s] = slope * values[s] - less
+    for tier in range(low + 1, high + 1):
+        slope, less, edge = tiered * rate[tier], deduction[tier], floor[tier]
+        # In a continuous table of rising rates the tier that asks for most is the one that holds.
+        if of.jumps[i]:
+            for s in range(values.size):
+                taken[s] = 1.0 if size * values[s] >= edge else 0.0
+        else:
+            for s in range(values.size):
+                taken[s] = 1.0 if slope * values[s] - less > asked[s] else 0.0
+        for s in range(values.size):
+            there = slope * values[s] - less
+            asked[s] = there if taken[s] > 0.0 else asked[s]
+    return asked
+
+
+@inlined
 def _add_leg(leg: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> bool:
     """Add a leg to a pool's balance and requirement in every scenario; return whether its tier is left open somewhere.
 
@@ -220,43 +244,31 @@ def _add_leg(leg: int, got: Any, of: Any, at: Any, equity: Any, required: Any, p
     """
     values, ends = at.values[got.symbol[leg]], at.ends[got.symbol[leg]]
     signed, slope, tiered = got.signed[leg], got.slope[leg], got.tiered[leg]
-    if tiered == 0.0:
-        for s in range(values.size):
-            equity[s] += signed * values[s]
-            required[s] += slope * values[s]
-        return False
-    i, size = got.row[leg], got.contracts[leg]
-    floor, rate, deduction, tiers = of.floor[i], of.rate[i], of.deduction[i], of.count[i]
-    low, high = _tier(size * ends[0], floor, tiers), _tier(size * ends[1], floor, tiers)
+    i, size, low, high, fixed = got.row[leg], got.contracts[leg], 0, 0, 0.0
+    if tiered > 0.0:
+        low, high = _tier(size * ends[0], of.floor[i], of.count[i]), _tier(size * ends[1], of.floor[i], of.count[i])
     if low == high:
-        slope += tiered * rate[low]
-        fixed = deduction[low]
+        if tiered > 0.0:
+            slope += tiered * of.rate[i, low]
+            fixed = of.deduction[i, low]
         for s in range(values.size):
             equity[s] += signed * values[s]
             required[s] += slope * values[s] - fixed
     else:
-        rates, deductions = pick[0], pick[1]
-        rates[:] = rate[low]
-        deductions[:] = deduction[low]
-        for tier in range(low + 1, high + 1):
-            edge, above, less = floor[tier], rate[tier], deduction[tier]
-            for s in range(values.size):
-                reached = size * values[s] >= edge
-                rates[s] = above if reached else rates[s]
-                deductions[s] = less if reached else deductions[s]
+        asked = _required(values, size, tiered, i, low, high, of, pick)
         for s in range(values.size):
             equity[s] += signed * values[s]
-            required[s] += slope * values[s] + tiered * values[s] * rates[s] - deductions[s]
-    if of.jumps[i]:
+            required[s] += slope * values[s] + asked[s]
+    near = False
+    if tiered > 0.0 and of.jumps[i]:
         for s in range(values.size):
-            if _near(size * values[s], floor, tiers):
-                return True
-    return False
+            near = near or _near(size * values[s], of.floor[i], of.count[i])
+    return near
 
 
-@compiled
-def _pool(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> bool:
-    """Fill a pool's balance and requirement by scenario; return whether all verdicts are certain."""
+@inlined
+def _pool(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> float:
+    """Fill a pool's balance and requirement by scenario; return the error bound, infinite where a tier is left open."""
     equity[:] = got.cash[pool]
     required[:] = got.fixed[pool]
     start, end = got.first[pool], got.first[pool + 1]
@@ -265,12 +277,22 @@ def _pool(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pic
         near = _add_leg(leg, got, of, at, equity, required, pick)
         open_tier = open_tier or near
         gross += got.most[leg] * at.ends[got.symbol[leg], 1]
-    bound = (end - start + 16) * BOUND * (1.0 + at.level) * gross
+    return np.inf if open_tier else (end - start + 16) * BOUND * (1.0 + at.level) * gross
+
+
+@compiled
+def _certain(equity: Any, required: Any, level: float, bound: float, below: Any, called: Any) -> bool:
+    """Set ``below`` to 1.0 where the balance is below the requirement, ``called`` where it is below ``level`` times it.
+
+    Returns whether all of it is certain: no surplus is within ``bound`` of 0.
+    """
     unsure = 0
     for s in range(equity.size):
-        unsure += not abs(equity[s] - required[s]) > bound
-        unsure += not abs(equity[s] - at.level * required[s]) > bound
-    return not open_tier and unsure == 0
+        surplus, spare = equity[s] - required[s], equity[s] - level * required[s]
+        unsure += not (abs(surplus) > bound and abs(spare) > bound)
+        below[s] = 1.0 if surplus < 0.0 else 0.0
+        called[s] = 1.0 if spare < 0.0 else 0.0
+    return unsure == 0
 
 
 @compiled
@@ -282,56 +304,47 @@ def sweep(got: Any, of: Any, chunks: Any, begin: int, end: int, at: Any, sums: A
     """
     scenarios = at.values.shape[1]
     equity, required, pick = np.empty(scenarios), np.empty(scenarios), np.empty((2, scenarios))
-    dead, struck = np.zeros(scenarios), np.zeros(scenarios, np.int64)
+    dead, called, struck = np.zeros(scenarios), np.zeros(scenarios), np.zeros(scenarios)
     for chunk in range(begin, end):
         accounts = sums.accounts[chunk]
         for pool in range(chunks[chunk], chunks[chunk + 1]):
-            unsure[pool] = got.look[pool] or not _pool(pool, got, of, at, equity, required, pick)
-            if not unsure[pool] and _add_pool(equity, required, at.level, got.asset[pool], chunk, sums, dead, struck):
+            unsure[pool] = got.look[pool] or not _certain(
+                equity, required, at.level, _pool(pool, got, of, at, equity, required, pick), dead, called
+            )
+            if not unsure[pool] and _add_pool(equity, dead, called, got.asset[pool], chunk, sums, struck):
                 for leg in range(got.first[pool], got.first[pool + 1]):
-                    row, forced = at.values[got.symbol[leg]], sums.forced[chunk, got.symbol[leg]]
-                    size = got.contracts[leg]
+                    forced, size = sums.forced[chunk, got.symbol[leg]], got.contracts[leg]
                     for s in range(scenarios):
-                        forced[s] += dead[s] * size * row[s]
+                        forced[s] += dead[s] * size
             if pool + 1 == chunks[chunk + 1] or got.account[pool + 1] != got.account[pool]:
                 for s in range(scenarios):
                     accounts[s] += struck[s]
-                    struck[s] = 0
+                    struck[s] = 0.0
 
 
 @compiled
-def _add_pool(
-    equity: Any, required: Any, level: float, asset: int, chunk: int, sums: Any, dead: Any, struck: Any
-) -> int:
-    """Add one pool whose verdicts are certain; set ``dead`` and ``struck`` to 1 where it is liquidatable.
+def _add_pool(equity: Any, dead: Any, called: Any, asset: int, chunk: int, sums: Any, struck: Any) -> bool:
+    """Add one pool whose verdicts are certain; return whether it is liquidatable in any scenario.
 
-    Returns in how many scenarios it is.
+    Short loops over few arrays each: the compiler then sees that no two overlap, and uses all lanes.
     """
-    # Short loops over two or three arrays each: the compiler then sees that no two overlap, and uses all lanes.
-    liquidatable, called = sums.liquidatable[chunk], sums.called[chunk]
-    total, loss, fund = sums.equity[chunk, asset], sums.loss[chunk, asset], sums.fund[chunk, asset]
+    total, loss, calls = sums.equity[chunk, asset], sums.loss[chunk, asset], sums.called[chunk]
     scenarios, start, deaths = equity.size, equity[0], 0
     for s in range(scenarios):
         total[s] += equity[s]
-    for s in range(scenarios):
         loss[s] += max(start - equity[s], 0.0)
     for s in range(scenarios):
-        called[s] += equity[s] < level * required[s]
-    for s in range(scenarios):
-        deaths += equity[s] < required[s]
+        calls[s] += called[s] - dead[s]
+        deaths += dead[s] > 0.0
     if not deaths:
-        return 0
-    for s in range(scenarios):
-        dead[s] = 1.0 if equity[s] < required[s] else 0.0
-    for s in range(scenarios):
-        liquidatable[s] += equity[s] < required[s]
-    for s in range(scenarios):
-        called[s] -= equity[s] < required[s]
-    for s in range(scenarios):
-        struck[s] |= equity[s] < required[s]
+        return False
+    fund, liquidatable = sums.fund[chunk, asset], sums.liquidatable[chunk]
     for s in range(scenarios):
         fund[s] += dead[s] * max(-equity[s], 0.0)
-    return deaths
+    for s in range(scenarios):
+        liquidatable[s] += dead[s]
+        struck[s] = max(struck[s], dead[s])
+    return True
 
 
 @compiled
@@ -341,13 +354,11 @@ def judge(got: Any, of: Any, at: Any, equity: Any, required: Any, state: Any) ->
     States: 0 sound, 1 called, 2 liquidatable, 3 look.
     """
     one, asked, pick = np.empty(1), np.empty(1), np.empty((2, 1))
+    dead, called = np.empty(1), np.empty(1)
     for pool in range(equity.size):
-        sure = _pool(pool, got, of, at, one, asked, pick)
+        sure = _certain(one, asked, at.level, _pool(pool, got, of, at, one, asked, pick), dead, called)
         equity[pool], required[pool] = one[0], asked[0]
-        if got.look[pool] or not sure:
-            state[pool] = 3
-        else:
-            state[pool] = 2 if one[0] < asked[0] else (1 if one[0] < at.level * asked[0] else 0)
+        state[pool] = 3 if got.look[pool] or not sure else int(dead[0] + called[0])
 
 
 __all__ = ["CHUNK", "Held", "Points", "Prepared", "Rules", "Sums", "Tiers", "judge", "prepare", "sweep"]

@@ -101,6 +101,7 @@ class Terms:
 
     ``marks``: prices the fleet was built with. ``policy``, ``contracts`` and ``fees`` as in an account file. ``exact``:
     whether no amount came from a binary float. ``notes``: what was assumed when it was built.
+    ``symbols``: those of all positions, in alphabetical order; empty where it was not written down.
     """
 
     rulebook_name: str
@@ -111,6 +112,7 @@ class Terms:
     fees: AccountFees | None = None
     exact: bool = True
     notes: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
 
     def rulebook(self) -> Rulebook:
         """Return the rulebook of the fleet. Raises BadRulebook or BadAccount, as for an account file."""
@@ -137,6 +139,7 @@ class Terms:
             "fees": None if self.fees is None else _fees_to_json(self.fees),
             "exact": self.exact,
             "notes": list(self.notes),
+            "symbols": list(self.symbols),
         }, ensure_ascii=False)  # fmt: skip
 
 
@@ -178,6 +181,7 @@ def terms_of(schema: Any, *, where: str) -> Terms:
         _fees_of_json(given.get("fees")),
         bool(given.get("exact", True)),
         tuple(given.get("notes") or ()),
+        tuple(given.get("symbols") or ()),
     )
 
 

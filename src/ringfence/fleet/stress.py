@@ -154,6 +154,8 @@ def _unit_sums(batch: Any, market: Market, prices: Prices, threads: int) -> Unit
         got.look[:] = unsure  # rare: a pool so close to a line that all of its account goes to the exact lane
         _whole_accounts(got.look, found)
     arrays = [_in_order(array)[..., : len(prices.marks)] for array in into]
+    arrays[:3] = [counts.astype(np.int64) for counts in arrays[:3]]
+    arrays[6] *= np.where(prices.missing[:, None], 0.0, prices.values[:, : len(prices.marks)])  # contracts to value
     held = np.array([batch.num_rows, len(found.balance), len(found.symbol)])
     sums = UnitSums._make([*arrays, held, 0, 0])
     return _with_exact(sums, batch, found, got, market, prices)
@@ -179,7 +181,7 @@ def _empty(chunks: int, market: Market, scenarios: int) -> Any:
 
     from ringfence.fleet.scenario_kernel import Sums
 
-    counts = [np.zeros((chunks, scenarios), np.int64) for _ in range(3)]
+    counts = [np.zeros((chunks, scenarios)) for _ in range(3)]
     amounts = [np.zeros((chunks, len(market.assets), scenarios)) for _ in range(3)]
     return Sums._make([*counts, *amounts, np.zeros((chunks, len(market.symbols), scenarios))])
 
