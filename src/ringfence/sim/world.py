@@ -174,9 +174,16 @@ class World:
     def _open(self) -> None:
         if self.setup.start_fund:
             self.queue.append(asked.SetUp(*self._stamp(), f"world {self.prefix}"))
-        self.queue.append(self._prices(faults=False))
+        unpriced = self.chance.happens(200)  # a venue that takes positions over before it knows any price
+        if not unpriced:
+            self.queue.append(self._prices(faults=False))
         for one in self.cast:
             self._enter(one)
+        if unpriced:
+            for one in self.cast:
+                self.queue.append(self._position_of(one, self.chance.pick(self.symbols)))
+            self.queue += [self._place_blindly(one) for one in self.cast]
+            self.queue.append(self._prices(faults=False))
 
     def _enter(self, one: Character) -> None:
         if one.hedged:
@@ -358,9 +365,26 @@ class World:
     def _take_over(self, state: State) -> Command:
         """Ask for a position from elsewhere to be taken over: mostly one that fits, and at about the price."""
         chance, one = self.chance, self._someone()
-        symbol, side = chance.pick(self.symbols), chance.pick(("long", "short"))
+        symbol = chance.pick(self.symbols)
         isolated = state.trader(one.name).margin_mode.get(symbol, MarginMode.CROSS) is MarginMode.ISOLATED
-        mode = "isolated" if isolated != chance.happens(150) else "cross"
+        return self._position_of(one, symbol, "isolated" if isolated != chance.happens(150) else "cross")
+
+    def _place_blindly(self, one: Character) -> Command:
+        """Ask for something that depends on margin, whether or not there is a price to reckon it at."""
+        symbol = self.chance.pick(self.symbols)
+        asset = self._contract(symbol).settle_asset
+        return self.chance.pick((
+            self._order(one, symbol, "buy", self._quantity(one, symbol), "market", None),
+            asked.SetLeverage(*self._stamp(), one.name, symbol, one.leverage[symbol]),
+            asked.Withdraw(*self._stamp(), one.name, asset, Decimal("0.01")),
+            asked.AddIsolatedMargin(*self._stamp(), one.name, symbol, "long", Decimal("0.01")),
+            asked.SetMarginMode(*self._stamp(), one.name, symbol, "isolated"),
+        ))  # fmt: skip
+
+    def _position_of(self, one: Character, symbol: str, mode: str | None = None) -> Command:
+        chance = self.chance
+        side = chance.pick(("long", "short"))
+        mode = chance.pick(("isolated", "cross")) if mode is None else mode
         leverage = one.leverage[symbol] if not chance.happens(100) else Decimal(chance.between(1, 130))
         quantity = self._quantity(one, symbol) if not chance.happens(20) else Decimal(0)
         price = self._price(symbol, chance.fraction(-300, 300, places=4))
