@@ -13,7 +13,7 @@ from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.account import Backing, pools
+from ringfence.account import Backing, CollateralMode, pools
 from ringfence.errors import BadAccount, BadConfiguration, nearest
 from ringfence.margin.assess import assess, assess_account
 from ringfence.margin.move import combined_move
@@ -233,7 +233,31 @@ def _chosen(account: Account, marks: Marks, rulebook: Rulebook, symbols: Sequenc
                 f"no position in {symbol}", where="--symbol", expected=f"one of {', '.join(value)}", found=symbol,
                 hint=nearest(symbol, value) or "name a symbol that the account holds",
             )  # fmt: skip
+    if account.collateral_mode is CollateralMode.PORTFOLIO:
+        return _of_units(account, rulebook, value, symbols)
     return tuple(symbols) or tuple(sorted(value, key=lambda symbol: -value[symbol])[:2])
+
+
+def _of_units(
+    account: Account, rulebook: Rulebook, value: Mapping[str, Decimal], symbols: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the axes of a portfolio's grid, a contract for each risk unit: those named, or of the two largest units.
+
+    A unit's axis is its first contract that is no option: options have no move of their own.
+    """
+    unit = {position.symbol: rulebook.contract(position.symbol).risk_unit for position in account.positions}
+    futures = [symbol for symbol in unit if not rulebook.contract(symbol).option]
+    axes = {coin: next(s for s in (*futures, *unit) if unit[s] == coin) for coin in dict.fromkeys(unit.values())}
+    for symbol in symbols:
+        if symbol not in futures and axes[unit[symbol]] != symbol:
+            raise BadConfiguration(f"{symbol} is an option: it follows its coin", where="--symbol",
+                                   expected=f"a contract that moves {unit[symbol]}", found=symbol,
+                                   hint=f"--symbol {axes[unit[symbol]]}")  # fmt: skip
+    if len({unit[symbol] for symbol in symbols}) < len(symbols):
+        raise BadConfiguration("a risk unit moves as one", where="--symbol", expected="symbols of two coins",
+                               found=", ".join(symbols), hint=f"--symbol {symbols[0]} alone")  # fmt: skip
+    size = {coin: sum((v for s, v in value.items() if unit[s] == coin), ZERO) for coin in axes}
+    return tuple(symbols) or tuple(axes[coin] for coin in sorted(size, key=lambda coin: -size[coin])[:2])
 
 
 # ── Grid ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -271,7 +295,7 @@ def _cell(surfaces: Sequence[Surface], prices: Mapping[str, Price]) -> Cell:
     called = liquidated = 0
     unknown = False
     for surface in surfaces:
-        found = surface.at(prices)
+        found = surface.at(surface.with_units(prices))
         if found is None:
             unknown = True
             continue
@@ -291,7 +315,8 @@ def _edges(surface: Surface, symbols: tuple[str, ...], rows: Mapping[Decimal, Pr
     for move, price in rows.items():
         assessment = surface.assessment
         if move and symbols[1] in surface.symbols:
-            assessment = assess(assessment.pool, {**surface.marks, symbols[1]: price}, surface.rulebook)
+            row = surface.with_units({symbols[1]: price})
+            assessment = assess(assessment.pool, {**surface.marks, **row}, surface.rulebook)
         for level, prices in found.items():
             solved = liquidation_prices(assessment, symbols[0], health=level)
             prices.append((solved.below, solved.above))

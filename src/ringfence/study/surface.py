@@ -81,6 +81,22 @@ class Surface:
             required[asset] = required.get(asset, ZERO) + there.required - here.required
         return self._summed(pnl, required, moved)
 
+    @exact
+    def with_units(self, prices: Mapping[str, Price]) -> dict[str, Price]:
+        """Return moved marks with those of a portfolio's other contracts on the same coin, moved by the same factor."""
+        after = dict(prices)
+        if self.assessment.portfolio is None:
+            return after
+        contracts = {line.position.symbol: line.contract for line in self.assessment.lines}
+        for symbol, price in prices.items():
+            if symbol not in contracts or price == self.marks[symbol]:
+                continue
+            for other, contract in contracts.items():
+                if contract.risk_unit == contracts[symbol].risk_unit and not contract.option:
+                    factor = divide(price, self.marks[symbol], places=PRICE_PLACES)
+                    after.setdefault(other, self.marks[other] * factor)
+        return after
+
     def _summed(self, pnl: dict[str, Value], required: dict[str, Value], moved: Mapping[str, Price]) -> Assessment:
         before = self.assessment
         balance = before.balance_held_against or ZERO

@@ -153,3 +153,19 @@ def test_explain_shows_the_account_on_both_sides_of_a_searched_price(ringfence: 
     assert perpetual["at 90,273"].endswith("margin_call")
     assert perpetual["saved"] == "alone − adds = 31,750.61787 − -20,261.20598 = 52,011.82385"
     assert steps["BTC-27MAR26-60000-P"]["liquidation price"].startswith("none: an option's own premium")
+
+
+def test_stress_moves_a_risk_unit_as_one_and_takes_no_second_symbol_of_it(ringfence: Command, tmp_path: Path) -> None:
+    path = written(tmp_path, BOOK)
+    found = ringfence("stress", path, "--json").json
+    assert found["grid"]["symbols"] == ["BTC-PERPETUAL"]
+    health = dict(zip(found["grid"]["columns"], found["grid"]["health"][0], strict=True))
+    whole = {shock["name"]: shock["pools"][0]["health"] for shock in found["all_marks"]}
+    assert health["0.4"] == whole["+40 %"]
+    assert D(health["0.35"]) > 1 > D(health["0.4"])  # liquidated at +36.76 %
+    twice = ringfence("stress", path, "--symbol", "BTC-PERPETUAL", "--symbol", "BTC-26JUN26")
+    assert twice.code == BAD_INPUT
+    assert "a risk unit moves as one" in twice.err
+    option = ringfence("stress", path, "--symbol", "BTC-27MAR26-60000-P")
+    assert option.code == BAD_INPUT
+    assert "--symbol BTC-PERPETUAL" in option.err
