@@ -33,6 +33,7 @@ from measuring import REPOSITORY, machine, machine_line, table, write
 
 from ringfence import rulebooks
 from ringfence.account import Account, MarginMode, Position
+from ringfence.errors import BadAccount
 from ringfence.numbers import ROUND_FLOOR, exact, round_to
 from ringfence.study.advise import FENCE, Question, decide
 from ringfence.study.advise_alert import REACTION, SIGMAS, alert_level
@@ -41,7 +42,7 @@ from ringfence.study.advise_holding import Holding, Place, book_of, hold, initia
 from ringfence.study.advise_moves import Moves, moves_of
 from ringfence.study.advise_scene import Outlook
 from ringfence.study.advise_trials import CHARGE
-from ringfence.study.crowd_population import HABITS, Member, draw_crowd
+from ringfence.study.crowd_population import Member, draw_crowd
 from ringfence.study.follow import TARGET, Followed, Follower, Rules, follow
 from ringfence.tape import load_tape
 
@@ -189,10 +190,10 @@ def play(month: str, setting: Setting) -> Month:
 
 
 def _opens(member: Member, marks: Mapping[str, Decimal], rulebook: Rulebook) -> bool:
-    """Whether the member can be held all isolated and is not at its call level from the start."""
+    """Whether the member can be held all isolated."""
     try:
         held_as(member, marks, rulebook, "isolated")
-    except Exception:  # noqa: BLE001
+    except BadAccount:
         return False
     return True
 
@@ -275,6 +276,7 @@ def versus(np: Any, months: Sequence[Month], group: str, other: str, seed: int) 
         "pnl_difference": float(pnl.mean()),
         "pnl_difference_interval": interval(np, pnl, seed),
         "exposure_ratio": float(at_risk[:, 0].mean() / at_risk[:, 1].mean()),
+        "exposure_ratio_by_value": float(sum(a.exposure for a, _ in pairs)) / float(sum(b.exposure for _, b in pairs)),
     }
 
 
@@ -309,7 +311,8 @@ def _sentence(group: str, found: dict[str, Any]) -> str:
     return (
         f"{group} against {found['against']}: {found['fewer_liquidated']:.0%} fewer liquidated "
         f"({_range(found['fewer_liquidated_interval'])} %), PnL {found['pnl_difference']:+.2%} "
-        f"({_range(found['pnl_difference_interval'])} %), exposure over time {found['exposure_ratio']:.3f} of its"
+        f"({_range(found['pnl_difference_interval'])} %), exposure over time {found['exposure_ratio']:.3f} of its "
+        f"(by value {found['exposure_ratio_by_value']:.3f})"
     )
 
 
@@ -336,7 +339,7 @@ def main() -> int:
     setting = Setting(given.accounts, given.days, given.paths, given.seed)
     described = machine()
     print(machine_line(described))
-    print(f"seed {given.seed}; {HABITS}")
+    print(f"seed {given.seed}; {given.accounts} accounts a month, one to three positions, 70 % of them long")
     print(f"advice: {ADVICE}; {given.days} days, {given.paths} paths")
     print(f"tuned on {', '.join(TUNE)}; reported on {', '.join(REPORT)}; now {given.months}\n")
     played = list(_played(months_of(given.months), setting, given.processes))

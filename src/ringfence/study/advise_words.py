@@ -181,7 +181,7 @@ def _hedge(advice: Advice, index: int, role: Role) -> str:
     common = fixed(Decimal(f"{group.together:.2f}"), 0)
     return (
         f"{said}: a day's standard deviation is {common} $ together, against {apart} $ for the wildest leg "
-        f"(correlation of their PnL {group.correlation:.2f})."
+        f"(correlation of their PnL {fixed(Decimal(f'{group.correlation:.4f}'), 2)})."
     )
 
 
@@ -207,7 +207,7 @@ def _turned(advice: Advice, turned: Turned) -> Iterator[str]:
         )
     gain = advice.scores[advice.chosen].share - advice.scores[other.holding.name].share
     worse = f"Worst twentieth of the paths: {_r(own.worst)} as advised, {_r(other.worst)} {turned.to}"
-    yield f"{worse}; past crashes weighed in, advised is worth {gain:+.2%} of the capital against that."
+    yield f"{worse}; past crashes weighed in, advised is worth {_signed(gain)} of the capital against that."
 
 
 def _c(chance: Chance) -> str:
@@ -216,6 +216,11 @@ def _c(chance: Chance) -> str:
 
 def _r(result: Chance) -> str:
     return f"{result.share:+.1%}".replace("-", "−")
+
+
+def _signed(share: float) -> str:
+    text = f"{share:+.2%}"
+    return "0.00%" if not text.strip("+-0.%") else text.replace("-", "−")
 
 
 def _times(leverage: Decimal | None) -> str:
