@@ -77,6 +77,17 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     yield from review(state, concerned, command)
 
 
+def all_believed(state: State, command: asked.UpdatePrices) -> bool:
+    """Whether every price of an update would be believed now: for who looks ahead. Changes nothing."""
+    now: dict[str, dict[str, Price]] = {"index": {}, "marks": {}, "last": {}}
+    for kind, prices in (("index", command.index), ("marks", command.marks), ("last", command.last)):
+        for symbol, price in prices:
+            if _disbelief(state, command, kind, symbol, price, now)[0] is not None:
+                return False
+            now[kind][symbol] = price
+    return True
+
+
 def _worth_a_look(state: State, symbols: list[str], suspects: Iterable[str], by_index: Iterable[str]) -> Iterator[str]:
     """Yield the suspects among the holders of ``symbols``, and whoever of them this command has changed, in turn.
 
@@ -182,4 +193,4 @@ def _is_listed(state: State, symbol: str) -> bool:
     return True
 
 
-__all__ = ["update"]
+__all__ = ["all_believed", "update"]

@@ -44,14 +44,14 @@ if TYPE_CHECKING:
     from ringfence.engine.state import State, Trader
     from ringfence.numbers import Price
 
-_NOBODY = frozenset({HOUSE, FUND})
+NOBODY = frozenset({HOUSE, FUND})  #: whose positions are the venue's own
 _PRICE = itemgetter(0)
-_OWNERS = frozenset({"wallet", "isolated", "bonus"})
+_OWNERS = frozenset({"wallet", "isolated", "bonus", "voucher"})
 MANY = 200
 """Hits at one update above which it is a crash: most of them fall, and the engine looks at all of them."""
 
 
-class _Edges:
+class Edges:
     """The ends of the bands in one symbol, and who has no band in it."""
 
     __slots__ = ("highs", "lows", "without")
@@ -75,6 +75,12 @@ class _Edges:
         for index in range(bisect_right(highs, price, key=_PRICE)):
             yield highs[index][1]
 
+    def clear(self) -> None:
+        """Forget everybody."""
+        self.lows.clear()
+        self.highs.clear()
+        self.without.clear()
+
     def put(self, name: str, band: Band | None) -> None:
         """Enter a trader's band; None for a trader without one."""
         if band is None:
@@ -96,7 +102,7 @@ class _Edges:
             del self.highs[bisect_left(self.highs, (band.high, name))]
 
 
-class _Placed:
+class Placed:
     """Where a trader stands: its band per symbol it holds (None: suspect at every price), and its pools' bands."""
 
     __slots__ = ("bands", "finders", "pools")
@@ -118,8 +124,8 @@ class BandScreen:
         self._many = many
         self.assessments = 0
         self.named = 0
-        self._edges: dict[str, _Edges] = {}
-        self._placed: dict[str, _Placed] = {}
+        self._edges: dict[str, Edges] = {}
+        self._placed: dict[str, Placed] = {}
         self._seen: int | None = None
         self._hoped: list[str] = []
 
@@ -135,11 +141,9 @@ class BandScreen:
             for symbol, price in command.marks
             if price.is_finite() and price > 0
         }
-        hits: dict[str, None] = {}
-        for symbol, price in moved.items():
-            edges = self._edges.get(symbol)
-            if edges is not None and edges.reaches(price):
-                hits.update(dict.fromkeys(edges.reached(price)))
+        hits = self._reached(state, moved, command)
+        if hits is None:
+            return None
         if not hits:
             return ()
         if len(hits) > self._many:
@@ -150,10 +154,24 @@ class BandScreen:
         self.named += len(found)
         return found
 
+    def _reached(self, state: State, moved: Mapping[str, Price], command: UpdatePrices) -> dict[str, None] | None:
+        """Return whose bands prices to come reach; None for everybody."""
+        hits: dict[str, None] = {}
+        for symbol, price in moved.items():
+            edges = self._edges.get(symbol)
+            if edges is not None and edges.reaches(price):
+                hits.update(dict.fromkeys(edges.reached(price)))
+        if command.last and state.rulebook.trigger_prices == "mark_and_last":
+            for symbol, _ in command.last:  # a pool below the line at its marks has no band, and may fall by this price
+                edges = self._edges.get(symbol)
+                if edges is not None:
+                    hits.update(edges.without)
+        return hits
+
     @exact
     def looked_at(self, state: State, command: UpdatePrices, suspects: Iterable[str] | None, /) -> None:
         """Take note of the state after ``command``, which was handled with these ``suspects``."""
-        self._catch_up(state)
+        done = self._catch_up(state)
         # Everybody was looked at: a mark may stand outside of bands that nobody was taken out of.
         again = dict.fromkeys(self._placed if suspects is None else suspects)
         told = {symbol: state.told.get(("mark", symbol), state.marks.get(symbol)) for symbol, _ in command.marks}
@@ -161,21 +179,27 @@ class BandScreen:
             again.update(dict.fromkeys(self._hoped))  # not believed: their bands are around a price that never was
         self._hoped.clear()
         for name in again:
-            self._place(state, name, state.marks)
+            if name not in done:
+                self._place(state, name, state.marks)
 
     # ── Who changed ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _catch_up(self, state: State) -> None:
-        """Place anew whoever changed since the last time."""
+    def _catch_up(self, state: State) -> dict[str, None]:
+        """Place anew whoever changed since the last time, and return them."""
         if self._seen == state.sequence:
-            return
+            return {}
         names = None if self._seen is None else _changed_since(state, state.sequence - self._seen)
         self._seen = state.sequence
         if names is None:
-            names = dict.fromkeys([*self._placed, *state.traders])
+            names = self._begin(state)
         for name in names:
-            if name not in _NOBODY:
+            if name not in NOBODY:
                 self._place(state, name, state.marks)
+        return names
+
+    def _begin(self, state: State) -> dict[str, None]:
+        """Return who has to be placed where it cannot be told who changed: everybody."""
+        return dict.fromkeys([*self._placed, *state.traders])
 
     # ── Bands ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -193,7 +217,7 @@ class BandScreen:
         self._hoped.append(name)
         return True
 
-    def _place(self, state: State, name: str, marks: Mapping[str, Price]) -> _Placed | None:
+    def _place(self, state: State, name: str, marks: Mapping[str, Price]) -> Placed | None:
         """Give a trader its bands around ``marks``; None when it holds nothing."""
         placed = self._placed.get(name)
         if placed is not None:
@@ -205,7 +229,7 @@ class BandScreen:
             self._placed.pop(name, None)
             return None
         if placed is None:
-            placed = self._placed[name] = _Placed()
+            placed = self._placed[name] = Placed()
         pools = state.pools(name)
         if pools is not placed.pools:
             placed.pools, placed.finders = pools, {}
@@ -215,12 +239,12 @@ class BandScreen:
             placed.bands[symbol] = band
             edges = self._edges.get(symbol)
             if edges is None:
-                edges = self._edges[symbol] = _Edges()
+                edges = self._edges[symbol] = Edges()
             edges.put(name, band)
         return placed
 
     def _bands(
-        self, state: State, trader: Trader, placed: _Placed, marks: Mapping[str, Price]
+        self, state: State, trader: Trader, placed: Placed, marks: Mapping[str, Price]
     ) -> dict[str, Band] | None:
         """Return a band per symbol inside which no pool of the trader does anything; None where there is none."""
         found: dict[str, Band] = {}
@@ -299,4 +323,4 @@ def _named(event: Event) -> dict[str, None]:
     return {name: None for name in names if name is not None}
 
 
-__all__ = ["BandScreen"]
+__all__ = ["MANY", "NOBODY", "BandScreen", "Placed"]
