@@ -17,7 +17,7 @@ from ringfence.engine.wire import encode
 from ringfence.host import Host
 from ringfence.journal import MemoryJournal, MemoryStorage
 from ringfence.screen import BandScreen
-from ringfence.screen.by_columns import ColumnScreen
+from ringfence.screen.by_columns import ColumnScreen, by_rings, by_sweep
 from ringfence.screen.compiled import available
 from ringfence.sim.world import World
 from tests.random_commands import SETUP, Commands
@@ -33,8 +33,9 @@ LENGTH = 250
 SCREENS: dict[str, Callable[[], Screen]] = {
     "bands": BandScreen,
     "bands, every update a crash": lambda: BandScreen(many=0),
-    "columns, swept": ColumnScreen,
-    "columns, swept, every update a crash": lambda: ColumnScreen(many=0),
+    "columns, swept": lambda: ColumnScreen(looker=by_sweep),
+    "columns, in rings": lambda: ColumnScreen(looker=by_rings),
+    "columns, every update a crash": lambda: ColumnScreen(many=0),
 }
 seen: Counter[str] = Counter()
 

@@ -1,12 +1,12 @@
-"""A host's screen over compiled columns: nearly everybody in a sweep, who changes or comes near in exact bands.
+"""A host's screen over compiled columns: nearly everybody in columns, who changes or comes near in exact bands.
 
 Whoever has no orders, was not called and is not being liquidated stands in packed columns
 (:mod:`ringfence.screen.columns`), and all of them are looked through at once, at the highest level of health at which
 anything can happen. Who is found, who trades or is otherwise changed, and who does not fit into columns, is taken out
-and has exact bands (:class:`~ringfence.screen.by_bands.BandScreen`) from then on. So the sweep is made of those who do
+and has exact bands (:class:`~ringfence.screen.by_bands.BandScreen`) from then on. So the columns are of those who do
 nothing, which in a large book are nearly all, and order flow never waits for packing.
 
-**Never safe where the exact lane would act.** The sweep names every pool whose health is at or below the level, error
+**Never safe where the exact lane would act.** What looks names every pool whose health is at or below the level, error
 bound included. It looks at the marks as they will be if all of an update is believed; where that is not sure, everybody
 is a suspect. Whoever it names is dealt with as a trader whose band has ended.
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 
 class Looker(Protocol):
-    """Finds the pools at or below the level it was made for: a sweep."""
+    """Finds the pools at or below the level it was made for: a sweep, or rings."""
 
     def look(self, prices: NDArray[np.float64], /) -> NDArray[np.uint32]:
         """Return the numbers of the pools to look at."""
         ...
 
-    def take_out(self, pools: NDArray[Any], /) -> None:
+    def take_out(self, pools: NDArray[Any], /) -> object:
         """Leave pools out from now on."""
         ...
 
@@ -52,14 +52,14 @@ class Looker(Protocol):
 class ColumnScreen(BandScreen):
     """Says who has to be looked at when prices change, most of them by one sweep of compiled columns.
 
-    ``looker``: makes what looks from columns and a level; default a full sweep. ``packed``: how many traders stand in
-    the columns now.
+    ``looker``: makes what looks from columns and a level; :func:`by_rings`, which sweeps when a crash makes that
+    cheaper, or :func:`by_sweep` at every price. ``packed``: how many traders stand in the columns now.
     """
 
     def __init__(self, *, many: int = MANY, looker: Callable[[Columns, float], Looker] | None = None) -> None:
         require()
         super().__init__(many=many)
-        self._make = _sweep if looker is None else looker
+        self._make = by_rings if looker is None else looker
         self._looker: Looker | None = None
         self._owner: list[str] = []  # of each pool in the columns
         self._numbers: dict[str, list[int]] = {}  # of each trader in the columns: its pools
@@ -130,10 +130,19 @@ class ColumnScreen(BandScreen):
         return super()._place(state, name, marks)
 
 
-def _sweep(columns: Columns, level: float) -> Looker:
+def by_sweep(columns: Columns, level: float) -> Looker:
+    """Return what looks through all columns at every price."""
     from ringfence.screen.sweep import Sweep
 
     return Sweep(columns, levels=(level,))
+
+
+def by_rings(columns: Columns, level: float) -> Looker:
+    """Return what looks through those whose band a price ends (:mod:`ringfence.screen.rings`)."""
+    from ringfence.screen.rings import Incremental
+    from ringfence.screen.sweep import Sweep
+
+    return Incremental(Sweep(columns, levels=(level,)))
 
 
 def _packable(state: State, trader: Trader) -> list[Pool]:
@@ -156,4 +165,4 @@ def _packable(state: State, trader: Trader) -> list[Pool]:
     return found
 
 
-__all__ = ["ColumnScreen", "Looker"]
+__all__ = ["ColumnScreen", "Looker", "by_rings", "by_sweep"]
