@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.contract import Contract
-    from ringfence.numbers import Rate
+    from ringfence.numbers import Rate, Value
 
 USES = ("losses", "funding", "fees")  #: what money of a venue's giving may pay
 ORDERS = ("soonest_expiry", "claimed")  #: which of several vouchers pays: the one that ends first, the oldest
@@ -113,6 +113,21 @@ class FeeSchedule:
         rows = [row for row in self.levels if row.level == level]
         own = next((row for row in rows if row.settle_asset == settle_asset), None)
         return own or next((row for row in rows if not row.settle_asset), None)
+
+    def reached(self, volume: Value, *, settle_asset: str = "") -> str | None:
+        """Return the highest level that a traded ``volume`` reaches, in the levels' own asset and over their own days.
+
+        A level begins above its volume. None where a level does not tell what it asks for, or asks for a balance too:
+        then volume alone does not decide.
+        """
+        found = self.base
+        rows = [row for row in self.levels if not settle_asset or row.settle_asset in {"", settle_asset}]
+        if any(row.balance is not None or (row.volume is None and row.level != found) for row in rows):
+            return None
+        for row in rows:
+            if row.volume is not None and volume > row.volume:
+                found = row.level
+        return found
 
     def check(self, level: str | None, discounts: Iterable[str], *, rulebook: str) -> None:
         """Raise BadRulebook for a level or discount that the schedule does not have, with what it has."""

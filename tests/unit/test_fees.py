@@ -179,6 +179,30 @@ def test_a_venue_that_reads_anothers_contracts_reads_its_fees() -> None:
     assert rulebooks.load("bybit-uta").fees.row("VIP 5", "USDT") == FeeLevel("VIP 5", "", D("0.0001"), D("0.00032"))
 
 
+@pytest.mark.parametrize(
+    ("rulebook", "volume", "level"),
+    [
+        ("kraken-futures", "0", "0 USD"),
+        ("kraken-futures", "100000", "0 USD"),  # the page: 0 - 100,000
+        ("kraken-futures", "100001", "100000 USD"),
+        ("hyperliquid", "5000000", "Tier 0"),  # the page: > 5 million
+        ("hyperliquid", "5000000.01", "Tier 1"),
+        ("hyperliquid", "9999999999", "Tier 6"),
+        ("binance-usdm", "1000000000", None),  # what its levels ask for is not known
+        ("phemex", "1000000000", None),
+    ],
+)
+def test_a_level_begins_above_its_volume_where_volume_alone_decides(
+    rulebook: str, volume: str, level: str | None
+) -> None:
+    assert rulebooks.load(rulebook).fees.reached(D(volume)) == level
+
+
+def test_a_level_that_asks_for_a_balance_too_is_not_reached_by_volume_alone() -> None:
+    rows = (FeeLevel("base", "", D(0), D(0)), FeeLevel("high", "", D(0), D(0), D(10), "USD", 30, D(25), "BNB"))
+    assert FeeSchedule(levels=rows).reached(D(100)) is None
+
+
 def test_kraken_names_what_a_level_asks_for() -> None:
     row = rulebooks.load("kraken-futures").fees.levels[1]
     assert (row.volume, row.volume_asset, row.volume_days) == (D(100_000), "USD", 30)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence import rulebooks
 from ringfence.rulebook import Policies
+from ringfence.rulebooks.fee_tables import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +28,14 @@ class DatedTables(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One rulebook. ``rules`` and ``tables`` are by day, oldest first; ``tables_from``: whose tables it reads too."""
+    """One rulebook. ``rules``, ``tables`` and ``fees`` are by day, oldest first; ``tables_from``: of others."""
 
     name: str
     title: str
     rules: tuple[str, ...]
     tables: tuple[DatedTables, ...]
     tables_from: tuple[str, ...]
+    fees: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry as ``ringfence rulebooks list --json`` prints it."""
@@ -42,6 +44,7 @@ class Entry(NamedTuple):
             "rules": list(self.rules),
             "tables": [table._asdict() for table in self.tables],
             "tables_from": list(self.tables_from),
+            "fees": list(self.fees),
         }
 
 
@@ -75,6 +78,7 @@ def entry(name: str) -> Entry:
         tuple(folder.path.name for folder in dated if (folder.path / "rules.toml").is_file()),
         tuple(dated_tables(folder) for folder in dated if (folder.path / "contracts.csv").is_file()),
         rulebooks.tables_from(name),
+        tuple(folder.path.name for folder in dated if (folder.path / LEVELS).is_file()),
     )
 
 
