@@ -204,9 +204,9 @@ def _clearance_fee(case: Case, line: PositionLine, value: Value, released: Value
         sources = [(wallet, min(released, cash))]
         if left is not None and left.margin_balance is not None:
             margin = case.margin_account(line)
-            sources.append((margin, min(left.margin_balance, state.ledger.balance(margin, asset))))
+            sources.append((margin, min(_equity(case, left), state.ledger.balance(margin, asset))))
     else:
-        equity = cash if left is None or left.margin_balance is None else left.margin_balance
+        equity = cash if left is None or left.margin_balance is None else _equity(case, left)
         sources = [(wallet, min(cash, equity))]
         if left is not None and left.pool.collateral:  # a basket may owe the fee, as far as it has equity
             ask = left.pool.collateral[asset].ask
@@ -219,6 +219,20 @@ def _clearance_fee(case: Case, line: PositionLine, value: Value, released: Value
             yield InsuranceUsed(
                 case.command.id, case.command.at, case.name, "clearance_fee", asset, part, postings
             )  # fmt: skip
+
+
+def _equity(case: Case, left: Assessment) -> Value:
+    """Return what a pool has at the marks, by its positions' entry values: never more than is there.
+
+    An assessment reckons with average entry prices, which have a last digit. A fee that took all of it by them would
+    leave the rest of that digit owed when the last position is closed.
+    """
+    held = case.state.trader(case.name).held
+    off = ZERO
+    for line in left.lines:
+        leg = held[line.position.symbol, case.leg(line.position.side)]
+        off += leg.quantity * line.contract.unit_value(line.mark_price) - leg.entry_value - line.unrealised_pnl
+    return (left.margin_balance or ZERO) + min(ZERO, off)
 
 
 # ── Handing over ──────────────────────────────────────────────────────────────────────────────────────────────────

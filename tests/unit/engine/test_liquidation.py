@@ -268,3 +268,29 @@ def test_a_review_goes_on_with_what_waits() -> None:
     assert of_kind(again, LiquidationStarted) == []  # it never ended
     (ended,) = of_kind(venue.marks(X="95"), LiquidationEnded)
     assert ended.outcome == "safe"
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize("second", ["80.03", "80.07", "81.13", "79.99", "83.21", "77.77"])
+def test_a_clearance_fee_that_takes_all_there_is_leaves_nothing_owed_to_the_last_digit(
+    second: str, *, isolated: bool
+) -> None:
+    """An average entry price has a last digit that the entry value does not: what is left is counted by the value."""
+    venue = SmallVenue(
+        rules(sequence=("step_down_tiers", "close_at_market", "take_over")),
+        fees=Fees(Decimal(0), Decimal(0), Decimal(1)),
+        fund="0",
+    )
+    venue.marks(X="100")
+    venue.trader("ann", "1700")
+    if isolated:
+        venue.isolate("ann")
+    venue.buy("ann", "70")
+    venue.marks(X="100.1")
+    venue.last(X="100.1")
+    venue.buy("ann", second)
+    venue.last(X="88.8")
+    venue.marks(X="88.8")
+    assert venue.held("ann") == 0
+    assert venue.margin("ann") == 0
+    assert venue.wallet("ann") >= 0
