@@ -205,12 +205,21 @@ class Book:
                 index *= prices[terms.moves_with] / self.marks[terms.moves_with]
             charge = index * (1 + Fraction(terms.ask_buffer))
             own = [leg for position, leg in legs if self.terms[position.symbol][0].settle_asset == asset]
-            equity = Fraction(cash) + sum((leg.pnl for leg in own), Fraction(0))
+            equity = Fraction(cash) + sum((leg.pnl for leg in own), Fraction(0)) + self._premiums(asset)
             balance += counts_for(terms, equity, index)
             pnl += counts_for(terms, equity, index) - counts_for(terms, Fraction(cash), index)
             maintenance += charge * sum((leg.maintenance for leg in own), Fraction(0))
             fee += charge * sum((leg.fee for leg in own), Fraction(0))
         return Totals(balance, pnl, maintenance, fee)
+
+    def _premiums(self, asset: str) -> Fraction:
+        """What was paid for the options settled in an asset: they count whole in a basket, not only their gain."""
+        total = Fraction(0)
+        for position in self.pool.positions:
+            contract = self.terms[position.symbol][0]
+            if contract.kind is ContractKind.OPTION and contract.settle_asset == asset:
+                total += Fraction(position.quantity) * worth(contract, Fraction(position.entry_price))
+        return total
 
     # ── Where one symbol's price liquidates the pool ──
 
