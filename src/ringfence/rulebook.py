@@ -258,6 +258,7 @@ class Rulebook:
     bonus_use: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
+    isolated_inverse: Mapping[str, object] = field(default_factory=dict)
     auto_exchange: AutoExchange | None = None
     offers: Mapping[str, str] = field(default_factory=dict)
     haircuts: Callable[[str], Collateral | None] = lambda _asset: None
@@ -280,8 +281,14 @@ class Rulebook:
         """The venue's fee levels, discounts and vouchers on the day; empty where they are not known."""
         return self.fee_schedule()
 
-    def policies_for(self, *, isolated: bool, basket: bool = False) -> Policies:
-        """Return the policies that hold for an isolated, a cross, or a basket pool."""
+    def policies_for(self, *, isolated: bool, basket: bool = False, inverse: bool = False) -> Policies:
+        """Return the policies that hold for an isolated, a cross, or a basket pool.
+
+        ``inverse``: the isolated position's contract is settled in its own coin, for which a venue may choose otherwise
+        (:attr:`isolated_inverse`).
+        """
+        if isolated and inverse and self.isolated_inverse:
+            return replace(self.isolated, **self.isolated_inverse)  # type: ignore[arg-type]
         if isolated:
             return self.isolated
         return self.basket if basket else self.cross

@@ -231,7 +231,10 @@ def assess(pool: Pool, marks: Marks, rulebook: Rulebook) -> Assessment:
     scenarios = pool.mode.requirement is Requirement.SCENARIO
     if scenarios:
         pool, marks = at_marks(pool, marks, rulebook.contract)
-    policies = rulebook.policies_for(isolated=pool.isolated, basket=pool.mode.backing is Backing.BASKET)
+    inverse = pool.isolated and bool(pool.positions) and rulebook.contract(pool.positions[0].symbol).inverse
+    policies = rulebook.policies_for(
+        isolated=pool.isolated, basket=pool.mode.backing is Backing.BASKET, inverse=inverse
+    )
     symbols = {*[p.symbol for p in pool.positions], *[o.symbol for o in pool.orders]}
     entries = {symbol: rulebook.entry(symbol) for symbol in symbols}
     values = {p.symbol: entries[p.symbol][0].contract_value(_mark(p, marks)) for p in pool.positions}

@@ -238,6 +238,7 @@ def _rulebook(name: str, as_of: date | None, text: Mapping[str, Any], reader: _T
         kind: Policies(**policy_values({**shared, **groups.get(kind, {})}, where=f"{where}: policies"))  # type: ignore[arg-type]
         for kind in ("isolated", "cross", "basket")
     }
+    inverse = policy_values(groups.get("isolated_inverse", {}), where=f"{where}: policies.isolated_inverse")
     variants = {
         key: policy_values(group, where=f"{where}: variants.{key}") for key, group in text.get("variants", {}).items()
     }
@@ -272,6 +273,7 @@ def _rulebook(name: str, as_of: date | None, text: Mapping[str, Any], reader: _T
         bonus_use=text.get("bonus", {}),
         sources=text.get("sources", {}),
         refusals=text.get("refusals", {}),
+        isolated_inverse=inverse,
         auto_exchange=_auto_exchange(text.get("auto_exchange")),
         offers=text.get("architectures", {}),
         haircuts=haircuts.terms,

@@ -249,7 +249,7 @@ def _policies(file: TomlFile) -> Iterator[Fault]:
     for key, value in file.table("policies").items():
         if not isinstance(value, dict):
             yield from _policy(file, "policies", key, value)
-        elif key in _ARCHITECTURES:
+        elif key in {*_ARCHITECTURES, "isolated_inverse"}:
             for name, choice in value.items():
                 yield from _policy(file, f"policies.{key}", name, choice)
         else:
@@ -354,7 +354,7 @@ def _liquidation(file: TomlFile) -> Iterator[Fault]:
 
 
 def _sources_of_rules(file: TomlFile) -> Iterator[Fault]:
-    known = (*_RULES[4:], *_ARCHITECTURES, *_LIQUIDATION, *Policies.__dataclass_fields__)
+    known = (*_RULES[4:], *_ARCHITECTURES, "isolated_inverse", *_LIQUIDATION, *Policies.__dataclass_fields__)
     yield from file.unknown("sources", known)
     sources = file.table("sources")
     if file.table("policies") and not sources.get("policies"):

@@ -163,9 +163,10 @@ def instruments(
     number: dict[tuple[str, str], int] = {}
     families: dict[str, int] = {}
     for architecture in architectures:
-        policies = rulebook.policies_for(isolated=architecture == "isolated", basket=architecture == "basket")
+        isolated, basket = architecture == "isolated", architecture == "basket"
         for price, symbol in enumerate(symbols):
             contract, table = rulebook.entry(symbol)
+            policies = rulebook.policies_for(isolated=isolated, basket=basket, inverse=contract.inverse)
             lot = (lots or {}).get(symbol) or contract.quantity_step or Decimal("NaN")
             pair = (weights or {}).get(contract.settle_asset, (ONE, ONE)) if architecture == "basket" else (ONE, ONE)
             number[symbol, architecture] = len(rows)
