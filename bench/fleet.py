@@ -92,6 +92,7 @@ def measure(accounts: int, rounds: int, *, ray: bool) -> tuple[list[list[str]], 
         rows.append(
             [name, f"{found.wall:.2f}", f"{found.processor:.2f}", f"{count / found.wall:,.0f} {what}/s", target]
         )
+        print(f"  {name}: {found.wall:.2f} s, {found.processor:.2f} s of processor time", file=sys.stderr)
         results[name] = {"wall": found.wall, "processor": found.processor, "per_second": count / found.wall}
 
     with tempfile.TemporaryDirectory(dir=REPOSITORY / "out") as name:

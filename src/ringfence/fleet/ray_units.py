@@ -30,6 +30,7 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_raylet_start_wait_time_s": "180",  # a busy machine takes its time
     "RAY_enable_metrics_collection": "0",
 }
 R_co = TypeVar("R_co", covariant=True)
@@ -90,7 +91,8 @@ class Cluster:
             with warnings.catch_warnings(), _package_on_path():
                 warnings.simplefilter("ignore")
                 ray.init(log_to_driver=False, logging_level="error", ignore_reinit_error=False, **settings)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - Ray raises a bare Exception when it takes too long
+            ray.shutdown()
             self._clear()
             raise SourceUnavailable(
                 f"no Ray cluster at {self.address}: {str(error).splitlines()[0]}\n"

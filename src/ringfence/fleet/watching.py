@@ -1,8 +1,9 @@
 """A tape through a fleet: at every price, whose pool falls.
 
-All pools are packed once (:mod:`ringfence.screen.columns`) and screened at every update of the tape; whom the screen
-names, the exact lane decides. A pool that has fallen is named once and left out from then on: what its liquidation
-would do is not played. The fleet is held in memory while it is watched.
+All pools are packed once (:mod:`ringfence.screen.columns`) and screened at every update of the tape, incrementally or
+by a sweep as the screen sees fit (:mod:`ringfence.screen.rings`); whom it names, the exact lane decides. A pool that
+has fallen is named once and left out from then on: what its liquidation would do is not played. The fleet is held in
+memory while it is watched.
 """
 
 from __future__ import annotations
@@ -189,6 +190,7 @@ class _Run:
     """A watch under way."""
 
     def __init__(self, held: _Held, marks: dict[str, Price], level: Decimal) -> None:
+        from ringfence.screen.rings import Incremental
         from ringfence.screen.sweep import Sweep
 
         self.held, self.marks, self.level = held, marks, level
@@ -199,7 +201,7 @@ class _Run:
         self.exact_seconds = 0.0
         self._number = {symbol: at for at, symbol in enumerate(held.market.symbols)}
         self._prices = held.prices.copy()
-        self._screen = Sweep(held.columns, (float(level),))
+        self._screen = Incremental(Sweep(held.columns, (float(level),)))
 
     def frame(self, at: datetime, prices: list[tuple[str, Price]]) -> None:
         """Screen the fleet at the prices of a moment, decide whom it names, and leave out who fell."""
