@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Account, Collateral, Marks, OpenOrder, Pool, Position
     from ringfence.contract import Contract
-    from ringfence.margin.portfolio.requirement import PortfolioRequirement
+    from ringfence.margin.portfolio.requirement import Known, PortfolioRequirement
     from ringfence.numbers import Price, Rate, UnitValue, Value
     from ringfence.rulebook import Levels, Policies, Rulebook, TierTable
 
@@ -223,9 +223,11 @@ class Assessment(NamedTuple):
 
 
 @exact
-def assess(pool: Pool, marks: Marks, rulebook: Rulebook) -> Assessment:
+def assess(pool: Pool, marks: Marks, rulebook: Rulebook, *, known: Known | None = None) -> Assessment:
     """Return the margin of ``pool`` at ``marks`` under ``rulebook``. Pure and exact.
 
+    ``known``: what another assessment of the same portfolio account has computed (its ``portfolio.known``), to be used
+    again where it did not move; the answer is the same.
     Raises BadAccount when a mark is missing, BadRulebook when a symbol has no table .
     """
     scenarios = pool.mode.requirement is Requirement.SCENARIO
@@ -244,7 +246,7 @@ def assess(pool: Pool, marks: Marks, rulebook: Rulebook) -> Assessment:
     orders = tuple([_order_line(o, pool, marks, entries, policies) for o in pool.orders])
     if pool.mode.backing is Backing.BASKET:
         totals = _basket_totals(pool, policies, rulebook.levels, lines, orders)
-        return with_requirement(totals, marks, rulebook) if scenarios else totals
+        return with_requirement(totals, marks, rulebook, known) if scenarios else totals
     return _totals(pool, policies, rulebook.levels, lines, orders)
 
 

@@ -23,6 +23,7 @@ from ringfence.contract import coin
 from ringfence.margin.assess import assess
 from ringfence.margin.basket import Line, counted, set_aside
 from ringfence.margin.portfolio.marks import scaled_marks
+from ringfence.margin.portfolio.requirement import Known
 from ringfence.margin.walk import Equity, Leg, Walk
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ZERO, divide, exact
 
@@ -254,6 +255,7 @@ def _by_scan(
     scenarios = pool.mode.requirement is Requirement.SCENARIO
     highest = min(highest, _FURTHEST_RISE_BY_SCENARIO if scenarios else _FURTHEST_RISE)
     steps = _SCENARIO_SCAN_STEPS if scenarios else _SCAN_STEPS
+    known = Known()
 
     def short_of(move: Decimal) -> bool:
         factors = {symbol: ONE + share * move for symbol, share in beta.items()}
@@ -262,7 +264,7 @@ def _by_scan(
             if scenarios
             else {**marks, **{symbol: marks[symbol] * factor for symbol, factor in factors.items()}}
         )
-        at = assess(pool_moved(pool, of_assets, move), moved, rulebook)
+        at = assess(pool_moved(pool, of_assets, move), moved, rulebook, known=known)
         return bool((at.balance_held_against or ZERO) < health * (at.liquidation_requirement or ZERO))
 
     state = short_of(ZERO)

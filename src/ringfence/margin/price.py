@@ -99,8 +99,9 @@ def _by_search(assessment: Assessment, symbol: str, health: Decimal) -> Liquidat
     portfolio = assessment.portfolio
     assert portfolio is not None  # noqa: S101 - asked before
     below, above = prices_of(
-        assessment, symbol, health=health, assess_at=lambda marks: assess(assessment.pool, marks, portfolio.rulebook)
-    )
+        assessment, symbol, health=health,
+        assess_at=lambda marks: assess(assessment.pool, marks, portfolio.rulebook, known=portfolio.known),
+    )  # fmt: skip
     contract = next(line.contract for line in assessment.lines if line.position.symbol == symbol)
     return LiquidationPrices(below, above, rounded=contract.price_step is not None)
 

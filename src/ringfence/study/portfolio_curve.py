@@ -56,7 +56,7 @@ def _points(assessment: Assessment, symbols: list[str]) -> tuple[list[float], li
     for place in logs:
         factor = divide(ONE * round(exp(place) * 10**9), ONE * 10**9, places=PRICE_PLACES)
         moved = scaled_marks(assessment.pool, marks, found.rulebook.contract, dict.fromkeys(symbols, factor))
-        changes.append(float(_surplus(assess(assessment.pool, moved, found.rulebook)) - here))
+        changes.append(float(_surplus(assess(assessment.pool, moved, found.rulebook, known=found.known)) - here))
     return logs, changes
 
 

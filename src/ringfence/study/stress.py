@@ -316,7 +316,8 @@ def _edges(surface: Surface, symbols: tuple[str, ...], rows: Mapping[Decimal, Pr
         assessment = surface.assessment
         if move and symbols[1] in surface.symbols:
             row = surface.with_units({symbols[1]: price})
-            assessment = assess(assessment.pool, {**surface.marks, **row}, surface.rulebook)
+            known = None if assessment.portfolio is None else assessment.portfolio.known
+            assessment = assess(assessment.pool, {**surface.marks, **row}, surface.rulebook, known=known)
         for level, prices in found.items():
             solved = liquidation_prices(assessment, symbols[0], health=level)
             prices.append((solved.below, solved.above))

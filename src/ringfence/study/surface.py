@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Marks, Pool
     from ringfence.margin.assess import Assessment
+    from ringfence.margin.portfolio.requirement import Known
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
 
@@ -115,7 +116,9 @@ class Surface:
         return before._replace(balance_held_against=balance + gained, liquidation_requirement=needed + more)
 
     def _whole(self, moved: dict[str, Price]) -> Assessment | None:
-        found = assessed_at(self.assessment.pool, self.marks, moved, self.rulebook)
+        portfolio = self.assessment.portfolio
+        known = None if portfolio is None else portfolio.known
+        found = assessed_at(self.assessment.pool, self.marks, moved, self.rulebook, known=known)
         if found.balance_held_against is None or found.liquidation_requirement is None:
             return None
         return self.assessment._replace(
@@ -143,7 +146,9 @@ class Surface:
 
 
 @exact
-def assessed_at(pool: Pool, marks: Marks, moved: Mapping[str, Price], rulebook: Rulebook) -> Assessment:
+def assessed_at(
+    pool: Pool, marks: Marks, moved: Mapping[str, Price], rulebook: Rulebook, *, known: Known | None = None
+) -> Assessment:
     """Return a pool assessed whole after some of its marks moved: indices of collateral and options follow their coin.
 
     By the conventions of :mod:`ringfence.margin.basket` and :mod:`ringfence.margin.portfolio.marks`.
@@ -153,7 +158,7 @@ def assessed_at(pool: Pool, marks: Marks, moved: Mapping[str, Price], rulebook: 
     if there.mode.requirement is Requirement.SCENARIO:
         factors = {symbol: divide(price, marks[symbol], places=PRICE_PLACES) for symbol, price in moved.items()}
         after = scaled_marks(there, marks, rulebook.contract, factors)
-    return assess(there, after, rulebook)
+    return assess(there, after, rulebook, known=known)
 
 
 @exact

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -213,3 +214,22 @@ def test_an_option_past_its_expiry_cannot_be_assessed() -> None:
     late = replace(_CALL, expiry=NOW)
     with pytest.raises(BadAccount, match="is past its expiry"):
         assessed("deribit", held(late, "1"))
+
+
+def test_units_known_from_other_marks_change_no_figure() -> None:
+    eth = perpetual("ETHUSDT", coin="ETH")
+    pool, marks, rulebook, _ = _pool(
+        held(_PERP, "1"), held(_CALL, "-2"), held(eth, "5", entry="2000"), wallet={"USDT": "90000", "BTC": "1"}
+    )
+    marks["ETHUSDT"] = D(2000)
+    first = assess(pool, marks, rulebook)
+    assert first.portfolio is not None
+    known = first.portfolio.known
+    assert pool.risk is not None
+    calmer = replace(pool, risk=replace(pool.risk, volatility={_CALL.symbol: D("0.3")}))
+    later = replace(pool, risk=replace(pool.risk, time=NOW + timedelta(days=20)))
+    for other in (pool, calmer, later):
+        for moved in ({}, {"BTCUSDT": BTC * 2}, {"ETHUSDT": D(1500)}, {"BTCUSDT": BTC / 2, "ETHUSDT": D(2500)}):
+            again, anew = (assess(other, {**marks, **moved}, rulebook, known=k) for k in (known, None))
+            assert (again.maintenance_margin, again.initial_margin) == (anew.maintenance_margin, anew.initial_margin)
+            assert again.health == anew.health

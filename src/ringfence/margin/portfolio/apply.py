@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
     from ringfence.account import Marks
     from ringfence.margin.assess import Assessment, OrderLine
-    from ringfence.margin.portfolio.requirement import PortfolioRequirement
+    from ringfence.margin.portfolio.requirement import Known, PortfolioRequirement
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook
 
 
-def with_requirement(found: Assessment, marks: Marks, rulebook: Rulebook) -> Assessment:
+def with_requirement(found: Assessment, marks: Marks, rulebook: Rulebook, known: Known | None = None) -> Assessment:
     """Return ``found``, an assessment by risk tiers, as portfolio margin has it.
 
     Equity stays. Margins are the portfolio's, in the account's currency; a position has none of its own, but where the
     model goes by risk tiers. Orders lock what the worse side of them, filled, would add to the initial margin; at
     Binance their opening loss comes off the equity (adjusted equity).
     """
-    portfolio = requirement(found.pool, found.lines, rulebook)
+    portfolio = requirement(found.pool, found.lines, rulebook, known=known)
     required = portfolio.maintenance * portfolio.liquidation_factor
     balance = found.margin_balance
     if portfolio.units:
@@ -75,7 +75,7 @@ def _order_margin(found: Assessment, portfolio: PortfolioRequirement, marks: Mar
             if (line.order.quantity > 0) is buys
         ]
         if more:
-            most = max(most, requirement(found.pool, found.lines, rulebook, more=more).initial)
+            most = max(most, requirement(found.pool, found.lines, rulebook, more=more, known=portfolio.known).initial)
     return most - portfolio.initial
 
 

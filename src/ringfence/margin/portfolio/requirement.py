@@ -37,7 +37,7 @@ class PortfolioRequirement:
 
     ``maintenance`` and ``initial``: of the units and the account's own ``charges`` (borrowing). ``liquidation_factor``:
     how many times the maintenance margin the balance is held against. ``assumptions``: terms that are ours, in words.
-    ``prices``: liquidation prices that were searched for already, by symbol and health.
+    ``prices``: liquidation prices that were searched for already, by symbol and health. ``known``: units computed.
     """
 
     rules: PortfolioRules
@@ -49,10 +49,48 @@ class PortfolioRequirement:
     liquidation_factor: Rate
     assumptions: tuple[str, ...]
     prices: dict[tuple[str, Rate], tuple[Price | None, Price | None]] = field(default_factory=dict)
+    known: Known | None = None
 
     def band_at(self, ratio: Rate | None) -> Band | None:
         """Return the venue's band that a ratio of balance to maintenance margin lies in."""
         return self.rules.band_at(ratio)
+
+
+class Known:
+    """Units that were computed, for whoever assesses one account at many marks: what did not move is not done again.
+
+    A unit is known again by everything it depends on beside the account's contracts and rulebook. Holds up to
+    :data:`MOST_GAINS` gains, then starts anew.
+    """
+
+    __slots__ = ("_gains", "_units")
+
+    def __init__(self) -> None:
+        self._units: dict[tuple[object, ...], Unit] = {}
+        self._gains = 0
+
+    def unit(self, coin: str, items: list[tuple[Contract, Quantity, Price]], pool: Pool, rules: PortfolioRules) -> Unit:
+        """Return the unit of ``items``, computed now or before."""
+        risk = pool.risk
+        assert risk is not None  # noqa: S101 - a pool of portfolio margin has them
+        key = (
+            coin, index_of(coin, pool), pool.balances.get(coin), risk.time, risk.rates.get(coin), risk.spot_hedging,
+            *((contract.symbol, quantity, mark, risk.volatility.get(contract.symbol),
+               pool.collateral[contract.settle_asset].index if contract.settle_asset in pool.collateral else None)
+              for contract, quantity, mark in items),
+        )  # fmt: skip
+        found = self._units.get(key)
+        if found is None:
+            found = _unit(coin, items, pool, rules)
+            self._gains += sum(len(item.row) for item in found.exposures)
+            if self._gains > MOST_GAINS:
+                self._units.clear()
+                self._gains = 0
+            self._units[key] = found
+        return found
+
+
+MOST_GAINS = 400_000
 
 
 class Hedge(NamedTuple):
@@ -91,9 +129,11 @@ def requirement(
     rulebook: Rulebook,
     *,
     more: Iterable[tuple[Contract, Quantity, Price]] = (),
+    known: Known | None = None,
 ) -> PortfolioRequirement:
     """Return what a pool at its marks is required to hold. ``more``: contracts held besides, for orders.
 
+    ``known``: units of the same account under the same rules that were computed at other marks.
     Raises BadAccount for what cannot be valued and BadRulebook without rules of the day.
     """
     rules = rules_of(rulebook)
@@ -104,7 +144,8 @@ def requirement(
         held.setdefault(line.contract.risk_unit, []).append((line.contract, line.position.quantity, line.mark_price))
     for contract, quantity, mark in more:
         held.setdefault(contract.risk_unit, []).append((contract, quantity, mark))
-    units = tuple(_unit(coin, items, pool, rules) for coin, items in held.items())
+    known = known or Known()
+    units = tuple(known.unit(coin, items, pool, rules) for coin, items in held.items())
     charges, initial_charges = _borrowing(pool, rules.terms)
     stand_ins = pool.risk.stand_ins if pool.risk is not None else {}
     assumed = [
@@ -114,7 +155,7 @@ def requirement(
         rules, rulebook, units, charges,
         sum((unit.margins.maintenance for unit in units), sum((c.amount for c in charges), ZERO)),
         sum((unit.margins.initial for unit in units), initial_charges),
-        ONE, (*assumed, *assumptions(rules, [unit.coin for unit in units])),
+        ONE, (*assumed, *assumptions(rules, [unit.coin for unit in units])), known=known,
     )  # fmt: skip
 
 
@@ -250,6 +291,7 @@ def assumptions(rules: PortfolioRules, coins: Iterable[str]) -> tuple[str, ...]:
 
 __all__ = [
     "Hedge",
+    "Known",
     "PortfolioRequirement",
     "assumptions",
     "grid_of",
