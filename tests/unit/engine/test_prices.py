@@ -7,7 +7,9 @@ from decimal import Decimal
 import pytest
 
 from ringfence.engine import commands as asked
+from ringfence.engine.decide import handle
 from ringfence.engine.events import LiquidationStarted, PriceRejected, PricesChanged
+from ringfence.engine.prices import all_believed
 from ringfence.engine.setup import PriceGuard
 from tests.unit.engine.small_venue import SECOND, SmallVenue, of_kind
 
@@ -221,3 +223,24 @@ def test_a_doubt_survives_a_snapshot_and_is_part_of_the_digest() -> None:
     assert (again.digest(), again.doubts) == (state.digest(), state.doubts)
     handle(again, asked.UpdatePrices("p3", 4, (("BTCUSDT", Decimal(40_500)),)))
     assert again.marks["BTCUSDT"] == 40_500
+
+
+def test_suspects_are_looked_at_in_the_order_in_which_they_came_to_hold_however_they_are_named() -> None:
+    venue = SmallVenue(fund="100000")
+    venue.marks(X="100")
+    for name in ("ann", "bob", "cy"):
+        venue.trader(name)
+        venue.buy(name, "99")
+    venue.sell("ann", "99")
+    venue.buy("ann", "99")  # she left and came again: behind the others
+    fall = asked.UpdatePrices("fall", venue.at + SECOND, (("X", Decimal(90)),))
+    events = handle(venue.state, fall, ("ann", "nobody", "cy"))
+    assert [event.account for event in of_kind(events, LiquidationStarted)] == ["cy", "ann"]  # bob was proved healthy
+
+
+def test_all_of_an_update_is_believed_or_not() -> None:
+    venue = _venue()
+    near, far = ("X", Decimal(81)), ("X", Decimal(79))  # of 100, where a fifth is the most
+    assert all_believed(venue.state, asked.UpdatePrices("a", venue.at, (near,)))
+    assert not all_believed(venue.state, asked.UpdatePrices("a", venue.at, (far,)))
+    assert not all_believed(venue.state, asked.UpdatePrices("a", venue.at, (near,), (), (("X", Decimal(100)),)))

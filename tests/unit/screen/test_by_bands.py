@@ -12,6 +12,7 @@ import pytest
 from ringfence.engine import commands as asked
 from ringfence.engine.commands import UpdatePrices
 from ringfence.engine.decide import handle
+from ringfence.engine.events import LiquidationStarted
 from ringfence.engine.setup import PriceGuard, Setup
 from ringfence.engine.state import State
 from ringfence.host import Host
@@ -19,6 +20,7 @@ from ringfence.journal import MemoryJournal
 from ringfence.screen import BandScreen
 from ringfence.sim.world import World
 from tests.random_commands import SETUP, Commands
+from tests.unit.engine.small_venue import SmallVenue, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -170,3 +172,18 @@ def test_a_host_with_a_screen_writes_the_same_journal() -> None:
                 host.ask(command)
             journals.append(list(journal.read()))
     assert journals[0] == journals[1]
+
+
+def test_a_last_price_alone_names_whoever_is_below_the_line_at_the_marks_already() -> None:
+    small = SmallVenue(rules(trigger_prices="mark_and_last"), fund="100000")
+    small.marks(X="100")
+    small.trader("ann")
+    small.buy("ann", "99")  # with her 1,000 below the line at 90; at 95, not yet
+    small.last(X="95")
+    screen, state = BandScreen(), small.state
+    assert not liquidated(screened(state, screen, UpdatePrices("a", small.at, (("X", Decimal(90)),))))
+    assert liquidated(screened(state, screen, UpdatePrices("b", small.at, (), (("X", Decimal("90.8")),))))
+
+
+def liquidated(events: tuple[Event, ...]) -> bool:
+    return any(isinstance(event, LiquidationStarted) for event in events)
