@@ -1,3 +1,5 @@
+"""The digest's items: what is hashed, when, and that equal states are equal sums."""
+
 from __future__ import annotations
 
 from decimal import Decimal
