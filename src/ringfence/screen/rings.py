@@ -222,7 +222,7 @@ class Incremental:
         """Look by a sweep; empty some of the waiting buckets once hardly any are added."""
         self.sweeps += 1
         hits = self.sweep.look(prices, self._level)
-        slice_of = max(256, self.sweep.columns.pools // SLICE_SHARE)
+        slice_of = max(32, self.sweep.columns.pools // SLICE_SHARE)
         if ended <= slice_of:
             self._empty(prices, slice_of)
         self._swept_before = self._begin < self._end

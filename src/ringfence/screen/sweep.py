@@ -24,17 +24,22 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+ONE_THREAD = 300_000  #: legs below which waking a second thread costs more than it saves
+
+
 class Sweep:
     """Sweeps over one set of columns at several levels of health (1: liquidation; 1.25: a call at that health).
 
+    ``threads``: how many a sweep uses; default all of numba's, one for a small fleet.
     It changes the columns' ``code`` as tiers change, so that one set of columns belongs to one sweep.
     ``edges_crossed``: how many times a leg changed its tier. Where a contract is worth over four times what it was at
     packing, constants are bounded and edges sorted anew (:meth:`rebase`), by itself.
     """
 
-    def __init__(self, columns: Columns, levels: Sequence[float] = (1.0,)) -> None:
+    def __init__(self, columns: Columns, levels: Sequence[float] = (1.0,), *, threads: int | None = None) -> None:
         require()
         import numpy as np
+        from numba import get_num_threads
 
         from ringfence.screen import kernels
 
@@ -44,6 +49,7 @@ class Sweep:
         self.columns = columns
         self.levels = tuple(float(level) for level in levels)
         self.edges_crossed = 0
+        self.threads = threads if threads is not None else 1 if columns.legs < ONE_THREAD else get_num_threads()
         self.rebases = 0
         of = columns.instruments
         self._values = np.empty(of.count)
@@ -139,14 +145,18 @@ class Sweep:
         Every pool at or below that level of health is among them; pools that cannot be packed come last.
         """
         import numpy as np
+        from numba import get_num_threads, set_num_threads
 
         self.move(prices)
         columns = self.columns
         self._fill_table(self.levels[level])
+        before = get_num_threads()
+        set_num_threads(self.threads)
         found = self._kernels.sweep(
             columns.groups, self._chunks, columns.code, columns.lots, self._constants[level], self._table, self._hits,
             self._found,
         )  # fmt: skip
+        set_num_threads(before)
         hits = columns.number[self._hits[:found]]
         return hits if not len(columns.looks) else np.concatenate([hits, columns.looks])
 
