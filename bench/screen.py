@@ -184,14 +184,14 @@ def _frames(fast: Floats, full: Floats, build: float, named: int, most: int, val
     }
 
 
-def warm_start() -> list[list[float]]:
+def warm_start(processes: int) -> list[list[float]]:
     """Return seconds (wall, processor) from a drawn population to the first answers, rings and sweep, in new processes.
 
     They find the kernels cached; numpy and ringfence have been imported to draw the population, numba has not.
     """
     code = WARM.format(bench=str(Path(__file__).resolve().parent))
     found = []
-    for _ in range(4):
+    for _ in range(processes):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
         found.append([float(seconds) for seconds in done.stdout.split()])
     return found[1:]
@@ -244,10 +244,10 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=1_000_000, help="accounts of the frames")
     parser.add_argument("--large", type=int, default=10_000_000, help="accounts of the largest sweep; 0: none")
     parser.add_argument("--frames", type=int, default=300, help="frames of a path")
-    parser.add_argument("--small", action="store_true", help="20,000 accounts and few frames: to try it out")
+    parser.add_argument("--small", action="store_true", help="4,000 accounts and few frames: to try it out")
     options, _ = parser.parse_known_args()
     if options.small:
-        options.accounts, options.large, options.frames = 20_000, 0, 120
+        options.accounts, options.large, options.frames = 4_000, 0, 60
     described = machine()
     calm, crash = (shock_path(options.frames + LEARNED, crash=crashing) for crashing in (False, True))
     result: dict[str, Any] = {"schema": "ringfence.bench.screen/1", "machine": described, "sweeps": [], "frames": {},
@@ -261,7 +261,7 @@ def main() -> None:
         _say(name)
         result["frames"][name] = frames(draw(options.accounts, stressed=stressed), path)
         gc.collect()
-    sizes = (1_000, 5_000) if options.small else (10_000, 100_000, options.accounts)
+    sizes = (1_000, 4_000) if options.small else (10_000, 100_000, options.accounts)
     for accounts in sizes:
         _say(f"growth, {accounts:,} accounts")
         people = draw(accounts, stressed=True)
@@ -271,7 +271,7 @@ def main() -> None:
             _say(f"sweep, {accounts:,} accounts")
             result["sweeps"].append(sweeps(draw(accounts), calm[LEARNED:]))
             gc.collect()
-    result["warm_start_s"] = warm_start()
+    result["warm_start_s"] = warm_start(2 if options.small else 5)
     result["load_average_at_the_end"] = machine()["load_average"]
     report(result)
     path = write("screen", result)
