@@ -201,6 +201,7 @@ def _print_rulebook(screen: Console, rulebook: Rulebook) -> None:
 
     from ringfence.cli import show
     from ringfence.cli.policy_words import LIQUIDATION_STEPS, meaning, told
+    from ringfence.cli.rulebook_collateral import print_collateral
 
     day = f" as of {rulebook.as_of}" if rulebook.as_of else ""
     screen.print(Text.assemble((rulebook.title, "bold"), (f"  {rulebook.name}{day}", "dim")))
@@ -223,6 +224,7 @@ def _print_rulebook(screen: Console, rulebook: Rulebook) -> None:
         if rulebook.isolated_sequence is not None:
             screen.print(Text("  isolated positions: " + ", ".join(rulebook.isolated_sequence)))
         screen.print(Text(rulebook.liquidation_note, style="dim"))
+    print_collateral(screen, rulebook)
     _print_fees(screen, rulebook)
     for title, entries in (("Refusals", rulebook.refusals), ("Sources", rulebook.sources)):
         if entries:
@@ -356,6 +358,7 @@ def _terms(contract: Any) -> dict[str, str | None]:
 
 def _rulebook_json(rulebook: Rulebook) -> dict[str, Any]:
     from ringfence.cli.policy_words import chosen
+    from ringfence.cli.rulebook_collateral import collateral_json
     from ringfence.cli.show import text
 
     return {
@@ -377,6 +380,7 @@ def _rulebook_json(rulebook: Rulebook) -> dict[str, Any]:
             "isolated_sequence": list(rulebook.isolated_sequence or rulebook.liquidation_sequence),
             "note": rulebook.liquidation_note,
         },
+        **collateral_json(rulebook),
         "refusals": dict(rulebook.refusals),
         "sources": dict(rulebook.sources),
         "fees": {

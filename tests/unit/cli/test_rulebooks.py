@@ -202,3 +202,13 @@ def test_update_of_an_unknown_venue_suggests_the_nearest(ringfence: Command) -> 
     outcome = ringfence("rulebooks", "update", "bybit-liner")
     assert outcome.code == 3
     assert "did you mean bybit-linear" in outcome.err
+
+
+def test_show_says_which_architectures_there_are_and_how_collateral_counts(ringfence: Command) -> None:
+    shown = ringfence("rulebooks", "show", "bybit-uta", "--json").json
+    assert shown["architectures"]["multi_asset"] == {"offered": True, "reason": ""}
+    assert shown["collateral"]["BTC"]["tiers"][0] == {"floor": "0", "cap": "10", "ratio": "0.98"}
+    assert shown["auto_exchange"]["order_of_sale"] == "largest_value"
+    out = ringfence("rulebooks", "show", "bybit-linear").out
+    assert "not offered: the classic account margins each asset on its own" in " ".join(out.split())
+    assert "98.00 % up to 10" in " ".join(ringfence("rulebooks", "show", "bybit-uta").out.split())
