@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
 from ringfence.account import DOLLARS, Collateral, CollateralMode, MarginMode, Pool, pools
-from ringfence.engine.events import CollateralExchanged, InsuranceUsed, MoneyMoved, SettingChanged
-from ringfence.engine.refuse import refused
+from ringfence.engine.events import CollateralExchanged, InsuranceUsed, MoneyMoved
 from ringfence.engine.state import index_of
 from ringfence.errors import BadInput
 from ringfence.ledger import move
@@ -100,20 +99,8 @@ def with_asset(pool: Pool, asset: str, rulebook: Rulebook, index: Value | None) 
 # ── Choosing the mode ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def set_collateral_mode(state: State, command: asked.SetCollateralMode) -> Iterator[Event]:
-    """Choose what backs a trader's cross positions.
-
-    Refused where the venue does not offer it, with an isolated symbol where baskets hold cross only, with an asset that
-    cannot be counted, and where the account would be liquidated by it; back to single assets also with a debt open.
-    """
-    no = _cannot_choose(state, command)
-    if no is not None:
-        yield refused(command, *no)
-        return
-    yield SettingChanged(command.id, command.at, command.account, None, "collateral_mode", command.mode)
-
-
-def _cannot_choose(state: State, command: asked.SetCollateralMode) -> No:
+def cannot_choose(state: State, command: asked.SetCollateralMode) -> No:
+    """Return why a trader cannot choose a collateral mode, or None."""
     if command.mode not in {"single_asset", "multi_asset"}:
         return "unknown_choice", f"collateral mode {command.mode}"
     trader, rulebook = state.trader(command.account), state.rulebook
@@ -230,5 +217,5 @@ def _postings(name: str, sale: Sale) -> tuple[books.Posting, ...]:
     return made
 
 
-__all__ = ["assets_of", "basket", "exchange_due", "indices_fresh", "not_accepted", "repay", "set_collateral_mode",
+__all__ = ["assets_of", "basket", "cannot_choose", "exchange_due", "indices_fresh", "not_accepted", "repay",
            "settle_rest", "uncounted", "with_asset"]  # fmt: skip

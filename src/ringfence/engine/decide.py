@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
 from ringfence.account import account_name_fault
-from ringfence.engine import adoption, collateral, funds, orders, prices, settings, vouchers
+from ringfence.engine import adoption, funds, orders, prices, settings, vouchers
 from ringfence.engine import commands as asked
 from ringfence.engine.events import MoneyMoved, Resumed, VenueSetUp
 from ringfence.engine.evolve import evolve
@@ -120,7 +120,7 @@ _DECIDERS: dict[type[Command], Callable[[State, Any], Iterator[Event]]] = {
     asked.SetLeverage: settings.set_leverage,
     asked.SetMarginMode: settings.set_margin_mode,
     asked.SetPositionMode: settings.set_position_mode,
-    asked.SetCollateralMode: collateral.set_collateral_mode,
+    asked.SetCollateralMode: settings.set_collateral_mode,
     asked.SetReplenishment: settings.set_replenishment,
     asked.SetGuardRails: settings.set_guard_rails,
     asked.AdoptPosition: adoption.adopt_position,

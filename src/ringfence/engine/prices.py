@@ -36,7 +36,7 @@ def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: I
     state.touched.begin(state.sequence)
     yield from vouchers.expire(state, command)  # who loses margin by it is looked at, whatever proved him healthy
     if isinstance(command, asked.Review):
-        everyone = {name: None for names in state.holders.values() for name in names}
+        everyone = {name: None for names in state.holders.values() for name in names} | state.baskets
         yield from review(state, everyone, command)
         return
     believed: dict[str, list[tuple[str, Price]]] = {"index": [], "marks": [], "last": []}

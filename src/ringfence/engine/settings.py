@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ringfence import guard_rails
 from ringfence import ledger as books
 from ringfence.account import MarginMode, PositionMode
-from ringfence.engine.collateral import assets_of, uncounted
+from ringfence.engine.collateral import assets_of, cannot_choose, uncounted
 from ringfence.engine.events import MoneyMoved, RulebookAdopted, SettingChanged
 from ringfence.engine.refuse import as_event, refused
 from ringfence.engine.review import review, unpriced
@@ -128,6 +128,20 @@ def set_position_mode(state: State, command: asked.SetPositionMode) -> Iterator[
     yield SettingChanged(command.id, command.at, command.account, None, "position_mode", command.mode)
 
 
+def set_collateral_mode(state: State, command: asked.SetCollateralMode) -> Iterator[Event]:
+    """Choose what backs a trader's cross positions, and look at the pools he then has.
+
+    Refused where the venue does not offer it, with an isolated symbol where baskets hold cross only, with an asset that
+    cannot be counted, and where the account would be liquidated by it; back to single assets also with a debt open.
+    """
+    no = cannot_choose(state, command)
+    if no is not None:
+        yield refused(command, *no)
+        return
+    yield SettingChanged(command.id, command.at, command.account, None, "collateral_mode", command.mode)
+    yield from review(state, (command.account,), command)
+
+
 def set_replenishment(state: State, command: asked.SetReplenishment) -> Iterator[Event]:
     """Turn automatic margin replenishment on or off."""
     if command.state not in {"on", "off"}:
@@ -217,6 +231,7 @@ def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event
 
 __all__ = [
     "adopt_rulebook",
+    "set_collateral_mode",
     "set_fee_discount",
     "set_fee_level",
     "set_guard_rails",
