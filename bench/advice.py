@@ -1,6 +1,6 @@
 """Whether advice works: a crowd that takes it, beside the same crowd all isolated, all cross, and at random.
 
-    python bench/advice.py [--accounts 300] [--months report|tune|YYYY-MM,...] [--processes 2]
+    python bench/advice.py [--accounts 200] [--months report|tune|YYYY-MM,...] [--processes 2]
 
 Real months of BTCUSDT, ETHUSDT and SOLUSDT (Binance perpetuals, 15-minute bars, last prices) from RINGFENCE_DATA
 (default ../shared/data). Every group holds the same accounts: the same entries and sizes at the month's first prices,
@@ -324,7 +324,7 @@ def months_of(asked: str) -> tuple[str, ...]:
 def main() -> int:
     """Play every month, print the tables, write the result."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--accounts", type=int, default=300)
+    options.add_argument("--accounts", type=int, default=200)
     options.add_argument("--months", default="report")
     options.add_argument("--processes", type=int, default=2)
     options.add_argument("--days", type=int, default=DAYS)
