@@ -66,7 +66,8 @@ class PriceGuard:
     prices stand in for marks declares its own, so that a real crash is not mistaken for a bad tick. ``from_index``:
     largest distance from the index price. ``stale_after``: microseconds after which a mark decides nothing any more.
 
-    A price that jumped is believed after all when ``confirmations`` further updates agree with it (None: never), each
+    A price that jumped is believed after all when ``confirmations`` further updates agree with it (None: never, and it
+    puts nothing in doubt: the one before it holds until it is too old), each
     within ``agreement`` of the one before; when the last price and the index agree as well, after ``witnessed`` of them
     (None: as without): :mod:`ringfence.engine.doubt`. All figures are ours.
     """

@@ -44,7 +44,10 @@ def claimed(shadow: Shadow, guard: PriceGuard, command: UpdatePrices) -> None:
     """Count what an update says of marks that jump: what the one before said, or something else; after it was decided.
 
     A mark that was believed has ended its claim. Only one that is positive and jumps makes one; the index contradicts.
+    Where no number of updates would confirm it there is nothing to count: it was rejected, the mark before it holds.
     """
+    if guard.confirmations is None:
+        return
     index = {**shadow.index, **{symbol: Fraction(p) for symbol, p in command.index if p.is_finite() and p > 0}}
     for symbol, price in command.marks:
         before, jump = shadow.told.get(("mark", symbol), shadow.marks.get(symbol)), guard.jump_of(symbol)
