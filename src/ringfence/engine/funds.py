@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ringfence import ledger as books
 from ringfence.account import MarginMode
 from ringfence.engine.collateral import not_accepted
+from ringfence.engine.doubt import in_doubt
 from ringfence.engine.events import FundingPaid, MoneyMoved
 from ringfence.engine.refuse import as_event, refused
 from ringfence.engine.review import review, unpriced
@@ -115,6 +116,11 @@ def _not_free(state: State, name: str, asset: str, amount: Value) -> tuple[str, 
         return None
     if (missing := unpriced(state, name)) is not None:
         return "no_price", f"no mark for {missing} yet"
+    if in_doubt(state, shared):
+        return (
+            "price_in_doubt",
+            "a mark that the account is valued at jumped: what is free is not known until it is believed",
+        )
     assessment = assess(shared, state.marks, state.rulebook)
     free = withdrawable(assessment, asset) if shared.collateral else assessment.available_balance
     if free is None:
@@ -144,6 +150,11 @@ def remove_margin(state: State, command: asked.RemoveIsolatedMargin) -> Iterator
     """Move money from an isolated position back into the wallet."""
     if (missing := unpriced(state, command.account)) is not None:
         yield refused(command, "no_price", f"no mark for {missing} yet")
+        return
+    if ("mark", command.symbol) in state.doubts:
+        yield refused(
+            command, "price_in_doubt", f"the mark of {command.symbol} jumped: its margin stays until it is believed"
+        )
         return
     outcome = change.remove_isolated_margin(
         state.account(command.account), command.symbol, command.side, command.amount, marks=state.marks,

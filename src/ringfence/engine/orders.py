@@ -113,6 +113,8 @@ def _bad_trigger(state: State, command: PlaceOrder) -> tuple[str, str] | None:
         return "bad_order", "a trigger price and close_position belong to stop and take-profit orders"
     if command.symbol not in state.marks:
         return "no_price", f"no mark for {command.symbol} yet"
+    if ("mark", command.symbol) in state.doubts:
+        return "price_in_doubt", f"the mark of {command.symbol} jumped: nobody trades until it is known what it is"
     return None
 
 

@@ -50,6 +50,7 @@ REASONS = {
     "not_amendable": 513,
     "bad_order": 514,
     "bad_name": 515,
+    "price_in_doubt": 516,
     "unknown_fee_level": 520,
     "unknown_discount": 521,
     "unknown_voucher": 522,

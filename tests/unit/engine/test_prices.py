@@ -11,7 +11,7 @@ from ringfence.engine.decide import handle
 from ringfence.engine.events import LiquidationStarted, PriceRejected, PricesChanged
 from ringfence.engine.prices import all_believed
 from ringfence.engine.setup import PriceGuard
-from tests.unit.engine.small_venue import SECOND, SmallVenue, of_kind
+from tests.unit.engine.small_venue import SECOND, SmallVenue, of_kind, refusal
 
 CAREFUL = PriceGuard(jump=Decimal("0.2"), from_index=Decimal("0.1"), stale_after=60 * SECOND)
 
@@ -244,3 +244,42 @@ def test_all_of_an_update_is_believed_or_not() -> None:
     assert all_believed(venue.state, asked.UpdatePrices("a", venue.at, (near,)))
     assert not all_believed(venue.state, asked.UpdatePrices("a", venue.at, (far,)))
     assert not all_believed(venue.state, asked.UpdatePrices("a", venue.at, (near,), (), (("X", Decimal(100)),)))
+
+
+def test_while_a_mark_is_in_doubt_nobody_trades_on_the_one_before_it_or_takes_money_out() -> None:
+    venue = _venue(SURE)
+    venue.deposit("ann", "5000")
+    venue.marks(X="300", Y="100")
+    refused = [
+        refusal(venue.sell("ann", "99")),
+        refusal(venue.buy("ann", "1", price="90")),
+        refusal(venue.do(asked.Withdraw, "ann", "USDT", Decimal(1))),
+        refusal(venue.do(asked.Transfer, "ann", "bob", "USDT", Decimal(1))),
+    ]
+    assert refused == ["price_in_doubt"] * 4
+    venue.leverage("ann", "10", "Y")
+    assert refusal(venue.buy("ann", "1", "Y")) is None  # another symbol has its own price
+    venue.marks(X="101")
+    assert refusal(venue.sell("ann", "99")) is None
+    assert refusal(venue.do(asked.Withdraw, "ann", "USDT", Decimal(1))) is None
+
+
+def test_an_isolated_margin_stays_while_its_mark_is_in_doubt() -> None:
+    venue = SmallVenue(guard=SURE)
+    venue.marks(X="100")
+    venue.trader("ann")
+    venue.isolate("ann")
+    venue.buy("ann", "10")
+    venue.marks(X="300")
+    events = venue.do(asked.RemoveIsolatedMargin, "ann", "X", "long", Decimal(1))
+    assert refusal(events) == "price_in_doubt"
+    assert refusal(venue.do(asked.AddIsolatedMargin, "ann", "X", "long", Decimal(1))) is None
+
+
+def test_orders_can_be_cancelled_and_stops_wait_while_a_mark_is_in_doubt() -> None:
+    venue = _venue(SURE)
+    venue.buy("ann", "1", price="50", order="low")
+    venue.marks(X="300")
+    stop = venue.order("ann", "sell", "5", "X", type="stop_market", trigger_price="95", order="stop")
+    assert refusal(stop) is None
+    assert refusal(venue.do(asked.CancelOrder, "ann", "low")) is None
