@@ -105,7 +105,8 @@ def advise(  # noqa: PLR0913 - a parameter per option
 
 def _print(screen: Console, found: Advice, name: str) -> None:
     from ringfence.cli import show
-    from ringfence.study.advise_words import NO_ADVICE, account_wide, assumptions, steps, unknown, verdicts
+    from ringfence.study.advise_steps import steps
+    from ringfence.study.advise_words import NO_ADVICE, account_wide, assumptions, unknown, verdicts
 
     decided = verdicts(found)
     rows = [

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.numbers import plain
 from ringfence.study.advise import SCHEMA
+from ringfence.study.advise_steps import steps
 from ringfence.study.advise_trials import certainty
-from ringfence.study.advise_words import NO_ADVICE, account_wide, assumptions, steps, unknown, verdicts
+from ringfence.study.advise_words import NO_ADVICE, account_wide, assumptions, unknown, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

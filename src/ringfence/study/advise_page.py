@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from ringfence.study.advise_steps import steps
 from ringfence.study.advise_trials import certainty
-from ringfence.study.advise_words import NO_ADVICE, account_wide, assumptions, steps, unknown, verdicts
+from ringfence.study.advise_words import NO_ADVICE, account_wide, assumptions, unknown, verdicts
 from ringfence.study.page import framed, table
 from ringfence.study.wording import amount, percent
 

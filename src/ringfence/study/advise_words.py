@@ -1,4 +1,4 @@
-"""What advice says: a verdict per position with its reasons, what to do step by step, and what is not known.
+"""What advice says: a verdict per position with its reasons, what holds for the account, and what is not known.
 
 Every sentence is made from the figures of an :class:`~ringfence.study.advise.Advice`; nothing is decided here.
 """
@@ -8,11 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringfence.account import CollateralMode, MarginMode
-from ringfence.margin.change import switch_margin_mode
-from ringfence.margin.refusal import Refusal
-from ringfence.numbers import ROUND_FLOOR, ZERO, divide, exact, plain, round_to
-from ringfence.study.advise_alert import SIGMAS, alert_level
+from ringfence.account import CollateralMode
+from ringfence.numbers import ZERO, plain
 from ringfence.study.advise_crashes import YEARS
 from ringfence.study.advise_groups import dated
 from ringfence.study.advise_holding import MAIN
@@ -302,6 +299,9 @@ def _several_assets(advice: Advice) -> Iterator[str]:
 
 def _by_circumstance(advice: Advice) -> Iterator[str]:
     told = advice.circumstances
+    if told.purpose == "hedging" and len(advice.groups) != 1:
+        found = "nothing of it hedges anything" if not advice.groups else "its hedges do not hang together"
+        yield f"You hold this to hedge, and {found}: what offsets what is held elsewhere is not seen here."
     if told.experience == "new":
         over = [
             f"{p.symbol} {_times(r.leverage)} → {CEILING[r.coin]}×"
@@ -323,136 +323,6 @@ def _by_circumstance(advice: Advice) -> Iterator[str]:
 
 def _dollars(value: float) -> str:
     return f"{fixed(Decimal(f'{value:.2f}'), 0)} $"
-
-
-# ── What to do ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def steps(advice: Advice, name: str = "ACCOUNT") -> tuple[str, ...]:
-    """Return what to do, in order. ``name``: of the account file, for commands."""
-    return (*_transfers(advice), *_moves(advice), *_alerts(advice, name), *_transition(advice))
-
-
-def _transfers(advice: Advice) -> Iterator[str]:
-    for (sub, asset), value in advice.holding.moved.items():
-        held = [f"{p.symbol} {p.side}" for p, place in zip(advice.book.positions, advice.holding.places, strict=True)
-                if place.name == sub and advice.book.asset(p) == asset]  # fmt: skip
-        yield f"Open the sub-account “{sub}”, transfer {amount(value, asset)} there, and hold {listed(held)} in it."
-
-
-def _moves(advice: Advice) -> Iterator[str]:
-    changes = 0
-    for index, verdict in enumerate(verdicts(advice)):
-        if not verdict.changed:
-            continue
-        changes += 1
-        place, given = advice.holding.places[index], advice.given.positions[index]
-        asset = advice.book.asset(given)
-        name = f"{given.symbol} {given.side}"
-        if place.kind == "sub_account":
-            yield f"{name}: close it here and open it there in one go{_fees(advice, index)}."
-            continue
-        if advice.holding.accounts[MAIN].collateral_mode is not advice.given.collateral_mode:
-            mode = advice.holding.accounts[MAIN].collateral_mode.value.replace("_", "-")
-            yield f"Switch the account to {mode} mode; positions stay, all of them cross."
-            return
-        wanted = MarginMode.ISOLATED if place.kind == "isolated" else MarginMode.CROSS
-        if wanted is given.margin_mode:
-            more = (place.margin or ZERO) - (given.isolated_margin or ZERO)
-            yield f"{name}: {'add' if more > 0 else 'take out'} {amount(abs(more), asset)} of margin."
-            continue
-        yield f"{name}: {_switch(advice, index, wanted)}"
-        initial = advice.roles[index].initial
-        if place.margin is not None and initial is not None and place.margin > initial:
-            yield f"{name}: add {amount(place.margin - initial, asset)} of margin to the {amount(initial, asset)}."
-    if not changes:
-        yield "Leave everything where it is: no other way of holding it is clearly better."
-
-
-def _switch(advice: Advice, index: int, wanted: MarginMode) -> str:
-    symbol = advice.given.positions[index].symbol
-    outcome = switch_margin_mode(
-        advice.given, symbol, wanted, marks=advice.book.marks, rulebook=advice.book.rulebook
-    )  # fmt: skip
-    if not isinstance(outcome, Refusal):
-        return f"switch {symbol} to {wanted.value}."
-    if outcome.number == 301:
-        return (
-            f"{advice.book.rulebook.title} switches a symbol only without a position in it: close it, switch to "
-            f"{wanted.value}, open it again{_fees(advice, index)}; or keep it and open the next one {wanted.value}."
-        )
-    return f"switch {symbol} to {wanted.value}; the venue says now: {outcome}."
-
-
-def _fees(advice: Advice, index: int) -> str:
-    position = advice.given.positions[index]
-    contract = advice.book.rulebook.contract(position.symbol)
-    value = abs(position.quantity) * contract.contract_value(advice.book.marks[position.symbol])
-    if contract.taker_fee_rate is None:
-        return " (two taker fees; the rate is not known here)"
-    return f" (two taker fees, {amount(2 * value * contract.taker_fee_rate, contract.settle_asset)})"
-
-
-def _alerts(advice: Advice, name: str) -> Iterator[str]:
-    """Say at which health to act on each pool, and which command shows how."""
-    for account, assessment in advice.holding.assessed(advice.book.marks, advice.book.rulebook):
-        if assessment.pool.isolated and _long_shot(advice, assessment.lines[0].position.symbol):
-            yield f"{assessment.pool.name}: add nothing when it is called: its margin is the stake."
-            continue
-        level = alert_level(assessment, advice.moves.estimate)
-        if level is None or assessment.health is None:
-            continue
-        where = assessment.pool.name + ("" if account == MAIN else f" of “{account}”")
-        now = fixed(assessment.health, 1)
-        low = " It is there now: act today." if assessment.health <= level else ""
-        yield (
-            f"{where}: act when health falls to {plain(level)} (now {now}; below that, a day of {SIGMAS:g} σ can "
-            f"liquidate it).{low} `ringfence rescue {name} --health {plain(level)}` lists the ways."
-        )
-
-
-def _long_shot(advice: Advice, symbol: str) -> bool:
-    pairs = zip(advice.book.positions, advice.roles, strict=True)
-    return any(role.kind == "long shot" for position, role in pairs if position.symbol == symbol)
-
-
-def _transition(advice: Advice) -> Iterator[str]:
-    if advice.circumstances.experience != "new":
-        return
-    ceilings = {CEILING[role.coin] for role in advice.roles}
-    yield from _smaller(advice)
-    yield (
-        'Write guard rails: `margin_mode = "isolated"`, `health_floor = "2"`, `largest_share = "'
-        f"{plain(STAKE['new'])}\"`, `[leverage] ceiling = \"{min(ceilings)}\"` in a guardrails.toml; "
-        "`ringfence size change … --rails guardrails.toml` refuses what breaks them."
-    )  # fmt: skip
-    yield "Month 1: every position isolated, one at a time, with a stop order at half of its margin."
-    yield "Months 2 to 3: two positions at a time, still isolated; add margin only where that was planned before."
-    yield (
-        "Then pool what hedges itself and nothing else: cross in a sub-account with a fifth of the capital, health "
-        "never below 3, and compare every week with `ringfence compare`."
-    )
-    yield (
-        "Cross for low-leverage positions on majors when three months passed without a margin call; long shots and "
-        "tests stay ring-fenced for good."
-    )
-
-
-@exact
-def _smaller(advice: Advice) -> Iterator[str]:
-    """Say how large each position may be: the stake times the ceiling of its class, at the mark."""
-    capital = Decimal(f"{advice.trials.capital:.2f}")
-    for position, role in zip(advice.book.positions, advice.roles, strict=True):
-        contract = advice.book.rulebook.contract(position.symbol)
-        size = abs(position.quantity)
-        one = Decimal(f"{abs(role.exposure):.8f}")
-        most = divide(capital * STAKE["new"] * CEILING[role.coin] * size, one, places=8, rounding=ROUND_FLOOR)
-        most = round_to(most, contract.quantity_step or Decimal("0.001"), rounding=ROUND_FLOOR)
-        if most < size:
-            yield (
-                f"{position.symbol} {position.side}: close {plain(size - most)} of {plain(size)}; what is left is "
-                f"{percent(STAKE['new'], 0)} of the capital at {CEILING[role.coin]}×."
-            )
 
 
 def unknown(advice: Advice) -> tuple[str, ...]:
@@ -509,5 +379,5 @@ def _portfolio(advice: Advice) -> tuple[str, ...]:
     return (f"portfolio margin: ours, not the venue's: {named}; `ringfence assess` of such an account says each",)
 
 
-__all__ = ["CEILING", "NO_ADVICE", "STAKE", "Verdict", "account_wide", "assumptions", "share_of_capital", "steps",
-           "unknown", "verdicts"]  # fmt: skip
+__all__ = ["CEILING", "NO_ADVICE", "STAKE", "Verdict", "account_wide", "assumptions", "share_of_capital", "unknown",
+           "verdicts"]  # fmt: skip

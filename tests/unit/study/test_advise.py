@@ -15,15 +15,16 @@ from ringfence.account_file import AccountFile, parse, read
 from ringfence.errors import BadAccount, BadConfiguration, BadTape
 from ringfence.study.advise import Advice, advise
 from ringfence.study.advise_alert import alert_level
-from ringfence.study.advise_circumstances import circumstances_of
+from ringfence.study.advise_circumstances import Circumstances, circumstances_of
 from ringfence.study.advise_groups import dated
 from ringfence.study.advise_holding import Place, book_of, hold, initial_margins
 from ringfence.study.advise_json import as_json
 from ringfence.study.advise_moves import MINUTES_A_DAY, moves_of
 from ringfence.study.advise_page import html_page
 from ringfence.study.advise_scene import Outlook, scenes
+from ringfence.study.advise_steps import steps
 from ringfence.study.advise_trials import Runner
-from ringfence.study.advise_words import CEILING, NO_ADVICE, STAKE, account_wide, steps, unknown, verdicts
+from ringfence.study.advise_words import CEILING, NO_ADVICE, STAKE, account_wide, unknown, verdicts
 from ringfence.study.likelihood import numpy
 from ringfence.study.volatility import fewest_returns
 from ringfence.tape.csv_file import read_csv_text
@@ -341,6 +342,12 @@ def test_circumstances_that_are_no_words_of_ours_are_refused() -> None:
         experience="new", purposes=["BTCUSDT=bot", "trading"], symbols=["BTCUSDT"], file={"experience": "experienced"}
     )
     assert (found.experience, found.purpose, found.purpose_of("BTCUSDT")) == ("new", "trading", "bot")
+
+
+def test_who_holds_to_hedge_is_told_when_nothing_of_it_hedges() -> None:
+    told = Circumstances("experienced", "hedging")
+    assert any("nothing of it hedges anything" in s for s in account_wide(advised(case("majors"), circumstances=told)))
+    assert not any("You hold this to hedge" in sentence for sentence in account_wide(of_case("delta_neutral")))
 
 
 def test_what_cannot_be_simulated_is_refused() -> None:

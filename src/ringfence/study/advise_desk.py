@@ -1,0 +1,428 @@
+"""The desk at which advice is worked out: what each position is, the ways to hold a book, and the search among them.
+
+The search is greedy and sees paths of its own, so that what it finds is tried on paths it was not chosen by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence.account import CollateralMode
+from ringfence.errors import BadInput
+from ringfence.numbers import ZERO, exact
+from ringfence.study.advise_crashes import Windows
+from ringfence.study.advise_groups import exposures, groups
+from ringfence.study.advise_holding import MAIN, Holding, Place, basket, checked, hold, initial_margins, whole
+from ringfence.study.advise_moves import class_of
+from ringfence.study.advise_scene import Outlook, scenes, valued
+from ringfence.study.advise_trials import CHARGE, Chance, Runner, score_of, start_capital
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from ringfence.account import Account
+    from ringfence.numbers import Value
+    from ringfence.study.advise_circumstances import Circumstances
+    from ringfence.study.advise_holding import Book
+    from ringfence.study.advise_moves import Moves
+    from ringfence.tape.bars import Tape
+
+SAFE = 0.95
+"""A comfortable margin keeps a position alive on this share of the paths. Ours."""
+
+LONG_SHOT_LEVERAGE = Decimal(10)
+"""From this leverage on a position in a small coin is called a long shot. Ours."""
+
+LOW_LEVERAGE = Decimal(5)
+"""Up to this leverage a position in a major coin is called calm. Ours."""
+
+_SEARCH_PATHS = 6_000
+_SEARCH_CELLS = 60_000  # paths × positions of the search: a large book is searched on fewer paths
+_MOST_TURNED = 16  # positions whose other way is tried, the largest first
+_CLEAR = 2.0  # standard errors that a difference must have to be one
+_MATERIAL = 5e-4  # and the share of the capital that it must be worth
+
+FENCE = 0.01
+"""A ring-fence must be worth that share of the capital: what stands in it cannot help anything else. Ours."""
+
+ADVISED = "advised"
+
+
+class Question(NamedTuple):
+    """What advice is asked with. ``before``: past windows from that day on are not known yet; ``paths``: of the search.
+
+    ``charge``: what a liquidation counts as in the search's score.
+    """
+
+    circumstances: Circumstances
+    outlook: Outlook
+    tape: Tape | None = None
+    before: datetime | None = None
+    paths: int = _SEARCH_PATHS
+    charge: float = CHARGE
+
+
+class Role(NamedTuple):
+    """What a position is in its book. ``kind``: hedge, long shot, calm or other. A day's ``sigma``: of its return.
+
+    ``alone``: chance that it is liquidated on its initial margin; None without a leverage. ``comfortable``: the margin
+    that keeps it alive on :data:`SAFE` of the paths. ``initial``: entry notional ÷ leverage.
+    """
+
+    kind: str
+    coin: str
+    leverage: Decimal | None
+    sigma: float
+    exposure: float
+    alone: float | None
+    initial: Value | None
+    comfortable: Value
+    group: int | None
+    purpose: str | None
+
+
+class _Scored(NamedTuple):
+    """A way's score by path, its mean over past crashes, both weighed together; how many positions it ring-fences."""
+
+    paths: Any
+    crash: float
+    total: float
+    fences: int
+
+
+class Desk:
+    """What advice on one book works with: its positions' roles, the ways to hold it, and the search among them."""
+
+    def __init__(self, np: Any, book: Book, moves: Moves, question: Question, margins: Sequence[Value | None]) -> None:
+        self.np, self.book, self.question = np, book, question
+        self.circumstances, outlook = question.circumstances, question.outlook
+        self.book_margins = margins
+        symbols = moves.estimate.symbols
+        worth = valued(book, symbols)
+        here = np.array([float(book.marks[symbol]) for symbol in symbols])
+        assets = {book.asset(position) for position in book.positions}
+        self.prices = {asset: float(worth.at(asset, here)) for asset in assets}
+        exposure = exposures(book, self.prices)
+        self.groups = groups(book, moves, exposure)
+        few = max(500, min(question.paths, _SEARCH_CELLS // len(book.positions)))
+        search = outlook._replace(paths=few, seed=outlook.seed + 1_000_003)
+        self.scenes = tuple(scenes(np, book, symbols, moves, search))
+        self.windows = Windows(np, book, symbols, tape=question.tape, before=question.before)
+        self.crash_chance = self.windows.chance(outlook.days)
+        self.runner = Runner(np, book)
+        self.capital = start_capital(book, worth, symbols, np)
+        self.initial = initial_margins(book)
+        self.roles = tuple(self._role(index, moves, exposure[index]) for index in range(len(book.positions)))
+
+    @property
+    def long_shots(self) -> frozenset[tuple[str, str]]:
+        """The positions whose margin, ring-fenced, is a stake that is meant to be lost."""
+        pairs = zip(self.book.positions, self.roles, strict=True)
+        return frozenset((p.symbol, p.side) for p, role in pairs if role.kind == "long shot")
+
+    # ── What each position is ────────────────────────────────────────────────────────────────────────────────────
+
+    def _lines(self, members: Sequence[int]) -> list[Any]:
+        """Return the position lines of members, as one cross pool of them has them."""
+        wanted = {(self.book.positions[i].symbol, self.book.positions[i].side) for i in members}
+        cross = self._all_cross()
+        return [line for _, a in self.runner.assessed(cross) for line in a.lines
+                if (line.position.symbol, line.position.side) in wanted]  # fmt: skip
+
+    def _all_cross(self) -> Holding:
+        return hold(self.book, "all cross", "everything stands behind everything", [Place("cross")] * len(
+            self.book.positions))  # fmt: skip
+
+    def _need(self, members: Sequence[int], share: float = SAFE) -> float:
+        """Return the cash, in their asset, with which members pooled together live on ``share`` of the paths."""
+        lines = self._lines(members)
+        return float(self.np.quantile(self.np.concatenate([scene.need(lines) for scene in self.scenes]), share))
+
+    def _role(self, index: int, moves: Moves, exposure: float) -> Role:
+        position, initial = self.book.positions[index], self.initial[index]
+        asset = self.book.asset(position)
+        needs = self.np.concatenate([scene.need(self._lines((index,))) for scene in self.scenes])
+        alone = None if initial is None else float((needs >= float(initial)).mean())
+        comfortable = whole(Decimal(f"{max(0.0, float(self.np.quantile(needs, SAFE))):.12f}"), asset)
+        group = next((number for number, found in enumerate(self.groups) if index in found.members), None)
+        coin = class_of(position.symbol)
+        leverage = position.leverage
+        kind = "other"
+        if group is not None:
+            kind = "hedge"
+        elif coin == "small" and leverage is not None and leverage >= LONG_SHOT_LEVERAGE:
+            kind = "long shot"
+        elif coin != "small" and leverage is not None and leverage <= LOW_LEVERAGE:
+            kind = "calm"
+        return Role(
+            kind, coin, leverage, moves.daily(position.symbol), exposure, alone, initial, comfortable, group,
+            self.circumstances.purpose_of(position.symbol),
+        )  # fmt: skip
+
+    def needed(self) -> float | None:
+        """Return the capital that the pooled book needs, in dollars; None where several assets settle it."""
+        if len(self.prices) != 1:
+            return None
+        return self._need(range(len(self.book.positions))) * next(iter(self.prices.values()))
+
+    # ── The ways ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def ways(self, given: Account) -> tuple[list[Holding], list[tuple[str, str]]]:
+        """Return the ways that can be, and those that cannot with the reason. Ways that are the same stand once."""
+        found: list[Holding] = []
+        unavailable: list[tuple[str, str]] = []
+        for name, what, build in self._builders(given):
+            try:
+                holding = build(name, what)
+            except BadInput as error:
+                unavailable.append((name, error.message.removeprefix(f"{name}: ")))
+                continue
+            if not any(_same(holding, other) for other in found):
+                found.append(holding)
+        return found, unavailable
+
+    def _builders(self, given: Account) -> Iterator[tuple[str, str, Callable[[str, str], Holding]]]:
+        count = len(self.book.positions)
+        yield "as given", "as the account stands", lambda n, w: _as_given(self.book, given, n, w)
+        yield ("all isolated", "each position behind itself, on entry notional ÷ leverage; the rest idle",
+               lambda n, w: self._placed(n, w, {}, default="isolated"))  # fmt: skip
+        yield "all cross", "everything stands behind everything of its asset", lambda n, w: self._placed(n, w, {})
+        if any(role.kind == "hedge" for role in self.roles):
+            pooled = {i: "cross" if self.roles[i].group is not None else "isolated" for i in range(count)}
+            yield ("hedges pooled", "what hedges one another is pooled, the rest ring-fenced",
+                   lambda n, w: self._placed(n, w, pooled))  # fmt: skip
+        if any(role.kind == "long shot" for role in self.roles):
+            fenced = {i: "isolated" if self.roles[i].kind == "long shot" else "cross" for i in range(count)}
+            yield ("long shots fenced", "long shots ring-fenced, the rest pooled",
+                   lambda n, w: self._placed(n, w, fenced))  # fmt: skip
+        offers = {offer.name: offer.offered for offer in self.book.rulebook.architectures()}
+        assets = {asset for asset, held in self.book.account.wallet.items() if held} | set(self.prices)
+        for mode in (CollateralMode.MULTI_ASSET, CollateralMode.PORTFOLIO):
+            wanted = offers.get(mode.value) and (len(assets) > 1 or mode is CollateralMode.PORTFOLIO)
+            if wanted and given.collateral_mode is not mode:
+                yield (mode.value.replace("_", "-"), "one pool for the whole account, behind it every asset",
+                       lambda n, w, mode=mode: basket(self.book, n, w, mode))  # type: ignore[misc]  # fmt: skip
+
+    @exact
+    def _placed(
+        self, name: str, what: str, states: Mapping[int, str], *, default: str = "cross",
+        fixed: Mapping[int, tuple[str, str]] | None = None,
+    ) -> Holding:  # fmt: skip
+        """Return the book with each position in a state: cross, isolated, comfortable, or sub:NAME."""
+        places: list[Place] = []
+        members: dict[str, list[int]] = {}
+        for index in range(len(self.book.positions)):
+            state = (fixed or {}).get(index, (states.get(index, default), ""))[0]
+            if state.startswith("sub:"):
+                members.setdefault(state[4:], []).append(index)
+                places.append(Place("sub_account", None, state[4:]))
+            elif state == "cross":
+                places.append(Place("cross"))
+            else:
+                places.append(Place("isolated", self._margin(index, state)))
+        moved = {key: amount for sub, held in members.items() for key, amount in self._stakes(sub, held)}
+        return hold(self.book, name, what, places, moved)
+
+    def _margin(self, index: int, state: str) -> Value:
+        role = self.roles[index]
+        given = self.book_margins[index]
+        if state == "given" and given is not None:
+            return given
+        if state == "comfortable" or role.initial is None:
+            return max(role.comfortable, role.initial or ZERO)
+        return role.initial
+
+    def _stakes(self, name: str, members: Sequence[int]) -> Iterator[tuple[tuple[str, str], Value]]:
+        """Yield what a sub-account is given, by asset: the initial margins of its positions, or what they need."""
+        by_asset: dict[str, list[int]] = {}
+        for index in members:
+            by_asset.setdefault(self.book.asset(self.book.positions[index]), []).append(index)
+        for asset, held in by_asset.items():
+            least = sum((self.roles[i].initial or ZERO for i in held), ZERO)
+            need = whole(Decimal(f"{max(0.0, self._need(held)):.12f}"), asset)
+            yield (name, asset), min(max(least, need), max(least, self.book.capital(asset)))
+
+    # ── What circumstances fix ───────────────────────────────────────────────────────────────────────────────────
+
+    def fixed(self) -> dict[int, tuple[str, str]]:
+        """Return the places that the trader's circumstances decide: state and reason, by position."""
+        found: dict[int, tuple[str, str]] = {}
+        everything = len({role.purpose for role in self.roles}) == 1
+        for index, role in enumerate(self.roles):
+            if role.purpose in {"testing", "bot"}:
+                name = "test" if role.purpose == "testing" else "bot"
+                why = f"{role.purpose} the whole account" if everything else role.purpose
+                found[index] = (f"sub:{name}", why)
+            elif self.circumstances.experience == "new":
+                hedged = role.group is not None and self.groups[role.group].kind in {"hedge", "calendar spread"}
+                found[index] = (f"sub:hedge {(role.group or 0) + 1}", "new, hedged") if hedged else ("isolated", "new")
+        return found
+
+    # ── The search ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def search(self, ways: Sequence[Holding], fixed: Mapping[int, tuple[str, str]]) -> Holding:
+        """Return the best way found: from the best of ``ways``, one unit after the other is moved while that helps.
+
+        Units are single positions and groups that hedge; places in ``fixed`` stay. A step must be better by
+        :data:`_CLEAR` standard errors of the paired difference and by :data:`_MATERIAL`, or by :data:`FENCE` where it
+        ring-fences more; so must any way be than the account as it is given, or that stays.
+        """
+        tried = list(self._starts(ways, fixed))
+        if not tried:
+            everything = dict.fromkeys(range(len(self.book.positions)), "cross")
+            tried = [(self._placed(ADVISED, "what the capital allows", everything, fixed=fixed), everything)]
+        scored = [(self._scores(holding), holding, states) for holding, states in tried]
+        score, best, states = max(scored, key=lambda item: item[0].total)
+        given = next((item for item in scored if item[1].name == "as given"), None)
+        if given is not None and not self._clearly(score, given[0]):
+            score, best, states = given
+        if states is None:
+            return best
+        units = [unit for unit in self._units() if not any(index in fixed for index in unit)]
+        for _ in range(len(units) + 1):
+            moved = self._step(states, score, units, fixed)
+            if moved is None:
+                break
+            best, states, score = moved
+        return self._simpler(best, states, score, units, fixed)
+
+    def _simpler(
+        self,
+        best: Holding,
+        states: dict[int, str],
+        score: _Scored,
+        units: Sequence[tuple[int, ...]],
+        fixed: Mapping[int, tuple[str, str]],
+    ) -> Holding:
+        """Return the way without what it does not need: a unit is pooled again where that is not clearly worse."""
+        for unit in units:
+            if best.name == "as given" or all(states.get(index) == "cross" for index in unit):
+                continue
+            tried = {**states, **dict.fromkeys(unit, "cross")}
+            holding = self._placed(ADVISED, "chosen by score on paths of the search", tried, fixed=fixed)
+            other = self._scores(holding)
+            if not self._clearly(score, other):
+                best, states, score = holding, tried, other
+        return best
+
+    def _starts(
+        self, ways: Sequence[Holding], fixed: Mapping[int, tuple[str, str]]
+    ) -> Iterator[tuple[Holding, dict[int, str] | None]]:
+        """Yield ways to begin with and the states of their positions; None for a basket, which has none."""
+        for way in ways:
+            if way.accounts[MAIN].collateral_mode is not CollateralMode.SINGLE_ASSET:
+                if not fixed:
+                    yield way, None
+                continue
+            own = "given" if way.name == "as given" else "isolated"
+            states = {i: own if place.kind == "isolated" else place.kind for i, place in enumerate(way.places)}
+            try:
+                yield self._placed(way.name, way.what, states, fixed=fixed), states
+            except BadInput:
+                continue
+
+    def _step(
+        self,
+        states: dict[int, str],
+        score: _Scored,
+        units: Sequence[tuple[int, ...]],
+        fixed: Mapping[int, tuple[str, str]],
+    ) -> tuple[Holding, dict[int, str], _Scored] | None:
+        """Return the best single move of a unit that is clearly better, or None."""
+        found: tuple[Holding, dict[int, str], _Scored] | None = None
+        for unit in units:
+            for state in self._states(unit):
+                if all(states.get(index) == state for index in unit):
+                    continue
+                tried = {**states, **dict.fromkeys(unit, state)}
+                try:
+                    holding = self._placed(ADVISED, "chosen by score on paths of the search", tried, fixed=fixed)
+                except BadInput:
+                    continue
+                other = self._scores(holding)
+                if self._clearly(other, score) and (found is None or other.total > found[2].total):
+                    found = (holding, tried, other)
+        return found
+
+    def _scores(self, holding: Holding) -> _Scored:
+        runner = Runner(self.np, self.book, self.long_shots)
+        outcomes = [runner.play(scene, holding) for scene in self.scenes]
+        paths = self.np.concatenate([score_of(self.np, o, self.capital, self.question.charge) for o in outcomes])
+        crash = self.windows.score(runner, holding, self.capital)
+        weight = self.crash_chance
+        fences = sum(place.kind != "cross" for place in holding.places)
+        return _Scored(paths, crash, (1 - weight) * float(paths.mean()) + weight * crash, fences)
+
+    def _clearly(self, one: _Scored, other: _Scored) -> bool:
+        """Whether one score is above another by more than chance and by more than nothing; a fence must be worth it."""
+        difference = one.paths - other.paths
+        error = (1 - self.crash_chance) * float(self.np.std(difference)) / len(difference) ** 0.5
+        worth = FENCE if one.fences > other.fences else _MATERIAL
+        return bool(one.total - other.total > max(_CLEAR * error, worth))
+
+    def combined(self, holding: Holding, score: Chance) -> Chance:
+        """Return a score on paths weighed together with that of past crashes."""
+        crash = self.windows.score(Runner(self.np, self.book, self.long_shots), holding, self.capital)
+        weight = self.crash_chance
+        return Chance((1 - weight) * score.share + weight * crash, (1 - weight) * score.error)
+
+    def _units(self) -> list[tuple[int, ...]]:
+        grouped = {index for group in self.groups for index in group.members}
+        return [group.members for group in self.groups] + [
+            (index,) for index in range(len(self.roles)) if index not in grouped
+        ]
+
+    def _states(self, unit: Sequence[int]) -> tuple[str, ...]:
+        if len(unit) > 1:
+            return ("cross", f"sub:hedge {1 + next(n for n, g in enumerate(self.groups) if unit[0] in g.members)}")
+        role = self.roles[unit[0]]
+        wider = role.initial is None or role.comfortable > role.initial
+        return ("cross", "isolated", "comfortable") if wider else ("cross", "isolated")
+
+    # ── One position the other way ───────────────────────────────────────────────────────────────────────────────
+
+    def turned(self, advised: Holding) -> Iterator[tuple[int, str, Holding | None]]:
+        """Yield, for the largest positions, the advised way with that one held the other way; None: it cannot be."""
+        if advised.accounts[MAIN].collateral_mode is not CollateralMode.SINGLE_ASSET:
+            return
+        largest = sorted(range(len(self.roles)), key=lambda index: -abs(self.roles[index].exposure))[:_MOST_TURNED]
+        done: dict[str, Holding] = {}
+        for index in sorted(largest):
+            place = advised.places[index]
+            fenced = place.kind != "cross"
+            alone = Place("cross") if fenced else Place("isolated", self._margin(index, "isolated"))
+            unit = {index} if place.kind != "sub_account" else {i for i, p in enumerate(advised.places) if p == place}
+            places = [alone if i in unit else p for i, p in enumerate(advised.places)]
+            kept = {key: value for key, value in advised.moved.items() if any(
+                p.kind == "sub_account" and p.name == key[0] for p in places)}  # fmt: skip
+            to, name = ("pooled" if fenced else "isolated"), f"turned {min(unit)}"
+            try:
+                done[name] = done.get(name) or hold(self.book, name, f"{to} instead", places, kept)
+                yield index, to, done[name]
+            except BadInput:
+                yield index, to, None
+
+
+def _same(one: Holding, other: Holding) -> bool:
+    return (one.places, one.moved) == (other.places, other.moved) and (
+        one.accounts[MAIN].collateral_mode is other.accounts[MAIN].collateral_mode
+    )
+
+
+def _as_given(book: Book, given: Account, name: str, what: str) -> Holding:
+    """Return the account as it stands, without its orders."""
+    places = [
+        Place("cross") if position.isolated_margin is None else Place("isolated", position.isolated_margin)
+        for position in given.positions
+    ]
+    if given.collateral_mode is CollateralMode.SINGLE_ASSET:
+        return hold(book, name, what, places)
+    account = replace(given, orders=())
+    checked(account, book.marks, book.rulebook)
+    return Holding(name, what, tuple(places), {MAIN: account}, {})
+
+
+__all__ = ["ADVISED", "FENCE", "SAFE", "Desk", "Question", "Role"]
