@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 6_000_000  #: rows of flat tables held in memory; beyond, they are spilled
 _PARTS = 64
+_REPEATED = [  # columns whose values come again and again; the amounts of others would fill a dictionary in vain
+    "position_mode", "collateral_mode", "wallet.list.element.asset", "collateral.list.element.asset",
+    "positions.list.element.symbol", "positions.list.element.leverage", "orders.list.element.symbol",
+]  # fmt: skip
 
 
 class Built(NamedTuple):
@@ -120,7 +124,9 @@ class Writer:
     def __enter__(self) -> Self:
         pa = pyarrow()
         try:
-            self._writer = pa.parquet.ParquetWriter(self.unfinished, arrow_schema(), compression="lz4")
+            self._writer = pa.parquet.ParquetWriter(
+                self.unfinished, arrow_schema(), compression="lz4", use_dictionary=_REPEATED
+            )
         except OSError as error:
             raise self._error(error) from None
         return self

@@ -198,9 +198,12 @@ def pools_of(batch: Any, market: Market) -> Pools:
     portfolio = pa.compute.equal(mode, CollateralMode.PORTFOLIO.value).to_numpy(zero_copy_only=False)
     look |= portfolio[account] & (kind == BASKET)
     quantity = floats(entries.field("quantity"))[order]
+    leverage = np.full(len(order), np.nan)
+    if market.instruments.fee_kind.any():  # nothing else asks for it
+        leverage = floats(entries.field("leverage"))[order]
     return Pools(
         first, account, kind, asset, balance, gross, look, order, symbol[order], instrument, quantity,
-        floats(entries.field("entry_price"))[order], floats(entries.field("leverage"))[order],
+        floats(entries.field("entry_price"))[order], leverage,
     )  # fmt: skip
 
 
