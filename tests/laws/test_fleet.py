@@ -17,7 +17,7 @@ from ringfence.fleet.accounts import account_of, batch_of
 from ringfence.fleet.judging import LIQUIDATABLE, STATES, judge, prices_of
 from ringfence.fleet.pooling import market_of, pools_of
 from ringfence.fleet.scenarios import NOW, Scenario
-from ringfence.fleet.stress import _unit_sums
+from ringfence.fleet.stress import unit_sums
 from ringfence.margin.assess import assess
 from tests.laws.strategies import AT_BANKRUPTCY, FROZEN, MOVING, Scene, scenes
 
@@ -128,7 +128,7 @@ def test_a_stress_counts_and_sums_what_the_exact_lane_finds(
     kept = [account_of(row) for row in batch.to_pylist()]
     market = market_of(scene.rulebook, sorted(scene.marks))
     at = [scenario.marks(scene.marks) for scenario in (NOW, *(Scenario("", "given", {}, move) for move in moves))]
-    sums = _unit_sums(batch, market, prices_of(market, at), 1)
+    sums = unit_sums(batch, market, prices_of(market, at))
     said = [[stated(scene, account, marks) for marks in at] for account in kept]
     known = [[name for name in rows[0] if all(row[name][0] >= 0 for row in rows)] for rows in said]
     assert sums.unknown == sum(len(rows[0]) - len(names) for rows, names in zip(said, known, strict=True))

@@ -15,7 +15,7 @@ import tempfile
 import warnings
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ringfence.errors import BadConfiguration, SourceUnavailable
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ringfence.fleet.fleet import Fleet
+    from ringfence.fleet.in_turn import Plan
 
 LOCAL = "local"
 AHEAD = 2  #: units that wait for each worker
@@ -33,14 +34,7 @@ _QUIET = {
     "RAY_raylet_start_wait_time_s": "180",  # a busy machine takes its time
     "RAY_enable_metrics_collection": "0",
 }
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Plan(Protocol[R_co]):
-    """What every unit is put through: a stress's plan, or a screen's."""
-
-    def unit(self, batch: Any, *, threads: int = 1) -> R_co:
-        """Return what one unit adds."""
+R = TypeVar("R")
 
 
 class Worker:
@@ -62,7 +56,7 @@ class Worker:
             self._plan, self._fleet = ray.get(shared)
             self._key = key
         batch = self._fleet.unit(unit) if self._fleet is not None else unit
-        return self._plan.unit(batch, threads=1)
+        return self._plan.unit(batch)
 
     def process(self) -> int:
         """Return the worker's process id."""
@@ -118,7 +112,7 @@ class Cluster:
         found: list[int] = self._ray.get([worker.process.remote() for worker in self.workers])
         return found
 
-    def units(self, fleet: Fleet, plan: Plan[R_co]) -> Iterator[R_co]:
+    def units(self, fleet: Fleet, plan: Plan[R]) -> Iterator[R]:
         """Yield what every unit of a fleet adds, in their order, computed by the cluster's workers.
 
         Workers of a local cluster read the file themselves; to others the units are sent. Errors of the RingfenceError

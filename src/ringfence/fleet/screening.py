@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.errors import BadConfiguration
+from ringfence.fleet.in_turn import in_turn
 from ringfence.fleet.judging import CALLED, LIQUIDATABLE, SOUND, STATES, UNKNOWN, ExactPools, judge, prices_of
 from ringfence.fleet.pooling import market_of, pools_of, symbols_of
 from ringfence.numbers import ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from decimal import Decimal
 
     from ringfence.fleet.fleet import Fleet
@@ -89,11 +90,10 @@ class ScreenPlan:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._make(*state)
 
-    def unit(self, batch: Any, *, threads: int = 1) -> UnitScreen:
+    def unit(self, batch: Any) -> UnitScreen:
         """Return what one unit adds."""
         import numpy as np
 
-        del threads
         judged = judge(batch, pools_of(batch, self.market), self.market, self.prices)
         state = judged.state
         # The worst pool's state is the account's; one that is not known counts only where no other is in danger.
@@ -179,18 +179,13 @@ def screen(
     accounts = pools = (0, 0, 0, 0)
     positions = exact = 0
     worst: tuple[Found, ...] = ()
-    for unit in _local(plan, fleet) if units is None else units(plan):
+    for unit in in_turn(fleet, plan) if units is None else units(plan):
         accounts, pools = _sum(accounts, unit.accounts), _sum(pools, unit.pools)
         positions, exact = positions + unit.positions, exact + unit.exact
         worst = worst_of((*worst, *unit.worst), limit)
         if progress is not None:
             progress(sum(accounts))
     return Screening(accounts, pools, positions, exact, worst, _assumptions(fleet, plan, pools))
-
-
-def _local(plan: ScreenPlan, fleet: Fleet) -> Iterator[UnitScreen]:
-    for batch in fleet.batches():
-        yield plan.unit(batch)
 
 
 def _sum(one: Sequence[int], other: Sequence[int]) -> tuple[int, int, int, int]:

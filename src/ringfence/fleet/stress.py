@@ -11,16 +11,16 @@ liquidated on the way. **Forced** is the value, at those marks, of the positions
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.errors import BadConfiguration
+from ringfence.fleet.in_turn import in_turn
 from ringfence.fleet.judging import CALLED, LIQUIDATABLE, STATES, ExactPools, prepared, prices_of, tiers_of
 from ringfence.fleet.pooling import market_of, pools_of, symbols_of
 from ringfence.fleet.scenarios import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
-
-THREADS = 2
 
 
 class UnitSums(NamedTuple):
@@ -80,9 +78,9 @@ class Plan:
         self.market = market_of(terms.rulebook(), symbols)
         self.prices = prices_of(self.market, [scenario.marks(terms.marks) for scenario in scenarios])
 
-    def unit(self, batch: Any, *, threads: int = THREADS) -> UnitSums:
+    def unit(self, batch: Any) -> UnitSums:
         """Return what one unit adds."""
-        return _unit_sums(batch, self.market, self.prices, threads)
+        return unit_sums(batch, self.market, self.prices)
 
     def __getstate__(self) -> tuple[Any, ...]:
         """Go to another process as what it is made of: a rulebook reads files, which are there as well."""
@@ -97,19 +95,20 @@ def stress(
     scenarios: Sequence[Scenario],
     *,
     progress: Callable[[int], None] | None = None,
-    threads: int = THREADS,
+    threads: int | None = None,
     sums: Callable[[Plan], Iterable[UnitSums]] | None = None,
 ) -> Stress:
     """Put a fleet through ``scenarios``, starting from its marks. ``progress`` is told the accounts done.
 
-    ``sums``: who computes the units instead, in their order (Ray). Raises BadConfiguration without scenarios or marks.
+    ``threads``: as many as there are cores if not given; ``sums``: who computes the units instead, in their order
+    (Ray). Raises BadConfiguration without scenarios or marks.
     """
     if not scenarios or not fleet.terms.marks:
         what = "scenario" if not scenarios else "marks"
         raise BadConfiguration(f"no {what}", where="fleet stress", expected=f"at least one {what}", found="none",
                                hint="give --marks FILE" if scenarios else "give at least one")  # fmt: skip
     plan = Plan(fleet, scenarios)
-    found = _local(plan, fleet, threads) if sums is None else sums(plan)
+    found = in_turn(fleet, plan, threads) if sums is None else sums(plan)
     total: UnitSums | None = None
     for unit in found:
         total = unit if total is None else added(total, unit)
@@ -119,24 +118,14 @@ def stress(
     return Stress(plan.scenarios, plan.market.symbols, plan.market.assets, total, _assumptions(fleet, plan, total))
 
 
-def _local(plan: Plan, fleet: Fleet, threads: int) -> Iterator[UnitSums]:
-    """Yield the units' sums in order; the next unit is read while one is computed."""
-    with ThreadPoolExecutor(1) as reader:
-        following = reader.submit(fleet.unit, 0)
-        for index in range(fleet.units):
-            batch = following.result()
-            if index + 1 < fleet.units:
-                following = reader.submit(fleet.unit, index + 1)
-            yield plan.unit(batch, threads=threads)
-
-
 def added(one: UnitSums, other: UnitSums) -> UnitSums:
     """Return two units' sums added up, in this order."""
     arrays = [left + right for left, right in zip(one[:8], other[:8], strict=True)]
     return UnitSums._make([*arrays, one.exact + other.exact, one.unknown + other.unknown])
 
 
-def _unit_sums(batch: Any, market: Market, prices: Prices, threads: int) -> UnitSums:
+def unit_sums(batch: Any, market: Market, prices: Prices) -> UnitSums:
+    """Return what the pools of one unit add up to in the scenarios of ``prices``."""
     import numpy as np
 
     from ringfence.fleet import scenario_kernel as kernel
@@ -145,10 +134,11 @@ def _unit_sums(batch: Any, market: Market, prices: Prices, threads: int) -> Unit
     got = prepared(found, market, missing=prices.missing)
     _whole_accounts(got.look, found)
     chunks = np.searchsorted(found.account, np.arange(0, batch.num_rows + kernel.CHUNK, kernel.CHUNK))
+    points = kernel.Points(prices.values, prices.ends, float(market.rulebook.levels.margin_call))
     while True:
         into = _empty(len(chunks) - 1, market, prices.values.shape[1])
         unsure = np.zeros(len(found.balance), np.bool_)
-        _sweep(got, market, chunks, prices, into, unsure, threads)
+        kernel.sweep(got, tiers_of(market), chunks, 0, len(chunks) - 1, points, into, unsure)
         if np.array_equal(unsure, got.look):
             break
         got.look[:] = unsure  # rare: a pool so close to a line that all of its account goes to the exact lane
@@ -184,23 +174,6 @@ def _empty(chunks: int, market: Market, scenarios: int) -> Any:
     counts = [np.zeros((chunks, scenarios)) for _ in range(3)]
     amounts = [np.zeros((chunks, len(market.assets), scenarios)) for _ in range(3)]
     return Sums._make([*counts, *amounts, np.zeros((chunks, len(market.symbols), scenarios))])
-
-
-def _sweep(got: Prepared, market: Market, chunks: Any, prices: Prices, into: Any, unsure: Any, threads: int) -> None:
-    from ringfence.fleet import scenario_kernel as kernel
-
-    level = float(market.rulebook.levels.margin_call)
-    tiers, points = tiers_of(market), kernel.Points(prices.values, prices.ends, level)
-
-    def work(chunk: int) -> None:
-        kernel.sweep(got, tiers, chunks, chunk, chunk + 1, points, into, unsure)
-
-    if threads == 1:
-        for chunk in range(len(chunks) - 1):
-            work(chunk)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, range(len(chunks) - 1)))
 
 
 def _with_exact(sums: UnitSums, batch: Any, found: Pools, got: Prepared, market: Market, prices: Prices) -> UnitSums:
@@ -270,4 +243,4 @@ def _assumptions(fleet: Fleet, plan: Plan, total: UnitSums) -> tuple[str, ...]:
     return (*found, *fleet.terms.notes)
 
 
-__all__ = ["Plan", "Stress", "UnitSums", "added", "stress"]
+__all__ = ["Plan", "Stress", "UnitSums", "added", "stress", "unit_sums"]

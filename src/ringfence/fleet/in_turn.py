@@ -1,0 +1,52 @@
+"""The units of a fleet computed by this machine's threads, and given back in their order.
+
+Reading, the kernels and most of NumPy let go of the interpreter lock, so that units are computed side by side. No more
+than one unit a thread is held.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from ringfence.fleet.fleet import Fleet
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Plan(Protocol[R_co]):
+    """What every unit is put through: a stress's plan, or a screen's."""
+
+    def unit(self, batch: Any) -> R_co:
+        """Return what one unit adds."""
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_turn(fleet: Fleet, plan: Plan[R], threads: int | None = None) -> Iterator[R]:
+    """Yield what each unit of a fleet adds, in their order. ``threads``: as many as there are cores if not given."""
+    count = threads or min(usable_cores(), fleet.units)
+    if count == 1:
+        yield from (plan.unit(batch) for batch in fleet.batches())
+        return
+    with ThreadPoolExecutor(count) as pool:
+        waiting: deque[Future[R]] = deque()
+        for index in range(fleet.units):
+            if len(waiting) == count:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(lambda at: plan.unit(fleet.unit(at)), index))
+        while waiting:
+            yield waiting.popleft().result()
+
+
+__all__ = ["Plan", "in_turn", "usable_cores"]
