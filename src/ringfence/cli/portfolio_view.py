@@ -159,8 +159,12 @@ def _scenario_table(unit: Unit, *, every: bool) -> Any:
     """Return the scenarios as rows and the positions as columns: the worst first, or all in their order."""
     assert unit.grid is not None  # noqa: S101 - asked before
     columns, scenarios = unit.margins.columns, unit.grid.scenarios
-    counts = unit.margins.losses
-    order = range(len(scenarios)) if every else sorted(range(len(scenarios)), key=lambda i: -counts[i])[:MOST_SCENARIOS]
+    counts, worst = unit.margins.losses, unit.margins.worst
+    order = (
+        range(len(scenarios))
+        if every
+        else sorted(range(len(scenarios)), key=lambda i: (-counts[i], i != worst))[:MOST_SCENARIOS]
+    )
     largest = sorted(unit.exposures, key=lambda item: -max(map(abs, item.row)))[:MOST_POSITIONS]
     shown = [item for item in unit.exposures if item in largest]
     rest = [item for item in unit.exposures if item not in largest]
@@ -175,7 +179,7 @@ def _scenario_table(unit: Unit, *, every: bool) -> Any:
     for place in order:
         others = [show.amount(sum((item.row[place] for item in rest), ZERO), None)] if rest else []
         cells = [show.amount(item.row[place], None) for item in shown]
-        mark = "→ " if place == unit.margins.worst else ""
+        mark = "→ " if place == worst else ""
         rows.append([scenarios[place].name, *cells, *others, show.amount(columns[place], None),
                      mark + show.amount(counts[place], None)])  # fmt: skip
     which = "all" if every else f"the {len(rows)} worst of {len(scenarios)}"

@@ -137,11 +137,19 @@ def losses(columns: Sequence[Value], grid: Grid, *, in_coin: bool = False) -> tu
 
 
 def worst(found: Sequence[Value], grid: Grid, group: str | None = None) -> tuple[Value, int | None]:
-    """Return the largest loss and its scenario's place, of ``group`` only when given; (0, None) where none loses."""
+    """Return the largest loss and its scenario's place, of ``group`` only when given; (0, None) where none loses.
+
+    Of equal losses the first; where volatility makes none, as without options, the one at volatility as it is.
+    """
     largest, place = ZERO, None
     for index, loss in enumerate(found):
         if loss > largest and group in (None, grid.scenarios[index].group):
             largest, place = loss, index
+    if place is not None and grid.scenarios[place].volatility is not UNMOVED:
+        same = grid.scenarios[place]._replace(volatility=UNMOVED)
+        for index, scenario in enumerate(grid.scenarios):
+            if found[index] == largest and scenario._replace(name=same.name) == same:
+                return largest, index
     return largest, place
 
 
