@@ -389,7 +389,14 @@ def _basket_pool(
     for asset, owed in (risk.loans if risk else {}).items():
         held = balances.get(asset, ZERO)
         balances[asset] = None if held is None else held - owed
-    collateral = {asset: _terms_of(asset, account, terms) for asset in balances}
+    collateral = {}
+    for asset in list(balances):
+        try:
+            collateral[asset] = _terms_of(asset, account, terms)
+        except BadAccount:
+            if balances[asset] != 0 or asset in _settled(shared, account, contract):
+                raise
+            del balances[asset]  # nothing of it is held or owed: how it counts is no matter
     return Pool(
         name="account",
         mode=PORTFOLIO if portfolio else MULTI_ASSET,
@@ -400,6 +407,13 @@ def _basket_pool(
         hedge=hedge,
         risk=risk,
     )
+
+
+def _settled(shared: list[Position], account: Account, contract: Callable[[str], Contract]) -> set[str]:
+    """Return the assets that shared positions and orders are settled in."""
+    return {
+        contract(symbol).settle_asset for symbol in (*(p.symbol for p in shared), *(o.symbol for o in account.orders))
+    }
 
 
 def _terms_of(asset: str, account: Account, terms: Callable[[str], Collateral | None]) -> Collateral:

@@ -86,6 +86,13 @@ def test_a_missing_price_names_the_asset() -> None:
         assess_account(file.account, file.marks, file.rulebook())
 
 
+def test_an_asset_of_which_nothing_is_held_needs_no_price_and_no_terms() -> None:
+    body = {"collateral_mode": "multi_asset", "wallet": {"DOGE": "0", "USDT": "5"}}
+    file = parse({"rulebook": "binance-usdm", "account": body}, where="a")
+    (found,) = assess_account(file.account, file.marks, file.rulebook())
+    assert [line.asset for line in found.assets] == ["USDT"]
+
+
 def test_the_rules_say_what_a_venue_offers_and_why_not() -> None:
     offers = {offer.name: offer for offer in load("bybit-linear").architectures()}
     assert [name for name, offer in offers.items() if offer.offered] == ["isolated", "cross"]
