@@ -128,7 +128,9 @@ def advised(
     account = account_of(member)
     own = moves.part([position.symbol for position in account.positions])
     outlook = Outlook(days=setting.days, paths=setting.paths, seed=setting.seed, steps=12)
-    question = Question(Circumstances("experienced", "trading"), outlook, before=start, paths=setting.paths)
+    question = Question(
+        Circumstances("experienced", "trading"), outlook, before=start, paths=setting.paths, baskets=False
+    )
     return decide(account, marks=marks, rulebook=rulebook, moves=own, question=question)
 
 

@@ -54,7 +54,8 @@ ADVISED = "advised"
 class Question(NamedTuple):
     """What advice is asked with. ``before``: past windows from that day on are not known yet; ``paths``: of the search.
 
-    ``charge``: what a liquidation counts as in the search's score.
+    ``charge``: what a liquidation counts as in the search's score. ``baskets``: whether accounts over all assets are
+    tried.
     """
 
     circumstances: Circumstances
@@ -63,6 +64,7 @@ class Question(NamedTuple):
     before: datetime | None = None
     paths: int = _SEARCH_PATHS
     charge: float = CHARGE
+    baskets: bool = True
 
 
 class Role(NamedTuple):
@@ -201,7 +203,11 @@ class Desk:
         offers = {offer.name: offer.offered for offer in self.book.rulebook.architectures()}
         assets = {asset for asset, held in self.book.account.wallet.items() if held} | set(self.prices)
         for mode in (CollateralMode.MULTI_ASSET, CollateralMode.PORTFOLIO):
-            wanted = offers.get(mode.value) and (len(assets) > 1 or mode is CollateralMode.PORTFOLIO)
+            wanted = (
+                self.question.baskets
+                and offers.get(mode.value)
+                and (len(assets) > 1 or mode is CollateralMode.PORTFOLIO)
+            )
             if wanted and given.collateral_mode is not mode:
                 yield (mode.value.replace("_", "-"), "one pool for the whole account, behind it every asset",
                        lambda n, w, mode=mode: basket(self.book, n, w, mode))  # type: ignore[misc]  # fmt: skip
@@ -275,7 +281,11 @@ class Desk:
             everything = dict.fromkeys(range(len(self.book.positions)), "cross")
             tried = [(self._placed(ADVISED, "what the capital allows", everything, fixed=fixed), everything)]
         scored = [(self._scores(holding), holding, states) for holding, states in tried]
-        score, best, states = max(scored, key=lambda item: item[0].total)
+        plain = [item for item in scored if item[2] is not None] or scored
+        score, best, states = max(plain, key=lambda item: item[0].total)
+        for other in scored:  # another kind of account must be clearly better, in the order in which they are tried
+            if other[2] is None and self._clearly(other[0], score):
+                score, best, states = other
         given = next((item for item in scored if item[1].name == "as given"), None)
         if given is not None and not self._clearly(score, given[0]):
             score, best, states = given

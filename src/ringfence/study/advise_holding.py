@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from ringfence.account import DOLLARS, Account, CollateralMode, MarginMode, Requirement
+from ringfence.account import DOLLARS, Account, CollateralMode, MarginMode
 from ringfence.errors import BadAccount
 from ringfence.margin.assess import assess_account
 from ringfence.margin.change import entry_margin
@@ -175,7 +175,7 @@ def hold(
 def basket(book: Book, name: str, what: str, mode: CollateralMode) -> Holding:
     """Return the book as one basket account. A coin without an index price is counted at the mark of its own contract.
 
-    Raises BadAccount or BadRulebook where it cannot be assessed so, or where its requirement is found by scenarios.
+    Raises BadAccount or BadRulebook where it cannot be assessed so.
     """
     prices = {**book.account.index_prices}
     for position in book.positions:
@@ -189,14 +189,10 @@ def basket(book: Book, name: str, what: str, mode: CollateralMode) -> Holding:
 
 
 def checked(account: Account, marks: Marks, rulebook: Rulebook) -> None:
-    """Raise BadAccount for a basket that cannot be simulated: not known, or required by scenarios."""
+    """Raise BadAccount for a basket whose balance or requirement is not known."""
     for assessment in assess_account(account, marks, rulebook):
         if not assessment.lines:
             continue
-        if assessment.pool.mode.requirement is Requirement.SCENARIO:
-            raise BadAccount("its requirement is found by scenarios, which are not simulated here", where="account",
-                             expected="requirements by tiers", found="scenarios",
-                             hint="`ringfence compare` shows it beside the others")  # fmt: skip
         if assessment.balance_held_against is None or assessment.liquidation_requirement is None:
             raise BadAccount(f"what {assessment.pool.name} holds or must hold is not known", where="account",
                              expected="a basket whose requirement is known", found="not known")  # fmt: skip

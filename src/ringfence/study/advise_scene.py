@@ -101,14 +101,21 @@ class Fate(NamedTuple):
 
 
 class Scene:
-    """A block of paths. ``prices``: (steps, paths, symbols); ``samples``: (steps, paths) to be checked exactly."""
+    """A block of paths. ``prices``: (steps, paths, symbols); ``samples``: (steps, paths) to be checked exactly.
 
-    def __init__(self, np: Any, symbols: Sequence[str], prices: Any, worth: Valued, samples: Any = None) -> None:
+    ``margins``: of baskets, by pool, shared by the blocks of one simulation: a portfolio's are found point by point.
+    """
+
+    def __init__(
+        self, np: Any, symbols: Sequence[str], prices: Any, worth: Valued, samples: Any = None,
+        *, margins: dict[Any, Margin] | None = None,
+    ) -> None:  # fmt: skip
         self.np, self.symbols, self.prices, self.worth, self.samples = np, tuple(symbols), prices, worth, samples
         self._column = {symbol: index for index, symbol in enumerate(symbols)}
         self._gains: dict[Any, Any] = {}
         self._required: dict[Any, Any] = {}
         self._fates: dict[Any, Fate] = {}
+        self._margins: dict[Any, Margin] = {} if margins is None else margins
 
     @property
     def paths(self) -> int:
@@ -146,7 +153,7 @@ class Scene:
         key = (held, mode, assessment.balance_held_against, assessment.liquidation_requirement)
         if key not in self._fates:
             basket = mode.backing is Backing.BASKET
-            self._fates[key] = self._basket(assessment) if basket else self._single(assessment)
+            self._fates[key] = self._basket(assessment, key) if basket else self._single(assessment)
         return self._fates[key]
 
     def _single(self, assessment: Assessment) -> Fate:
@@ -164,9 +171,11 @@ class Scene:
         last = self.worth.at(asset, self.prices[-1])
         return self._judged(assessment, equity - rest, equity[-1] * last)
 
-    def _basket(self, assessment: Assessment) -> Fate:
+    def _basket(self, assessment: Assessment, key: Any) -> Fate:
         shape = self.prices.shape
-        flat = Margin(assessment, self.symbols).surplus(self.np, self.prices.reshape(-1, shape[2]))
+        if key not in self._margins:
+            self._margins[key] = Margin(assessment, self.symbols)
+        flat = self._margins[key].surplus(self.np, self.prices.reshape(-1, shape[2]))
         left: Any = self.np.zeros(shape[1])
         for item in assessment.assets:
             total = float((item.balance or 0) + item.unrealised_pnl)
@@ -198,6 +207,7 @@ def scenes(
     draw = np.random.Generator(np.random.PCG64(outlook.seed))
     choose = np.random.Generator(np.random.PCG64([outlook.seed, 1]))
     worth = valued(book, symbols)
+    margins: dict[Any, Margin] = {}
     start = np.array([float(book.marks[symbol]) for symbol in symbols])
     factor = root(np, moves.estimate) * sqrt(MINUTES_A_DAY / outlook.steps)
     fair = (factor**2).sum(axis=1) / 2  # half the variance of a step: no price is expected to rise or to fall
@@ -214,7 +224,7 @@ def scenes(
         if samples:
             count = max(1, samples // blocks)
             chosen = (choose.integers(steps, size=count), choose.integers(paths, size=count))
-        yield Scene(np, symbols, prices, worth, chosen)
+        yield Scene(np, symbols, prices, worth, chosen, margins=margins)
 
 
 class Agreement(NamedTuple):

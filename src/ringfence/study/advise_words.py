@@ -257,6 +257,7 @@ def _account_wide(advice: Advice) -> Iterator[str]:
                 f"{_dollars(advice.needed - capital)}, or hold at most {capital / advice.needed:.0%} of the sizes."
             )
     yield from _worst_window(advice)
+    yield from _portfolio_margin(advice)
     if len({advice.book.asset(p) for p in advice.book.positions}) > 1:
         yield from _several_assets(advice)
     if any(dated(p.symbol) for p in advice.book.positions):
@@ -295,6 +296,21 @@ def _several_assets(advice: Advice) -> Iterator[str]:
             "Coin-margined and dollar-margined positions are separate pools here: keep both funded, or hold the hedge "
             "where one account takes both as collateral."
         )
+
+
+def _portfolio_margin(advice: Advice) -> Iterator[str]:
+    """Say what portfolio margin would be, and what the venue asks for it."""
+    trial = next((t for t in advice.trials.trials if t.holding.name == "portfolio"), None)
+    if trial is None:
+        return
+    asks = next((o.reason for o in advice.book.rulebook.architectures() if o.name == "portfolio" and o.reason), "")
+    used = listed([f"{fixed(value, 2)} {'' if asset == 'account' else asset}".strip() for asset, value in
+                   trial.used.items()])  # fmt: skip
+    condition = f" The venue asks for: {asks}." if asks else ""
+    yield (
+        f"Portfolio margin would need {used} as initial margin, and be liquidated on {_c(trial.liquidated)} of the "
+        f"paths, worst twentieth {_r(trial.worst)}: what it frees tempts to hold more.{condition}"
+    )
 
 
 def _by_circumstance(advice: Advice) -> Iterator[str]:

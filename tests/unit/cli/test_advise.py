@@ -46,7 +46,7 @@ def test_a_report_is_one_file_with_a_picture_per_way(ringfence: Command, tmp_pat
     page = tmp_path / "sub" / "advice.html"
     ringfence("advise", str(CASES / "delta_neutral.json"), *FEW, "--report", str(page))
     text = page.read_text(encoding="utf-8")
-    assert text.count("<svg") == 3  # as given, all isolated, advised
+    assert text.count("<svg") == 4  # as given, all isolated, portfolio, advised
     assert "http" not in text.replace("http-equiv", "")
 
 
