@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 
 from ringfence.rulebook import Policies
-from ringfence.sim.reckoning import Leg, Reckoned, Step, Terms, Working, profit, reckon, worth
+from ringfence.rulebooks import load
+from ringfence.sim.reckoning import Leg, Reckoned, Step, Terms, Working, counting, profit, reckon, worth
 
 F = Fraction
 
@@ -75,3 +76,14 @@ def test_at_the_line_itself_nothing_is_certain(balance: int, certain: str) -> No
     found = Reckoned(F(balance), F(10), at_equal=True)
     assert found.certainly_liquidatable is (certain == "liquidatable")
     assert found.certainly_healthy is (certain == "healthy")
+
+
+def test_an_asset_of_a_basket_counts_tranche_by_tranche_and_a_debt_whole() -> None:
+    bybit = counting(load("bybit-uta"), "BTC", F(50_000))
+    # 10 at 98 %, 10 at 95 %, 5 at 90 %, at an index of 50,000
+    assert bybit.of(F(25)) == 50_000 * (F("9.8") + F("9.5") + F("4.5"))
+    assert bybit.of(F(-2)) == -100_000
+    by_worth = counting(load("okx-swap"), "BETH", F(2_000))
+    # 2,000,000 at 95 %, 2,000,000 at 85 %: two thousand coins
+    assert by_worth.of(F(2_000)) == 2_000_000 * (F("0.95") + F("0.85"))
+    assert counting(load("okx-swap"), "USDT", F(1)).of(F(5)) == 5
