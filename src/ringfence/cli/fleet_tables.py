@@ -167,7 +167,9 @@ def _print_grid(screen: Console, found: Stress) -> None:
         screen.print(line, soft_wrap=True)
     width = 2 * len(right)
     ends = [_move(right[0]), _move(right[-1])]
-    screen.print(" " * 8 + ends[0] + "now".center(width - len(ends[0]) - len(ends[1])) + ends[1], soft_wrap=True)
+    between = width - len(ends[0]) - len(ends[1])
+    middle = "now".center(between) if between > 4 else " " * max(1, between)
+    screen.print(" " * 8 + ends[0] + middle + ends[1], soft_wrap=True)
     key = Text(" " * 8)
     for floor, glyph, style in _GLYPHS:
         key.append(glyph, style=style).append(f" from {100 * floor:g} %  ")

@@ -32,10 +32,17 @@ class Faults:
     def raise_any(self) -> None:
         """Raise BadFleet when there are faults."""
         if self.found:
+            self.found.sort(key=_place)
             self._give_up(more=False)
 
     def _give_up(self, *, more: bool) -> NoReturn:
         raise BadFleet(self.found, more=more) from None
+
+
+def _place(fault: BadInput) -> tuple[str, int]:
+    """Return file and row of a fault; faults of one row stay as they were found."""
+    file, word, rest = (fault.where or "").partition(": row ")
+    return file, int(rest.partition(",")[0]) if word else 0
 
 
 __all__ = ["MOST", "Faults"]
