@@ -100,14 +100,14 @@ class Incremental:
         self._legs = np.empty((ring_kernels.MOST_LEGS, 8))
         self._scratch = np.empty(columns.pools + 1, np.int64)
         self._begin = self._end = 0  # of the buckets whose bands have ended and that wait
-        self._swept_before = False
+        self._swept_before = self._crowded = False
         self._now = self._age = 0
         self.settle(columns.prices)
 
     @property
     def mode(self) -> str:
         """How the next price is looked at: ``rings`` or ``sweep``."""
-        return "sweep" if self._swept_before or self._begin < self._end else "rings"
+        return "sweep" if self._crowded or self._swept_before or self._begin < self._end else "rings"
 
     @property
     def near(self) -> int:
@@ -120,7 +120,7 @@ class Incremental:
             raise BadInput(
                 "not one price per symbol", where="prices", expected=str(self._symbols), found=str(len(prices)),
             )  # fmt: skip
-        found = self._near_at(prices)
+        found = self._near_at(prices) if self.mode == "rings" else -1
         self._age += 1
         if found >= 0 and self.mode == "rings" and self._age < RENEWED:
             return self._confirmed(prices, found)
@@ -168,7 +168,12 @@ class Incremental:
 
     def _mostly_swept(self, ended: int) -> bool:
         """Whether a sweep is faster than valuing who waits and who has just been added, ``ended``, one by one."""
-        return self._swept_before or ended * SWEEP_SHARE > self._enough or self.near * SWEEP_SHARE > 8 * self._enough
+        return (
+            self._crowded
+            or self._swept_before
+            or ended * SWEEP_SHARE > self._enough
+            or self.near * SWEEP_SHARE > 8 * self._enough
+        )
 
     @property
     def _enough(self) -> int:
@@ -222,6 +227,8 @@ class Incremental:
         """Look by a sweep; empty some of the waiting buckets once hardly any are added."""
         self.sweeps += 1
         hits = self.sweep.look(prices, self._level)
+        if self._crowded:
+            return hits
         slice_of = max(32, self.sweep.columns.pools // SLICE_SHARE)
         if ended <= slice_of:
             self._empty(prices, slice_of)
@@ -260,8 +267,8 @@ class Incremental:
         self._age = 0
         total = kernels.empty_all(self._pools, self._edges, self._buckets, self._chunks, self._lines, self._scratch)
         kernels.clear_near(self._lines, self._copies[1], self._counts)
-        if not self._distribute(prices, total):
-            self._swept_before = True  # more are near than there is room for: sweeps, until it is settled again
+        # Where more are near than there is room for, there are sweeps until it is settled again.
+        self._crowded = not self._distribute(prices, total)
 
     def take_out(self, pools: NDArray[Any]) -> None:
         """Leave the caller's ``pools`` out from now on: they are gone, or were placed elsewhere."""

@@ -141,6 +141,17 @@ def test_a_missing_price_and_one_that_is_back_are_survived() -> None:
         assert np.sort(rings.look(prices)).tolist() == np.sort(sweep.look(prices)).tolist()
 
 
+def test_where_nearly_everybody_is_near_there_are_sweeps() -> None:
+    tables, marks = market(step=False), np.full(len(SYMBOLS), 100.0)
+    legs = crowd(marks, 40_000, 3)
+    legs = legs._replace(balance=legs.balance * 0.0 + Sweep(pack(tables, legs, marks)).surplus(marks, 1.0) * -1.0
+                         + legs.balance + 1e-6)  # fmt: skip
+    rings, sweep = Incremental(Sweep(pack(tables, legs, marks))), Sweep(pack(tables, legs, marks))
+    for prices in (marks, marks * 1.0001, marks * 0.9999, marks * 1.2):
+        assert rings.mode == "sweep"
+        assert np.sort(rings.look(prices)).tolist() == np.sort(sweep.look(prices)).tolist()
+
+
 def test_expected_moves_are_one_positive_number_per_symbol() -> None:
     _, sweep, _ = both(step=False, pools=10)
     with pytest.raises(BadInput, match="one positive number per symbol"):
