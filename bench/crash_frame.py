@@ -44,6 +44,7 @@ from ringfence.host import Host, redecide
 from ringfence.journal import Batch, open_journal, open_reader
 from ringfence.numbers import ONE, exact
 from ringfence.screen import BandScreen
+from ringfence.screen.by_columns import ColumnScreen
 from ringfence.study.crowd_population import Habits, draw_crowd
 
 if TYPE_CHECKING:
@@ -122,11 +123,13 @@ def frame(number: str, at: int, fall: Decimal) -> UpdatePrices:
     )
 
 
-def whole(source: Path, folder: Path, fall: Decimal) -> dict[str, Any]:
+SCREENS: dict[str, Callable[[], BandScreen]] = {"bands": BandScreen, "columns": ColumnScreen}
+
+
+def whole(source: Path, folder: Path, fall: Decimal, screen: BandScreen) -> dict[str, Any]:
     """Time one frame through a host on a copy of the journal; what happened is counted."""
     path = folder / "frame.journal"
     shutil.copyfile(source, path)
-    screen = BandScreen()
     with Host.open(open_journal(str(path)), snapshot_every=10**12, screen=screen) as host:
         now = tuple((symbol, Decimal(price)) for symbol, price in PRICES.items())
         host.ask(asked.UpdatePrices("fresh", 10**12, now))  # marks are fresh after a restart, and everybody has bands
@@ -277,6 +280,7 @@ def main() -> int:
     parser.add_argument("--fall", type=Decimal, default=Decimal("0.15"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--journal", type=Path, help="keep the opened book here, or take it from here")
+    parser.add_argument("--screen", choices=SCREENS, default="bands", help="columns: compiled, needs the extra fleet")
     parser.add_argument("--verify", action="store_true", help="decide the whole journal again and compare its bytes")
     parser.add_argument("--profile", action="store_true", help="also say where the decision spends its time")
     given = parser.parse_args()
@@ -290,7 +294,7 @@ def main() -> int:
             del state
         else:
             book = build(path, given.accounts, given.seed)
-        runs = [whole(path, folder, given.fall) for _ in range(given.rounds)]
+        runs = [whole(path, folder, given.fall, SCREENS[given.screen]()) for _ in range(given.rounds)]
         kept = latest_snapshot(path)
         split = parts(kept, folder, given.fall)
         if given.verify:
@@ -301,7 +305,7 @@ def main() -> int:
     assert runs[0]["pools"] >= given.pools, f"only {runs[0]['pools']} pools fell"
     result = {
         "bench": "crash_frame", "machine": machine(), "rulebook": SETUP.rulebook().title, "accounts": given.accounts,
-        "fall": str(given.fall), "book": book, "target": TARGET, "stretch": STRETCH, "seconds": median(seconds),
+        "fall": str(given.fall), "screen": given.screen, "book": book, "target": TARGET, "stretch": STRETCH, "seconds": median(seconds),
         "best": min(seconds), "worst": max(seconds), "met": median(seconds) <= TARGET,
         "stretch_met": median(seconds) <= STRETCH, **runs[0],
         "parts": {name: round(took, 3) for name, took in split.seconds.most_common()},
