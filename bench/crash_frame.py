@@ -305,9 +305,9 @@ def main() -> int:
     assert runs[0]["pools"] >= given.pools, f"only {runs[0]['pools']} pools fell"
     result = {
         "bench": "crash_frame", "machine": machine(), "rulebook": SETUP.rulebook().title, "accounts": given.accounts,
-        "fall": str(given.fall), "screen": given.screen, "book": book, "target": TARGET, "stretch": STRETCH, "seconds": median(seconds),
-        "best": min(seconds), "worst": max(seconds), "met": median(seconds) <= TARGET,
-        "stretch_met": median(seconds) <= STRETCH, **runs[0],
+        "fall": str(given.fall), "screen": given.screen, "book": book, "target": TARGET, "stretch": STRETCH,
+        "seconds": median(seconds), "best": min(seconds), "worst": max(seconds),
+        "met": median(seconds) <= TARGET, "stretch_met": median(seconds) <= STRETCH, **runs[0],
         "parts": {name: round(took, 3) for name, took in split.seconds.most_common()},
         "calls": dict(split.calls),
     }  # fmt: skip
