@@ -12,6 +12,7 @@ from ringfence.study.page import framed, table
 from ringfence.study.wording import amount, percent
 
 if TYPE_CHECKING:
+    from ringfence.numbers import Value
     from ringfence.study.advise import Advice
     from ringfence.study.advise_trials import Trial
 
@@ -119,13 +120,18 @@ def _numbers(advice: Advice) -> str:
             f"{_signed(trial.mean.share)} ± {trial.mean.error:.1%}",
             f"{_signed(trial.worst.share)} ± {trial.worst.error:.1%}",
             _signed(certainty(advice.scores[trial.holding.name].share), 2),
-            ", ".join(amount(v, a) for a, v in trial.used.items()),
-            ", ".join(amount(v, a) for a, v in trial.idle.items() if v) or "none",
+            ", ".join(_amount(v, a) for a, v in trial.used.items()),
+            ", ".join(_amount(v, a) for a, v in trial.idle.items() if v) or "none",
         )
         for trial in advice.trials.trials
     ]
     rows += [(way, f"cannot be: {why}", "", "", "", "", "", "") for way, why in advice.unavailable]
     return table(headers, rows)
+
+
+def _amount(value: Value, asset: str) -> str:
+    """Return an amount of an asset; of a basket, in the account's currency."""
+    return amount(value, None if asset == "account" else asset)
 
 
 def _past(advice: Advice) -> str:
