@@ -35,15 +35,15 @@ from ringfence import rulebooks
 from ringfence.account import Account, MarginMode, Position
 from ringfence.errors import BadAccount
 from ringfence.numbers import ROUND_FLOOR, exact, round_to
-from ringfence.study.advise import FENCE, Question, decide
-from ringfence.study.advise_alert import REACTION, SIGMAS, alert_level
-from ringfence.study.advise_circumstances import Circumstances
-from ringfence.study.advise_holding import Holding, Place, book_of, hold, initial_margins
-from ringfence.study.advise_moves import Moves, moves_of
-from ringfence.study.advise_scene import Outlook
-from ringfence.study.advise_trials import CHARGE
-from ringfence.study.crowd_population import Member, draw_crowd
-from ringfence.study.follow import TARGET, Followed, Follower, Rules, follow
+from ringfence.study.advice.advise import FENCE, Question, decide
+from ringfence.study.advice.alert import REACTION, SIGMAS, alert_level
+from ringfence.study.advice.circumstances import Circumstances
+from ringfence.study.advice.follow import TARGET, Followed, Follower, Rules, follow
+from ringfence.study.advice.holding import Holding, Place, book_of, hold, initial_margins
+from ringfence.study.advice.moves import Moves, moves_of
+from ringfence.study.advice.scene import Outlook
+from ringfence.study.advice.trials import CHARGE
+from ringfence.study.crowd.population import Member, draw_crowd
 from ringfence.tape import load_tape
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
     python bench/crash_frame.py [--pools 16000] [--accounts 11800] [--fall 0.15] [--rounds 3] [--profile]
 
-**The book** is a crowd (:mod:`ringfence.study.crowd_population`, seeded) on Binance's rules of 2025-10-10: accounts in
+**The book** is a crowd (:mod:`ringfence.study.crowd.population`, seeded) on Binance's rules of 2025-10-10: accounts in
 isolated, cross and mixed margin, with one to five of twelve symbols at 5 to 25 times. Every account is funded and its
 positions opened through a host, so the journal is a whole one: ``--verify`` decides it again from its first entry.
 
@@ -45,7 +45,7 @@ from ringfence.journal import Batch, open_journal, open_reader
 from ringfence.numbers import ONE, exact
 from ringfence.screen import BandScreen
 from ringfence.screen.by_columns import ColumnScreen
-from ringfence.study.crowd_population import Habits, draw_crowd
+from ringfence.study.crowd.population import Habits, draw_crowd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

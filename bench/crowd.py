@@ -24,8 +24,8 @@ from typing import Any
 
 from measuring import REPOSITORY, machine, write
 
-from ringfence.study.crowd import Options, replay_crowd
-from ringfence.study.crowd_result import HOLDINGS
+from ringfence.study.crowd.crowd import Options, replay_crowd
+from ringfence.study.crowd.result import HOLDINGS
 from ringfence.tape import Tape, load_tape
 
 TARGET, STRETCH = 60.0, 20.0  # seconds for one architecture

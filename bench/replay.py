@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 from measuring import machine, write
 
 from ringfence.study.examples import load_example
-from ringfence.study.replay import replay
+from ringfence.study.replay.replay import replay
 from ringfence.tape import load_tape
 
 if TYPE_CHECKING:
     from ringfence.account_file import AccountFile
-    from ringfence.study.replay import Looking
-    from ringfence.study.replay_result import Replay
+    from ringfence.study.replay.replay import Looking
+    from ringfence.study.replay.result import Replay
     from ringfence.tape import Tape
 
 TARGET = 50_000  # ticks per second

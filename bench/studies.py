@@ -21,8 +21,8 @@ from measuring import REPOSITORY, machine, machine_line, table, write
 
 from ringfence import assess_account, load_rulebook
 from ringfence.account import MarginMode
-from ringfence.study.advise import advise
-from ringfence.study.advise_scene import Outlook
+from ringfence.study.advice.advise import advise
+from ringfence.study.advice.scene import Outlook
 from ringfence.study.likelihood import Horizon, simulate
 from ringfence.study.rescue import rescue
 from ringfence.study.stress import grid

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from ringfence.study.advise import Advice
+    from ringfence.study.advice.advise import Advice
 
 
 ExperienceOption = Annotated[
@@ -63,9 +63,9 @@ def advise(  # noqa: PLR0913 - a parameter per option
     from ringfence.cli import show
     from ringfence.cli.load import load_account
     from ringfence.errors import BadInput
-    from ringfence.study import advise as study
-    from ringfence.study.advise_circumstances import circumstances_of
-    from ringfence.study.advise_scene import Outlook
+    from ringfence.study.advice import advise as study
+    from ringfence.study.advice.circumstances import circumstances_of
+    from ringfence.study.advice.scene import Outlook
     from ringfence.tape import load_tape
 
     file, rulebook = load_account(account, marks=mark or [], as_of=as_of)
@@ -92,11 +92,12 @@ def advise(  # noqa: PLR0913 - a parameter per option
     except BadInput as error:
         raise error.located(file.where) from None
     if report is not None:
-        from ringfence.study import advise_page, page
+        from ringfence.study import page
+        from ringfence.study.advice import page as advise_page
 
         page.write(advise_page.html_page(found, title=f"How to hold {file.where}", name=file.where), report)
     if json:
-        from ringfence.study.advise_json import as_json
+        from ringfence.study.advice.as_json import as_json
 
         show.print_json(as_json(found, file.where))
         return
@@ -105,8 +106,8 @@ def advise(  # noqa: PLR0913 - a parameter per option
 
 def _print(screen: Console, found: Advice, name: str) -> None:
     from ringfence.cli import show
-    from ringfence.study.advise_steps import steps
-    from ringfence.study.advise_words import NO_ADVICE, account_wide, assumptions, unknown, verdicts
+    from ringfence.study.advice.steps import steps
+    from ringfence.study.advice.words import NO_ADVICE, account_wide, assumptions, unknown, verdicts
 
     decided = verdicts(found)
     rows = [
@@ -149,7 +150,7 @@ def _listed(screen: Console, items: Sequence[str], *, numbered: bool = False) ->
 
 def _print_ways(screen: Console, found: Advice) -> None:
     from ringfence.cli import show
-    from ringfence.study.advise_trials import certainty
+    from ringfence.study.advice.trials import certainty
 
     rows = [
         (

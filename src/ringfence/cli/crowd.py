@@ -6,8 +6,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.study.crowd_result import HOLDINGS, QUANTILES
-from ringfence.study.crowd_table import comparison
+from ringfence.study.crowd.result import HOLDINGS, QUANTILES
+from ringfence.study.crowd.table import comparison
 from ringfence.study.wording import clock, counted, fixed
 from ringfence.tape.bars import moment_of, utc_text
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from ringfence.study.crowd_result import Crowd, CrowdOutcome
+    from ringfence.study.crowd.result import Crowd, CrowdOutcome
 
 SCHEMA = "ringfence.crowd/1"
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -46,7 +46,7 @@ def replay_population(choices: CrowdChoices) -> None:
     """Replay a crowd and show what came of it."""
     from ringfence.cli import show
     from ringfence.cli.load import day
-    from ringfence.study.crowd import DEFAULT_RULEBOOK, DEFAULT_TICKS_PER_BAR, Options, replay_crowd
+    from ringfence.study.crowd.crowd import DEFAULT_RULEBOOK, DEFAULT_TICKS_PER_BAR, Options, replay_crowd
     from ringfence.tape import load_tape
 
     options = Options(
@@ -78,7 +78,7 @@ def _cores() -> int:
 
 def _write(crowd: Crowd, path: Path) -> None:
     from ringfence.errors import BadConfiguration
-    from ringfence.study.crowd_report import write_crowd_report
+    from ringfence.study.crowd.report import write_crowd_report
 
     try:
         write_crowd_report(crowd, path)

@@ -190,7 +190,7 @@ def _say(verdict: _Verdict, name: str | None) -> None:
 
 def _family(journal: str) -> tuple[str, ...]:
     """Return the journals of a replay that was journaled as ``journal``; none where that is a journal itself."""
-    from ringfence.study.engine_run import journals_of
+    from ringfence.study.replay.engine_run import journals_of
 
     if "://" in journal or Path(journal).exists():
         return ()

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from ringfence.account_file import AccountFile
     from ringfence.errors import BadConfiguration
-    from ringfence.study.replay import Progress
-    from ringfence.study.replay_result import Replay
+    from ringfence.study.replay.replay import Progress
+    from ringfence.study.replay.result import Replay
 
 _TAPE = "2025-10-10"
 
@@ -91,9 +91,9 @@ def replay(  # noqa: PLR0913 - a parameter per option
     _refuse_crowd_options(rulebook=rulebook, asset=asset, impact=impact, processes=processes)
     from ringfence.cli import show
     from ringfence.cli.load import day
-    from ringfence.study.engine_replay import replay_on_engine
-    from ringfence.study.replay import DEFAULT_TICKS_PER_BAR
-    from ringfence.study.replay import replay as take_over
+    from ringfence.study.replay.on_engine import replay_on_engine
+    from ringfence.study.replay.replay import DEFAULT_TICKS_PER_BAR
+    from ringfence.study.replay.replay import replay as take_over
     from ringfence.tape import load_tape
 
     _check_sequence(sequence, journal)
@@ -126,7 +126,7 @@ def journals_kept(journal: Path | None) -> list[str]:
     """Return the files that a study was journaled in."""
     if journal is None:
         return []
-    from ringfence.study.engine_run import journals_of
+    from ringfence.study.replay.engine_run import journals_of
 
     return [str(path) for path in journals_of(journal)]
 
@@ -211,7 +211,7 @@ def _account(account: str | None, example: str | None) -> AccountFile:
 
 def _write(result: Replay, path: Path) -> None:
     from ringfence.errors import BadConfiguration
-    from ringfence.study.report import write_report
+    from ringfence.study.replay.report import write_report
 
     try:
         write_report(result, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.show import text
-from ringfence.study.replay_result import ARCHITECTURES
+from ringfence.study.replay.result import ARCHITECTURES
 from ringfence.tape.bars import utc_text
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from ringfence.study.replay_result import Event, ForcedTrade, Leg, Outcome, Replay, Sample
+    from ringfence.study.replay.result import Event, ForcedTrade, Leg, Outcome, Replay, Sample
 
 SCHEMA = "ringfence.replay/1"
 

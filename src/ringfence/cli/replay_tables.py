@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ringfence.study.replay_result import ARCHITECTURES
+from ringfence.study.replay.result import ARCHITECTURES
 from ringfence.study.wording import amount, clock, kind_of, percent, price, ratio, trade_said
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from ringfence.study.replay_result import Event, Outcome, Replay
+    from ringfence.study.replay.result import Event, Outcome, Replay
 
 _STYLES = {"warning": "yellow", "margin_call": "dark_orange", "reduction": "red", "liquidation": "bold red"}
 

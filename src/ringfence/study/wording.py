@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ringfence.numbers import Price, Value
-    from ringfence.study.replay_result import Event, ForcedTrade
+    from ringfence.study.replay.result import Event, ForcedTrade
 
 _DOLLARS = ("USD", "DAI", "EUR", "TRY", "FDUSD", "BUSD")
 _COIN_PLACES = 6

@@ -13,18 +13,18 @@ import pytest
 
 from ringfence.account_file import AccountFile, parse, read
 from ringfence.errors import BadAccount, BadConfiguration, BadTape
-from ringfence.study.advise import Advice, advise
-from ringfence.study.advise_alert import alert_level
-from ringfence.study.advise_circumstances import Circumstances, circumstances_of
-from ringfence.study.advise_groups import dated
-from ringfence.study.advise_holding import Place, book_of, hold, initial_margins
-from ringfence.study.advise_json import as_json
-from ringfence.study.advise_moves import MINUTES_A_DAY, moves_of
-from ringfence.study.advise_page import html_page
-from ringfence.study.advise_scene import Outlook, scenes
-from ringfence.study.advise_steps import steps
-from ringfence.study.advise_trials import Runner
-from ringfence.study.advise_words import CEILING, NO_ADVICE, STAKE, account_wide, unknown, verdicts
+from ringfence.study.advice.advise import Advice, advise
+from ringfence.study.advice.alert import alert_level
+from ringfence.study.advice.as_json import as_json
+from ringfence.study.advice.circumstances import Circumstances, circumstances_of
+from ringfence.study.advice.groups import dated
+from ringfence.study.advice.holding import Place, book_of, hold, initial_margins
+from ringfence.study.advice.moves import MINUTES_A_DAY, moves_of
+from ringfence.study.advice.page import html_page
+from ringfence.study.advice.scene import Outlook, scenes
+from ringfence.study.advice.steps import steps
+from ringfence.study.advice.trials import Runner
+from ringfence.study.advice.words import CEILING, NO_ADVICE, STAKE, account_wide, unknown, verdicts
 from ringfence.study.likelihood import numpy
 from ringfence.study.volatility import fewest_returns
 from ringfence.tape.csv_file import read_csv_text

@@ -15,14 +15,14 @@ from ringfence.errors import BadInput
 from ringfence.margin.assess import assess
 from ringfence.screen.bands import PoolBands
 from ringfence.study.examples import load_example
-from ringfence.study.replay import replay
+from ringfence.study.replay.replay import replay
 from ringfence.tape import load_tape
 from tests.unit.study.replay_books import account_file, books, contract, wild_tapes
 
 if TYPE_CHECKING:
     from ringfence.account_file import AccountFile
-    from ringfence.study.replay import Looking
-    from ringfence.study.replay_result import Replay
+    from ringfence.study.replay.replay import Looking
+    from ringfence.study.replay.result import Replay
     from ringfence.tape import Tape
 
 ONE, CALL, WARNING = Decimal(1), Decimal("1.25"), Decimal("1.5")

@@ -16,11 +16,11 @@ from ringfence import rulebooks
 from ringfence.cli.crowd import as_json
 from ringfence.errors import BadConfiguration, BadTape
 from ringfence.numbers import exact
-from ringfence.study.crowd import Options, replay_crowd
-from ringfence.study.crowd_population import HABITS, VALUES, draw_crowd
-from ringfence.study.crowd_report import crowd_html
-from ringfence.study.crowd_result import HOLDINGS, Crowd
-from ringfence.study.crowd_table import comparison
+from ringfence.study.crowd.crowd import Options, replay_crowd
+from ringfence.study.crowd.population import HABITS, VALUES, draw_crowd
+from ringfence.study.crowd.report import crowd_html
+from ringfence.study.crowd.result import HOLDINGS, Crowd
+from ringfence.study.crowd.table import comparison
 from ringfence.tape import Tape, load_tape
 from ringfence.tape.bars import moment_of
 

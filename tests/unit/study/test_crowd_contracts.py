@@ -12,7 +12,7 @@ from ringfence import rulebooks
 from ringfence.contract import Contract, ContractKind
 from ringfence.errors import BadConfiguration, BadTape
 from ringfence.rulebook import Rulebook, Tier, TierTable
-from ringfence.study.crowd_contracts import contracts_of, is_coin
+from ringfence.study.crowd.contracts import contracts_of, is_coin
 from ringfence.tape import load_tape
 from tests.unit.engine.small_venue import rules
 

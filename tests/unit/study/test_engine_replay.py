@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from ringfence.cli.replay_json import as_json
 from ringfence.errors import BadInput
-from ringfence.study.engine_replay import replay_on_engine
 from ringfence.study.examples import load_example
-from ringfence.study.replay import replay
-from ringfence.study.report import html_report
+from ringfence.study.replay.on_engine import replay_on_engine
+from ringfence.study.replay.replay import replay
+from ringfence.study.replay.report import html_report
 from ringfence.tape import load_tape
 from tests.unit.study.replay_books import account_file, books, contract, tape_of, wild_tapes
 
 if TYPE_CHECKING:
     from ringfence.account_file import AccountFile
-    from ringfence.study.replay_result import Event, Replay
+    from ringfence.study.replay.result import Event, Replay
     from ringfence.tape import Tape
 
 ZERO = Decimal(0)

@@ -12,8 +12,8 @@ from ringfence.engine.setup import Setup
 from ringfence.errors import BadAccount, BadConfiguration
 from ringfence.host import redecide
 from ringfence.journal import open_reader
-from ringfence.study import engine_run
-from ringfence.study.engine_run import Run, journal_name, journals_of
+from ringfence.study.replay import engine_run
+from ringfence.study.replay.engine_run import Run, journal_name, journals_of
 from tests.unit.engine.small_venue import rules
 
 if TYPE_CHECKING:

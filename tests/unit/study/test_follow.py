@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import exact
-from ringfence.study.advise_holding import Place, book_of, hold, initial_margins
+from ringfence.study.advice.follow import TARGET, Followed, Follower, Rules, follow
+from ringfence.study.advice.holding import Place, book_of, hold, initial_margins
 from ringfence.study.examples import load_example
-from ringfence.study.follow import TARGET, Followed, Follower, Rules, follow
-from ringfence.study.replay import replay
+from ringfence.study.replay.replay import replay
 from ringfence.tape import load_tape
 
 if TYPE_CHECKING:

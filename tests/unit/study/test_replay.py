@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from ringfence.errors import BadAccount, BadConfiguration, BadInput, BadTape
 from ringfence.numbers import EXACT
 from ringfence.study.examples import example_names, load_example
-from ringfence.study.replay import REARM, replay
+from ringfence.study.replay.replay import REARM, replay
 from ringfence.tape import load_tape
 from tests.unit.study.replay_books import PROGRESSIVE, START, account_file, books, contract, tape_of, wild_tapes
 
 if TYPE_CHECKING:
     from ringfence.account_file import AccountFile
-    from ringfence.study.replay import Progress
-    from ringfence.study.replay_result import Replay
+    from ringfence.study.replay.replay import Progress
+    from ringfence.study.replay.result import Replay
     from ringfence.tape import Tape
 
 D = Decimal

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ringfence.study.examples import load_example
-from ringfence.study.replay import replay
-from ringfence.study.report import html_report, write_report
+from ringfence.study.replay.replay import replay
+from ringfence.study.replay.report import html_report, write_report
 from ringfence.tape import load_tape
 from tests.unit.study.replay_books import account_file, contract, tape_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ringfence.study.replay_result import Replay
+    from ringfence.study.replay.result import Replay
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 HOSTILE = '<img src=x onerror="alert(1)">&'

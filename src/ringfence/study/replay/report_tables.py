@@ -5,13 +5,13 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from ringfence.study.replay_result import ARCHITECTURES
+from ringfence.study.replay.result import ARCHITECTURES
 from ringfence.study.wording import amount, clock, kind_of, price, ratio, trade_said
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from ringfence.study.replay_result import Event, Leg, Outcome, Replay
+    from ringfence.study.replay.result import Event, Leg, Outcome, Replay
 
 
 _TAKEN_OVER = (

@@ -220,10 +220,10 @@ class Replay:
     def verdict(self) -> str:
         """Return the result as one paragraph of plain English, computed from it."""
         if self.sequence == "venue":
-            from ringfence.study.verdict_venue import venue_verdict
+            from ringfence.study.replay.verdict_venue import venue_verdict
 
             return venue_verdict(self)
-        from ringfence.study.verdict import verdict
+        from ringfence.study.replay.verdict import verdict
 
         return verdict(self)
 

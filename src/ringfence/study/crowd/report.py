@@ -1,6 +1,6 @@
 """A crowd as one HTML file: cards, survival, money, who kept what, forced volume and the prices it moved.
 
-Made of the same parts as the report of one account (:mod:`~ringfence.study.report_chart`): no network, no script
+Made of the same parts as the report of one account (:mod:`~ringfence.study.replay.report_chart`): no network, no script
 needed.
 """
 
@@ -13,10 +13,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import ZERO, divide, exact
-from ringfence.study.crowd_result import HOLDINGS
-from ringfence.study.crowd_table import comparison
-from ringfence.study.crowd_words import short_amount
-from ringfence.study.report_chart import Axis, Chart, Level, Line, Span, axis_over
+from ringfence.study.crowd.result import HOLDINGS
+from ringfence.study.crowd.table import comparison
+from ringfence.study.crowd.words import short_amount
+from ringfence.study.replay.report_chart import Axis, Chart, Level, Line, Span, axis_over
 from ringfence.study.wording import fixed, percent, price
 from ringfence.tape.bars import micros_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ringfence.study.crowd_result import Crowd, CrowdOutcome, Holding
+    from ringfence.study.crowd.result import Crowd, CrowdOutcome, Holding
 
 _CLASS: Mapping[Holding, str] = {"isolated": "iso", "cross": "cross", "mixed": "mix"}
 _TITLES: Mapping[Holding, str] = {"isolated": "All isolated", "cross": "All cross", "mixed": "Mixed"}

@@ -5,16 +5,16 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from ringfence.study.advise_steps import steps
-from ringfence.study.advise_trials import certainty
-from ringfence.study.advise_words import NO_ADVICE, account_wide, assumptions, unknown, verdicts
+from ringfence.study.advice.steps import steps
+from ringfence.study.advice.trials import certainty
+from ringfence.study.advice.words import NO_ADVICE, account_wide, assumptions, unknown, verdicts
 from ringfence.study.page import framed, table
 from ringfence.study.wording import amount, percent
 
 if TYPE_CHECKING:
     from ringfence.numbers import Value
-    from ringfence.study.advise import Advice
-    from ringfence.study.advise_trials import Trial
+    from ringfence.study.advice.advise import Advice
+    from ringfence.study.advice.trials import Trial
 
 _STYLE = """
 .ways { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 16px; margin-top: 10px; }

@@ -20,12 +20,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.account import CollateralMode
-from ringfence.study.advise_circumstances import Circumstances
-from ringfence.study.advise_desk import ADVISED, FENCE, SAFE, Desk, Question, Role
-from ringfence.study.advise_holding import Holding, book_of
-from ringfence.study.advise_moves import moves_of
-from ringfence.study.advise_scene import Outlook, check_outlook
-from ringfence.study.advise_trials import Chance, Runner, run_trials
+from ringfence.study.advice.circumstances import Circumstances
+from ringfence.study.advice.desk import ADVISED, FENCE, SAFE, Desk, Question, Role
+from ringfence.study.advice.holding import Holding, book_of
+from ringfence.study.advice.moves import moves_of
+from ringfence.study.advice.scene import Outlook, check_outlook
+from ringfence.study.advice.trials import Chance, Runner, run_trials
 from ringfence.study.likelihood import numpy
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
     from ringfence.account import Account, Marks
     from ringfence.rulebook import Rulebook
-    from ringfence.study.advise_crashes import Crashes
-    from ringfence.study.advise_groups import Group
-    from ringfence.study.advise_holding import Book
-    from ringfence.study.advise_moves import Moves
-    from ringfence.study.advise_trials import Trial, Trials
+    from ringfence.study.advice.crashes import Crashes
+    from ringfence.study.advice.groups import Group
+    from ringfence.study.advice.holding import Book
+    from ringfence.study.advice.moves import Moves
+    from ringfence.study.advice.trials import Trial, Trials
     from ringfence.tape.bars import Tape
 
 SCHEMA = "ringfence.advise/1"

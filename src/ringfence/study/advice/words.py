@@ -1,6 +1,6 @@
 """What advice says: a verdict per position with its reasons, what holds for the account, and what is not known.
 
-Every sentence is made from the figures of an :class:`~ringfence.study.advise.Advice`; nothing is decided here.
+Every sentence is made from the figures of an :class:`~ringfence.study.advice.advise.Advice`; nothing is decided here.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.account import CollateralMode
 from ringfence.numbers import ZERO, plain
-from ringfence.study.advise_crashes import YEARS
-from ringfence.study.advise_groups import dated
-from ringfence.study.advise_holding import MAIN
-from ringfence.study.advise_trials import CHARGE, FLOOR
+from ringfence.study.advice.crashes import YEARS
+from ringfence.study.advice.groups import dated
+from ringfence.study.advice.holding import MAIN
+from ringfence.study.advice.trials import CHARGE, FLOOR
 from ringfence.study.wording import amount, fixed, listed, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ringfence.numbers import Value
-    from ringfence.study.advise import Advice, Role, Turned
-    from ringfence.study.advise_trials import Chance
+    from ringfence.study.advice.advise import Advice, Role, Turned
+    from ringfence.study.advice.trials import Chance
 
 STAKE = {"new": Decimal("0.05"), None: Decimal("0.2"), "experienced": Decimal("0.2")}
 """The largest share of the capital to put at stake in one ring-fenced position, by experience. Ours."""

@@ -1,10 +1,10 @@
 """One account through real prices on the engine, with its venue's own liquidation sequence, held both ways at once.
 
-Same account, capital, walk and result as :mod:`~ringfence.study.replay`, but each architecture is an engine of its own:
-a pool that reaches its liquidation level goes through the steps of its rulebook, looked at again after each. Orders are
-filled by the tape's market (a declared ladder around the price) within the bankruptcy price; clearance fees go to the
-insurance fund; what nobody takes, the fund takes over. Part of a position may live on, and what a closed one leaves of
-its margin comes back to the wallet.
+Same account, capital, walk and result as :mod:`~ringfence.study.replay.replay`, but each architecture is an engine of
+its own: a pool that reaches its liquidation level goes through the steps of its rulebook, looked at again after each.
+Orders are filled by the tape's market (a declared ladder around the price) within the bankruptcy price; clearance fees
+go to the insurance fund; what nobody takes, the fund takes over. Part of a position may live on, and what a closed one
+leaves of its margin comes back to the wallet.
 
 Positions are opened at the file's entry prices against the tape's market, without fees.
 """
@@ -25,10 +25,10 @@ from ringfence.engine.setup import Fees, Market, Setup
 from ringfence.margin.assess import assess
 from ringfence.numbers import PRICE_PLACES, ROUND_HALF_EVEN, ZERO, divide, exact, plain
 from ringfence.screen import BandScreen
-from ringfence.study.engine_run import Run, journal_name, refuse_journals
-from ringfence.study.engine_tape import guard_of, moments
-from ringfence.study.replay import DEFAULT_TICKS_PER_BAR, Progress, assumed, prepare
-from ringfence.study.replay_result import (
+from ringfence.study.replay.engine_run import Run, journal_name, refuse_journals
+from ringfence.study.replay.engine_tape import guard_of, moments
+from ringfence.study.replay.replay import DEFAULT_TICKS_PER_BAR, Progress, assumed, prepare
+from ringfence.study.replay.result import (
     ARCHITECTURES,
     Event,
     ForcedTrade,
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from ringfence.margin.assess import Assessment
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
-    from ringfence.study.replay import Prepared
-    from ringfence.study.replay_result import Architecture, EventKind
+    from ringfence.study.replay.replay import Prepared
+    from ringfence.study.replay.result import Architecture, EventKind
     from ringfence.tape import Tape
 
 TRADER = "account"
@@ -79,7 +79,7 @@ def replay_on_engine(
     """Return what happens to the account of ``file`` on ``tape`` by its venue's own sequence, isolated and cross.
 
     Arguments and errors as of :func:`ringfence.study.replay.replay`. ``journal``: keep each side's commands and events,
-    in files named after it (:func:`~ringfence.study.engine_run.journal_name`); BadConfiguration where there is one.
+    in files named after it (:func:`~ringfence.study.replay.engine_run.journal_name`); BadConfiguration where one is.
     """
     prepared = prepare(file, tape, seed=seed, as_of=as_of, ticks_per_bar=ticks_per_bar)
     funding = prepared.funding

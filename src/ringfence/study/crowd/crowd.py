@@ -18,11 +18,11 @@ from ringfence import rulebooks
 from ringfence.engine.setup import Fees, Market
 from ringfence.errors import BadConfiguration
 from ringfence.numbers import ONE, ROUND_CEILING, ZERO, divide, exact, plain, round_to
-from ringfence.study.crowd_contracts import Traded, contracts_of, is_coin
-from ringfence.study.crowd_population import HABITS, VALUES_SOURCE, draw_crowd
-from ringfence.study.crowd_result import HOLDINGS, Crowd
-from ringfence.study.crowd_run import Task, run
-from ringfence.study.engine_run import journal_name, refuse_journals
+from ringfence.study.crowd.contracts import Traded, contracts_of, is_coin
+from ringfence.study.crowd.population import HABITS, VALUES_SOURCE, draw_crowd
+from ringfence.study.crowd.result import HOLDINGS, Crowd
+from ringfence.study.crowd.run import Task, run
+from ringfence.study.replay.engine_run import journal_name, refuse_journals
 from ringfence.study.wording import fixed
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
-    from ringfence.study.crowd_population import Member
-    from ringfence.study.crowd_result import CrowdOutcome, Holding
+    from ringfence.study.crowd.population import Member
+    from ringfence.study.crowd.result import CrowdOutcome, Holding
     from ringfence.tape import Tape
 
 DEFAULT_RULEBOOK = "binance-usdm"
@@ -51,10 +51,10 @@ _COIN_STEP = Decimal("0.0001")  # of a fund in a coin
 class Options(NamedTuple):
     """How a crowd is replayed. ``processes``: how many may be used; ``impact``: whether forced orders move the price.
 
-    ``asset``: what the capital is in; None: see :func:`~ringfence.study.crowd_contracts.contracts_of`. ``as_of``: the
+    ``asset``: what the capital is in; None: see :func:`~ringfence.study.crowd.contracts.contracts_of`. ``as_of``: the
     day whose rules hold; None for the tape's. ``market``: None for one as deep as :data:`DEPTH_SHARE` says.
-    ``journal``: every run is kept in a file named after it (:func:`~ringfence.study.engine_run.journal_name`); None for
-    no journals.
+    ``journal``: every run is kept in a file named after it
+    (:func:`~ringfence.study.replay.engine_run.journal_name`); None for no journals.
     """
 
     rulebook: str = DEFAULT_RULEBOOK
@@ -203,7 +203,7 @@ def _run_shared(number: int, task: Task) -> CrowdOutcome:
 
 
 def _title(tape: Tape) -> str:
-    from ringfence.study.report import tape_title
+    from ringfence.study.replay.report import tape_title
 
     return tape_title(tape)
 

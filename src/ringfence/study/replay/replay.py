@@ -31,7 +31,7 @@ from ringfence.margin.assess import assess
 from ringfence.numbers import ONE, ZERO, exact, plain
 from ringfence.screen.bands import EMPTY, PoolBands
 from ringfence.study.architecture import fund
-from ringfence.study.replay_result import (
+from ringfence.study.replay.result import (
     ARCHITECTURES,
     Event,
     Outcome,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from ringfence.rulebook import Rulebook
     from ringfence.screen.bands import Band
     from ringfence.study.architecture import Funding
-    from ringfence.study.replay_result import Architecture, EventKind
+    from ringfence.study.replay.result import Architecture, EventKind
     from ringfence.tape import Tape, Walk
 
 REARM = ONE + ONE.scaleb(-2) * 5

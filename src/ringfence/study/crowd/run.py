@@ -16,9 +16,9 @@ from ringfence.engine.setup import Market, Setup
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.numbers import ROUND_FLOOR, ZERO, divide, exact
 from ringfence.screen import BandScreen
-from ringfence.study.crowd_result import CrowdOutcome, CrowdSample, Deleveraging, Fate, Forced, Fund
-from ringfence.study.engine_run import Run
-from ringfence.study.engine_tape import forced_volume, guard_of, moments
+from ringfence.study.crowd.result import CrowdOutcome, CrowdSample, Deleveraging, Fate, Forced, Fund
+from ringfence.study.replay.engine_run import Run
+from ringfence.study.replay.engine_tape import forced_volume, guard_of, moments
 from ringfence.tape import walk
 from ringfence.tape.bars import micros_of
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ringfence.engine.events import Event
     from ringfence.engine.state import State
     from ringfence.numbers import Price, Quantity, Value
-    from ringfence.study.crowd_population import Member
-    from ringfence.study.crowd_result import Holding
+    from ringfence.study.crowd.population import Member
+    from ringfence.study.crowd.result import Holding
     from ringfence.tape import Tape
 
 _MINUTE = 60_000_000

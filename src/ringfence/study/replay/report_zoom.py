@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from ringfence.account import pools
 from ringfence.margin.assess import assess
 from ringfence.numbers import exact
-from ringfence.study.replay_result import ARCHITECTURES, legs_of
-from ringfence.study.report_chart import Span
+from ringfence.study.replay.report_chart import Span
+from ringfence.study.replay.result import ARCHITECTURES, legs_of
 from ringfence.tape.bars import micros_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ringfence.numbers import Price
-    from ringfence.study.replay_result import Architecture, Leg, Replay
+    from ringfence.study.replay.result import Architecture, Leg, Replay
 
 _MINUTE = 60_000_000
 _BEFORE, _AFTER = 8 * _MINUTE, 12 * _MINUTE

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ringfence.numbers import plain
-from ringfence.study.advise import SCHEMA
-from ringfence.study.advise_steps import steps
-from ringfence.study.advise_trials import certainty
-from ringfence.study.advise_words import NO_ADVICE, account_wide, assumptions, unknown, verdicts
+from ringfence.study.advice.advise import SCHEMA
+from ringfence.study.advice.steps import steps
+from ringfence.study.advice.trials import certainty
+from ringfence.study.advice.words import NO_ADVICE, account_wide, assumptions, unknown, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ringfence.numbers import Value
-    from ringfence.study.advise import Advice
-    from ringfence.study.advise_trials import Chance, Trial
+    from ringfence.study.advice.advise import Advice
+    from ringfence.study.advice.trials import Chance, Trial
 
 
 _QUANTILES = ("5", "25", "50", "75", "95")

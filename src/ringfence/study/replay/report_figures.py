@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from ringfence.study.report_chart import Axis, Chart, Level, Line, Marker, Span, axis_over, label_rows
+from ringfence.study.replay.report_chart import Axis, Chart, Level, Line, Marker, Span, axis_over, label_rows
 from ringfence.study.wording import amount, clock, kind_of, price
 from ringfence.tape.bars import micros_of
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringfence.account import Position
-    from ringfence.study.replay_result import Architecture, Event, Leg, Replay
-    from ringfence.study.report_zoom import Zoom
+    from ringfence.study.replay.report_zoom import Zoom
+    from ringfence.study.replay.result import Architecture, Event, Leg, Replay
 
 _CLASS: dict[Architecture, str] = {"isolated": "iso", "cross": "cross"}
 _LOWEST_HEALTH = 0.4

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.margin.assess import assess_account
 from ringfence.numbers import ZERO, exact
-from ringfence.study.advise_scene import Agreement, check, scenes
+from ringfence.study.advice.scene import Agreement, check, scenes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ringfence.margin.assess import Assessment
     from ringfence.numbers import Value
-    from ringfence.study.advise_holding import Book, Holding
-    from ringfence.study.advise_moves import Moves
-    from ringfence.study.advise_scene import Outlook, Scene, Valued
+    from ringfence.study.advice.holding import Book, Holding
+    from ringfence.study.advice.moves import Moves
+    from ringfence.study.advice.scene import Outlook, Scene, Valued
 
 FLOOR = 0.01
 """Less than this share of the capital counts as this share: a logarithm of nothing is without end. Ours."""

@@ -6,7 +6,7 @@ What a member of a crowd does here is the same for everybody, however his book i
     :func:`ringfence.study.rescue.rescue` for the ways to :data:`TARGET` times that level, and takes the first one whose
     cash from outside he has at hand. The list is ranked by fees and then by cash, so he pays in before he sells.
 2.  A pool that its venue liquidates is taken over whole: nothing of it is left (``replay --sequence takeover``).
-3.  A level is armed again above :data:`~ringfence.study.replay.REARM` times itself.
+3.  A level is armed again above :data:`~ringfence.study.replay.replay.REARM` times itself.
 
 Exact throughout; pools are looked at where their price bands end (:mod:`ringfence.screen.bands`). Nobody trades
 otherwise; no funding.
@@ -22,8 +22,8 @@ from ringfence.account import pools
 from ringfence.margin.assess import assess
 from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide, exact
 from ringfence.screen.bands import EMPTY, PoolBands
-from ringfence.study.engine_tape import moments
-from ringfence.study.replay import REARM
+from ringfence.study.replay.engine_tape import moments
+from ringfence.study.replay.replay import REARM
 from ringfence.study.rescue import rescue
 from ringfence.tape import walk
 from ringfence.tape.bars import micros_of

@@ -12,7 +12,7 @@ from ringfence.study.wording import amount, clock, counted, length, listed, rati
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ringfence.study.replay_result import Event, Leg, Outcome, Replay
+    from ringfence.study.replay.result import Event, Leg, Outcome, Replay
 
 _LIKE = Decimal("0.005")  # amounts that would be printed alike are called the same
 _SOON = timedelta(minutes=2)

@@ -6,14 +6,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import RATIO_PLACES, ROUND_HALF_EVEN, ZERO, divide, exact
-from ringfence.study.crowd_result import HOLDINGS
+from ringfence.study.crowd.result import HOLDINGS
 from ringfence.study.wording import fixed, listed, percent, price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ringfence.numbers import Value
-    from ringfence.study.crowd_result import Crowd, CrowdOutcome, Fate, Holding
+    from ringfence.study.crowd.result import Crowd, CrowdOutcome, Fate, Holding
 
 _MILLION, _TEN_MILLION = Decimal(1_000_000), Decimal(10_000_000)
 _SHOWN_MOVE = Decimal("0.001")

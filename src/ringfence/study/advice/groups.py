@@ -16,8 +16,8 @@ from ringfence.study.stand_in import coin_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ringfence.study.advise_holding import Book
-    from ringfence.study.advise_moves import Moves
+    from ringfence.study.advice.holding import Book
+    from ringfence.study.advice.moves import Moves
 
 CALMER = 0.8
 """How much calmer a pair must be than its wilder half to count as a hedge. Ours."""

@@ -79,7 +79,7 @@ def moves_of(
 
 @cache
 def _defaults() -> dict[str, Any]:
-    return tomllib.loads((files("ringfence.study") / "advise_moves.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((files("ringfence.study.advice") / "moves.toml").read_text(encoding="utf-8"))
 
 
 def _assumed(symbols: Sequence[str]) -> Estimate:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.numbers import Price, Quantity, Value
-    from ringfence.study.crowd_population import Member
+    from ringfence.study.crowd.population import Member
 
 Holding = Literal["isolated", "cross", "mixed"]
 """How the crowd holds its positions: each behind itself, all behind one another, or each by the toss of a coin."""
@@ -200,7 +200,7 @@ class Crowd:
 
     def paragraph(self) -> str:
         """Return how the three differ, computed from them."""
-        from ringfence.study.crowd_words import paragraph
+        from ringfence.study.crowd.words import paragraph
 
         return paragraph(self)
 

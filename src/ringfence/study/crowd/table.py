@@ -6,14 +6,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import ZERO, divide, exact
-from ringfence.study.crowd_result import HOLDINGS, QUANTILES
+from ringfence.study.crowd.result import HOLDINGS, QUANTILES
 from ringfence.study.wording import clock, fixed, percent, price
 from ringfence.tape.bars import moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ringfence.study.crowd_result import Crowd, CrowdOutcome, Forced
+    from ringfence.study.crowd.result import Crowd, CrowdOutcome, Forced
 
 _PLACES = 6
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ringfence.account import CollateralMode
 from ringfence.errors import BadInput
 from ringfence.numbers import ZERO, exact
-from ringfence.study.advise_crashes import Windows
-from ringfence.study.advise_groups import exposures, groups
-from ringfence.study.advise_holding import MAIN, Holding, Place, basket, checked, hold, initial_margins, whole
-from ringfence.study.advise_moves import class_of
-from ringfence.study.advise_scene import Outlook, scenes, valued
-from ringfence.study.advise_trials import CHARGE, Chance, Runner, score_of, start_capital
+from ringfence.study.advice.crashes import Windows
+from ringfence.study.advice.groups import exposures, groups
+from ringfence.study.advice.holding import MAIN, Holding, Place, basket, checked, hold, initial_margins, whole
+from ringfence.study.advice.moves import class_of
+from ringfence.study.advice.scene import Outlook, scenes, valued
+from ringfence.study.advice.trials import CHARGE, Chance, Runner, score_of, start_capital
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from ringfence.account import Account
     from ringfence.numbers import Value
-    from ringfence.study.advise_circumstances import Circumstances
-    from ringfence.study.advise_holding import Book
-    from ringfence.study.advise_moves import Moves
+    from ringfence.study.advice.circumstances import Circumstances
+    from ringfence.study.advice.holding import Book
+    from ringfence.study.advice.moves import Moves
     from ringfence.tape.bars import Tape
 
 SAFE = 0.95

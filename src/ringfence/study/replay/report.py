@@ -1,8 +1,8 @@
 """A replay as one HTML file: no network, no script needed, light and dark, on a phone, on a laptop and in print.
 
 Everything that comes from a file (names, symbols, notes) is escaped. The charts are inline SVG
-(:mod:`~ringfence.study.report_chart`); a few lines of inline script add a shared crosshair, and tables say the same as
-the charts do.
+(:mod:`~ringfence.study.replay.report_chart`); a few lines of inline script add a shared crosshair, and tables say the
+same as the charts do.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from ringfence.study.replay_result import ARCHITECTURES
-from ringfence.study.report_figures import equity_chart, health_chart, price_panels
-from ringfence.study.report_tables import positions_table, takeovers_table, timeline_table
-from ringfence.study.report_zoom import zoom
+from ringfence.study.replay.report_figures import equity_chart, health_chart, price_panels
+from ringfence.study.replay.report_tables import positions_table, takeovers_table, timeline_table
+from ringfence.study.replay.report_zoom import zoom
+from ringfence.study.replay.result import ARCHITECTURES
 from ringfence.study.wording import amount, clock, counted, percent, price
 from ringfence.tape import packaged_windows
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ringfence.numbers import Value
-    from ringfence.study.replay_result import Architecture, Outcome, Replay
+    from ringfence.study.replay.result import Architecture, Outcome, Replay
     from ringfence.tape import Tape
 
 _CENT = Decimal("0.005")  # less is shown as nothing

@@ -9,15 +9,15 @@ from ringfence.account import MarginMode
 from ringfence.margin.change import switch_margin_mode
 from ringfence.margin.refusal import Refusal
 from ringfence.numbers import ROUND_FLOOR, ZERO, divide, exact, plain, round_to
-from ringfence.study.advise_alert import SIGMAS, alert_level
-from ringfence.study.advise_holding import MAIN
-from ringfence.study.advise_words import CEILING, STAKE, verdicts
+from ringfence.study.advice.alert import SIGMAS, alert_level
+from ringfence.study.advice.holding import MAIN
+from ringfence.study.advice.words import CEILING, STAKE, verdicts
 from ringfence.study.wording import amount, fixed, listed, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ringfence.study.advise import Advice
+    from ringfence.study.advice.advise import Advice
 
 
 def steps(advice: Advice, name: str = "ACCOUNT") -> tuple[str, ...]:

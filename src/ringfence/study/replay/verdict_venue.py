@@ -6,13 +6,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import ZERO, exact
-from ringfence.study.verdict import hedge, how_cross_fell, who_has_more
+from ringfence.study.replay.verdict import hedge, how_cross_fell, who_has_more
 from ringfence.study.wording import amount, clock, counted, fixed, length, listed, price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ringfence.study.replay_result import Event, ForcedTrade, Outcome, Replay
+    from ringfence.study.replay.result import Event, ForcedTrade, Outcome, Replay
 
 _MOST_NAMES = 6
 _HOW = {"liquidation": "on the market", "netting": "against its other leg"}

@@ -18,7 +18,7 @@ from ringfence.account import DOLLARS, Backing
 from ringfence.errors import BadAccount, BadConfiguration
 from ringfence.margin.assess import assess
 from ringfence.margin.basket import pool_at
-from ringfence.study.advise_moves import MINUTES_A_DAY
+from ringfence.study.advice.moves import MINUTES_A_DAY
 from ringfence.study.likelihood import Margin, requirement, root
 from ringfence.study.stand_in import coin_of
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ringfence.account import Marks
     from ringfence.margin.assess import Assessment, PositionLine
     from ringfence.rulebook import Rulebook
-    from ringfence.study.advise_holding import Book, Holding
-    from ringfence.study.advise_moves import Moves
+    from ringfence.study.advice.holding import Book, Holding
+    from ringfence.study.advice.moves import Moves
 
 _CELLS = 1_500_000  # steps × paths × symbols of one block: what fits into memory several times over
 _SAME = 1e-9  # relative: nearer to the edge than this, floats and exact numbers may differ

@@ -10,8 +10,8 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.study.advise_scene import Agreement, Scene, check, valued
-from ringfence.study.advise_trials import score_of
+from ringfence.study.advice.scene import Agreement, Scene, check, valued
+from ringfence.study.advice.trials import score_of
 from ringfence.study.likelihood import numpy
 from ringfence.study.stand_in import stand_in
 from ringfence.tape import packaged_windows
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from ringfence.study.advise_holding import Book, Holding
-    from ringfence.study.advise_trials import Runner
+    from ringfence.study.advice.holding import Book, Holding
+    from ringfence.study.advice.trials import Runner
     from ringfence.tape.bars import Tape
 
 A_CRASH = Decimal("0.05")

@@ -1,0 +1,1 @@
+"""A crowd of accounts on one tape under every architecture: begin at ``crowd.py``."""
