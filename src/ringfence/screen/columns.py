@@ -113,13 +113,19 @@ class Columns:
         """How many places for pools there are, without the looks."""
         return len(self.cash)
 
-    def leave(self, number: int) -> None:
-        """Free the place of one of the caller's pools."""
-        at = int(self.place[number])
-        group = int(self.groups[:, 1].searchsorted(at, side="right")) - 1
-        self.cash[at], self.gross[at], self.fixed[at], self.number[at] = float("inf"), 0.0, 0.0, NOBODY
-        self.place[number] = -1
-        self.free.setdefault(int(self.groups[group, 0]), []).append(at)
+    def leave(self, numbers: NDArray[Any]) -> NDArray[np.int64]:
+        """Free the places of some of the caller's pools; return them."""
+        import numpy as np
+
+        numbers = np.unique(numbers)
+        numbers = numbers[self.place[numbers] >= 0]
+        places: NDArray[np.int64] = self.place[numbers]
+        self.cash[places], self.gross[places], self.fixed[places] = np.inf, 0.0, 0.0
+        self.number[places], self.place[numbers] = NOBODY, -1
+        group = self.groups[:, 1].searchsorted(places, side="right") - 1
+        for one in np.unique(group):
+            self.free.setdefault(int(self.groups[one, 0]), []).extend(places[group == one].tolist())
+        return places
 
     @property
     def legs(self) -> int:

@@ -228,7 +228,7 @@ class Sweep:
             before = int(columns.place[number])
             at = before if before >= 0 and source >= 0 and group_of[before] == count else -1
             if before >= 0 and at < 0:
-                columns.leave(number)
+                columns.leave(np.array([number]))
                 left.append(before)
             if source >= 0 and at < 0 and columns.free.get(count):
                 at = columns.free[count].pop()
@@ -258,11 +258,7 @@ class Sweep:
         """Leave the caller's ``pools`` out from now on: they are gone. Returns the places that they had."""
         import numpy as np
 
-        places: NDArray[np.int64] = self.columns.place[pools]
-        places = places[places >= 0]
-        for number in pools.tolist():
-            if self.columns.place[number] >= 0:
-                self.columns.leave(number)
+        places = self.columns.leave(pools)
         for constant in self._constants:
             constant[places] = np.inf
         self.columns.looks = np.setdiff1d(self.columns.looks, pools).astype(np.uint32)
