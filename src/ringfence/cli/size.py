@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
+from ringfence.cli.stress import ReportOption
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from pathlib import Path
 
+    from ringfence.account import Position
     from ringfence.numbers import Rate
     from ringfence.rulebook import Rulebook
-    from ringfence.study.edit import Edit, Edited, HeldLeg
+    from ringfence.study.edit import Edit
     from ringfence.study.size import Sizing
 
 app = typer.Typer(
@@ -54,21 +56,28 @@ def pnl(  # noqa: PLR0913 - a parameter per option
     fee_level: LevelOption = None,
     fee_discount: DiscountOption = None,
     as_of: AsOfOption = None,
+    report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what a trade makes: PnL, fees, and the return on its initial margin (ROE)."""
     from ringfence.study import size
 
     rules = _rules(rulebook, as_of, fee_level, fee_discount)
+    contract, times, rate = rules.contract(symbol), _optional(leverage, "--leverage"), read_rate(fee_rate)
+    opened, closed = read_number(entry, "--entry"), read_number(exit_, "--exit")
+    contracts = read_number(quantity, "--quantity")
     answer = size.profit(
-        rules.contract(symbol),
-        side=side,
-        quantity=read_number(quantity, "--quantity"),
-        entry=read_number(entry, "--entry"),
-        exit_price=read_number(exit_, "--exit"),
-        leverage=_optional(leverage, "--leverage"),
-        fee_rate=read_rate(fee_rate),
+        contract, side=side, quantity=contracts, entry=opened, exit_price=closed, leverage=times, fee_rate=rate
     )
+    if report is not None:
+        from ringfence.study import size_curve, size_page
+
+        trade = size_curve.course(
+            rules, _isolated(symbol, side, contracts, entry=opened, leverage=times), named={"exit": closed},
+            fee_rate=size.fee_of(contract, rate)[0],
+        )  # fmt: skip
+        title = f"What a {side} of {quantity} {symbol} makes"
+        _write(size_page.trade_page(answer, trade, title=title, **_head(rules)), report)
     _show(answer, rules, json=json)
 
 
@@ -91,6 +100,7 @@ def target(  # noqa: PLR0913 - a parameter per option
     fee_level: LevelOption = None,
     fee_discount: DiscountOption = None,
     as_of: AsOfOption = None,
+    report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show the exit price of a wanted PnL or return, after fees."""
@@ -99,16 +109,27 @@ def target(  # noqa: PLR0913 - a parameter per option
 
     rules = _rules(rulebook, as_of, fee_level, fee_discount)
     wanted = None if roe is None else EXACT.multiply(read_number(roe, "--roe", signed=True), Decimal("0.01"))
+    contract, times, rate = rules.contract(symbol), _optional(leverage, "--leverage"), read_rate(fee_rate)
+    contracts, opened = read_number(quantity, "--quantity"), read_number(entry, "--entry")
     answer = size.target(
-        rules.contract(symbol),
+        contract,
         side=side,
-        quantity=read_number(quantity, "--quantity"),
-        entry=read_number(entry, "--entry"),
+        quantity=contracts,
+        entry=opened,
         pnl=None if pnl is None else read_number(pnl, "--pnl", signed=True),
         roe=wanted,
-        leverage=_optional(leverage, "--leverage"),
-        fee_rate=read_rate(fee_rate),
+        leverage=times,
+        fee_rate=rate,
     )
+    if report is not None:
+        from ringfence.study import size_curve, size_page
+
+        trade = size_curve.course(
+            rules, _isolated(symbol, side, contracts, entry=opened, leverage=times),
+            named={"target": answer.value("target_price")}, fee_rate=size.fee_of(contract, rate)[0],
+        )  # fmt: skip
+        title = f"Where a {side} of {quantity} {symbol} makes what is wanted"
+        _write(size_page.trade_page(answer, trade, title=title, **_head(rules)), report)
     _show(answer, rules, json=json)
 
 
@@ -135,6 +156,7 @@ def liquidation(  # noqa: PLR0913 - a parameter per option
     fee_level: LevelOption = None,
     fee_discount: DiscountOption = None,
     as_of: AsOfOption = None,
+    report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show where a position would be called, liquidated and bankrupt, before it is opened."""
@@ -159,7 +181,15 @@ def liquidation(  # noqa: PLR0913 - a parameter per option
             expected="--leverage or --margin (isolated), or --wallet (cross)",
             found="none of them" if cash is None else "a margin and a wallet", hint="give one of them",
         )  # fmt: skip
-    _show(size.liquidation(rules, position, wallet=cash, mark=_optional(mark, "--at-mark")), rules, json=json)
+    at_mark = _optional(mark, "--at-mark")
+    answer = size.liquidation(rules, position, wallet=cash, mark=at_mark)
+    if report is not None:
+        from ringfence.study import size_curve, size_page
+
+        trade = size_curve.course(rules, position, named={"mark": at_mark}, wallet=cash, mark=at_mark)
+        title = f"Where a {side} of {quantity} {symbol} is liquidated"
+        _write(size_page.trade_page(answer, trade, title=title, **_head(rules)), report)
+    _show(answer, rules, json=json)
 
 
 @app.command(
@@ -178,6 +208,7 @@ def largest(  # noqa: PLR0913 - a parameter per option
     fee_level: LevelOption = None,
     fee_discount: DiscountOption = None,
     as_of: AsOfOption = None,
+    report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show the largest position a balance opens at a leverage: tiers, margin and opening fee included."""
@@ -185,16 +216,19 @@ def largest(  # noqa: PLR0913 - a parameter per option
     from ringfence.study import size
 
     rules = _rules(rulebook, as_of, fee_level, fee_discount)
-    answer = size.largest(
-        rules,
-        symbol,
-        side=side,
-        balance=read_number(balance, "--balance"),
-        leverage=read_number(leverage, "--leverage"),
-        price=read_number(price, "--price"),
-        mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
-        fee_rate=read_rate(fee_rate),
-    )
+    cash, times, at = (
+        read_number(balance, "--balance"), read_number(leverage, "--leverage"), read_number(price, "--price"),
+    )  # fmt: skip
+    rate, mode = read_rate(fee_rate), MarginMode.ISOLATED if isolated else MarginMode.CROSS
+    answer = size.largest(rules, symbol, side=side, balance=cash, leverage=times, price=at, mode=mode, fee_rate=rate)
+    if report is not None:
+        from ringfence.study import size_curve, size_page
+
+        reached = size_curve.reach(
+            rules, symbol, side=side, balance=cash, leverage=times, price=at, mode=mode, fee_rate=rate
+        )
+        title = f"The largest {side} of {symbol} that {balance} {rules.contract(symbol).settle_asset} opens"
+        _write(size_page.reach_page(answer, reached, leverage=times, title=title, **_head(rules)), report)
     _show(answer, rules, json=json)
 
 
@@ -205,6 +239,7 @@ def average(
     *,
     fill: Annotated[list[str], typer.Option("--fill", metavar="N@PRICE", help="A fill; may be repeated.")],
     as_of: AsOfOption = None,
+    report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show the entry price that several fills average to."""
@@ -215,7 +250,13 @@ def average(
         quantity, _, price = given.partition("@")
         fills.append((read_number(quantity, f"--fill {given}"), read_number(price, f"--fill {given}")))
     rules = _rules(rulebook, as_of)
-    _show(size.average(rules.contract(symbol), fills), rules, json=json)
+    answer = size.average(rules.contract(symbol), fills)
+    if report is not None:
+        from ringfence.study import size_page
+
+        title = f"What {len(fills)} fills of {symbol} average to"
+        _write(size_page.average_page(answer, fills, title=title, **_head(rules)), report)
+    _show(answer, rules, json=json)
 
 
 _ChangeList = list[str] | None
@@ -253,6 +294,7 @@ def change(  # noqa: PLR0913 - a parameter per option
         str | None, typer.Option("--rails", metavar="FILE", help="Guard rails that whatever opens is held to.")
     ] = None,
     fee_rate: FeeOption = None,
+    report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show an account before and after changes: if I add 500, if I close a third, if I hedge.
@@ -263,6 +305,7 @@ def change(  # noqa: PLR0913 - a parameter per option
     from ringfence.account import MarginMode
     from ringfence.cli import show
     from ringfence.cli.load import load_account
+    from ringfence.cli.size_tables import show_edited
     from ringfence.errors import BadConfiguration, BadInput
     from ringfence.study import edit as study
 
@@ -283,10 +326,15 @@ def change(  # noqa: PLR0913 - a parameter per option
         )  # fmt: skip
     except BadInput as error:
         raise error.located(file.where) from None
+    if report is not None:
+        from ringfence.study import size_page
+
+        title = f"{file.where} before and after"
+        _write(size_page.change_page(edited, rules, title=title, **_head(rules)), report)
     if json:
         show.print_json(study.as_json(edited))
         return
-    _show_edited(edited, rules)
+    show_edited(edited, rules)
 
 
 def _edit(kind: str, given: str) -> Edit:
@@ -331,6 +379,14 @@ def _rules(
     return rules.with_fees(AccountFees(fee_level, tuple(fee_discounts or ())))
 
 
+def _isolated(symbol: str, side: str, quantity: Decimal, *, entry: Decimal, leverage: Decimal | None) -> Position:
+    """Return the trade as an isolated position; without a leverage nothing is said to stand behind it."""
+    from ringfence.account import MarginMode, Position
+    from ringfence.study.size import direction_of
+
+    return Position(symbol, direction_of(side) * quantity, entry, MarginMode.ISOLATED, None, leverage)
+
+
 def read_number(given: str, option: str, *, signed: bool = False) -> Decimal:
     """Return the number an option states. Raises BadConfiguration unless it is above 0 (or ``signed``)."""
     from ringfence.errors import BadConfiguration
@@ -356,125 +412,33 @@ def read_rate(given: str | None) -> Rate | None:
 
 def _show(answer: Sizing, rules: Rulebook, *, json: bool) -> None:
     from ringfence.cli import show
+    from ringfence.cli.size_tables import show_sizing
     from ringfence.study import size
 
     if json:
         show.print_json(size.as_json(answer))
         return
-    screen = show.console()
-    rows = [
-        (figure.name.replace("_", " ").replace("pnl", "PnL").replace("roe", "ROE"),
-         _shown(figure.value, figure.unit), figure.formula)
-        for figure in answer.figures
-    ]  # fmt: skip
-    screen.print(show.simple_table(answer.symbol, ("figure", "value", "how"), rows, right=(1,)))
-    for note in (*answer.notes, _by(rules)):
-        screen.print(f"· {note}", style="dim", markup=False)
+    show_sizing(answer, rules)
 
 
-def _by(rules: Rulebook) -> str:
-    return f"by the rules and tables of {rules.name}" + (f" as of {rules.as_of}" if rules.as_of else ", the latest")
+class _Head(TypedDict):
+    over: str
+    notes: tuple[str, ...]
 
 
-def _shown(value: Decimal | None, unit: str) -> str:
+def _head(rules: Rulebook) -> _Head:
+    """Return what stands over and under a page of these rules."""
+    from ringfence.cli.size_tables import by_rules
+
+    return {"over": f"Size · {rules.name}", "notes": (by_rules(rules),)}
+
+
+def _write(text: str, report: Path) -> None:
     from ringfence.cli import show
+    from ringfence.study import page
 
-    if value is None:
-        return "none"
-    if unit == "fraction":
-        return show.percent(value)
-    if unit == "×":
-        return show.factor(value)
-    if unit == "price":
-        return show.price(value, show.price_decimals(None, (value,)) if -value.as_tuple().exponent <= 6 else 6)  # type: ignore[operator]
-    if unit == "contracts":
-        return show.exactly(value)
-    return f"{show.amount(value, unit)} {unit}"
-
-
-def _show_edited(edited: Edited, rules: Rulebook) -> None:
-    from ringfence.cli import show
-
-    screen = show.console()
-    if edited.refusal is not None and edited.refused is not None:
-        screen.print(f"[yellow]{edited.refused.kind} {edited.refused.target}:[/] {edited.refusal}; nothing is changed")
-        return
-    keys = dict.fromkeys((held.symbol, held.side) for held in (*edited.before, *edited.after))
-    beside = []
-    for symbol, side in keys:
-        before, after = (
-            next((held for held in legs if (held.symbol, held.side) == (symbol, side)), None)
-            for legs in (edited.before, edited.after)
-        )
-        if before == after:
-            continue
-        if before is not None and after is not None and _held_alike(before, after):
-            beside.append((before, after))
-            continue
-        asset = rules.contract(symbol).settle_asset
-        left, right = _cells(before, asset), _cells(after, asset)
-        rows = [(name, left[name], right[name]) for name in left if left[name] or right[name]]
-        screen.print(show.simple_table(f"{symbol} {side}", ("", "before", "after"), rows, right=(1, 2)))
-        shown = after or before
-        if shown is not None:
-            screen.print(f"  liquidation: {shown.formula}\n", style="dim", markup=False)
-    if beside:
-        screen.print(_table_beside(beside, rules))
-    free = [
-        (f"available {asset}", show.amount(value, asset), show.amount(edited.free_after.get(asset), asset))
-        for asset, value in edited.free_before.items()
-    ]
-    if free:
-        screen.print(show.simple_table("Wallet", ("", "before", "after"), free, right=(1, 2)))
-    for note in (*edited.notes, _by(rules)):
-        screen.print(f"· {note}", style="dim", markup=False)
-
-
-def _held_alike(before: HeldLeg, after: HeldLeg) -> bool:
-    """Whether a leg itself stayed as it was: only what its pool makes of it has moved."""
-    own = ("pool", "quantity", "entry_price", "leverage")
-    return all(getattr(before, name) == getattr(after, name) for name in own) and (
-        before.margin == after.margin or not before.pool.startswith("isolated")
-    )
-
-
-def _table_beside(legs: list[tuple[HeldLeg, HeldLeg]], rules: Rulebook) -> Table:
-    """Return a line for each leg that stayed as it was in a pool that changed."""
-    from ringfence.cli import show
-
-    columns = ("liquidation price", "distance", "health")
-    rows = []
-    for before, after in legs:
-        asset = rules.contract(before.symbol).settle_asset
-        left, right = _cells(before, asset), _cells(after, asset)
-        moved = [left[name] if left[name] == right[name] else f"{left[name]} → {right[name]}" for name in columns]
-        rows.append((f"{before.symbol} {before.side}", *moved))
-    return show.simple_table("Others in the same pools", ("position", *columns), rows, right=(1, 2, 3))
-
-
-def _cells(held: HeldLeg | None, asset: str) -> dict[str, str]:
-    from ringfence.cli import show
-
-    names = ("quantity", "entry", "leverage", "margin", "PnL", "liquidation price", "distance", "bankruptcy price",
-             "health")  # fmt: skip
-    if held is None:
-        return dict.fromkeys(names, "")
-    isolated = held.pool.startswith("isolated")
-    margin = f"{show.amount(held.margin, asset)} {'isolated' if isolated else 'cross'}"
-    if held.margin is None and held.health is not None:
-        margin = "in the book"  # portfolio margin: a position has none of its own
-    values = (
-        show.exactly(held.quantity),
-        _shown(held.entry_price, "price"),
-        "" if held.leverage is None else f"{show.exactly(held.leverage)}×",
-        margin,
-        show.amount(held.unrealised_pnl, asset),
-        _shown(held.liquidation_price, "price"),
-        show.percent(held.distance),
-        _shown(held.bankruptcy_price, "price"),
-        show.factor(held.health),
-    )
-    return dict(zip(names, values, strict=True))
+    page.write(text, report)
+    show.say(f"written: {report}")
 
 
 __all__ = ["app", "read_number", "read_rate"]

@@ -225,6 +225,20 @@ def _held(account: Account, item: Edit) -> Position:
     return held
 
 
+def pairs(edited: Edited) -> list[tuple[HeldLeg | None, HeldLeg | None]]:
+    """Return each position before and after the edits, in the account's order; None where it is not held."""
+    before, after = ({(held.symbol, held.side): held for held in legs} for legs in (edited.before, edited.after))
+    return [(before.get(key), after.get(key)) for key in dict.fromkeys((*before, *after))]
+
+
+def held_alike(before: HeldLeg, after: HeldLeg) -> bool:
+    """Whether a leg itself stayed as it was: only what its pool makes of it has moved."""
+    own = ("pool", "quantity", "entry_price", "leverage")
+    return all(getattr(before, name) == getattr(after, name) for name in own) and (
+        before.margin == after.margin or not before.pool.startswith("isolated")
+    )
+
+
 def _legs(assessments: tuple[Assessment, ...]) -> tuple[HeldLeg, ...]:
     return tuple(_leg(assessment, line) for assessment in assessments for line in assessment.lines)
 
@@ -302,4 +316,4 @@ def as_json(edited: Edited) -> dict[str, Any]:
     }
 
 
-__all__ = ["KINDS", "SCHEMA", "Edit", "Edited", "HeldLeg", "as_json", "edit"]
+__all__ = ["KINDS", "SCHEMA", "Edit", "Edited", "HeldLeg", "as_json", "edit", "held_alike", "pairs"]

@@ -237,6 +237,51 @@ def _no_price(position: Position, held: Value | None) -> str:
     return f"no price liquidates this {position.side}: {plain(held)} covers every loss it can make, or no rate is known"
 
 
+class Most(NamedTuple):
+    """The largest quantity that opens, counted in ``step``; ``refusal``: of one step more, None where none is."""
+
+    quantity: Quantity
+    step: Quantity
+    refusal: Refusal | None
+
+
+@exact
+def most_that_opens(
+    rulebook: Rulebook,
+    symbol: str,
+    *,
+    side: str,
+    balance: Value,
+    leverage: Decimal,
+    price: Price,
+    mode: MarginMode = MarginMode.CROSS,
+    fee_rate: Rate | None = None,
+) -> Most:
+    """Return the largest multiple of the quantity step whose fill at ``price`` the venue's own checks let through.
+
+    Searched for by halving: exact, as long as what is refused stays refused when it grows.
+    """
+    contract = rulebook.contract(symbol)
+    sign = direction_of(side)
+    rate, _ = fee_of(contract, fee_rate)
+    step = contract.quantity_step or STAND_IN_STEP
+    account, marks = Account(wallet={contract.settle_asset: balance}), {symbol: price}
+
+    def outcome(steps: int) -> Refusal | None:
+        fill = Fill(symbol, sign * steps * step, price, leverage, mode, None, rate)
+        found = trade(account, fill, marks=marks, rulebook=rulebook)
+        return found if isinstance(found, Refusal) else None
+
+    value = contract.contract_value(price)
+    fits, fails = 0, int(divide(balance * leverage, value * step, places=0, rounding=ROUND_CEILING)) + 1
+    while fails < _MOST_STEPS and outcome(fails) is None:  # margin that does not follow from the leverage
+        fits, fails = fails, 2 * fails
+    while fails - fits > 1:
+        middle = (fits + fails) // 2
+        fits, fails = (fits, middle) if outcome(middle) is not None else (middle, fails)
+    return Most(fits * step, step, outcome(fails))
+
+
 @exact
 def largest(
     rulebook: Rulebook,
@@ -255,31 +300,17 @@ def largest(
     balance (after the opening fee) allow; one step more is refused, and the note says why.
     """
     contract = rulebook.contract(symbol)
-    sign, asset = direction_of(side), contract.settle_asset
+    asset, value = contract.settle_asset, contract.contract_value(price)
     rate, notes = fee_of(contract, fee_rate)
-    step = contract.quantity_step or STAND_IN_STEP
-    account, marks = Account(wallet={asset: balance}), {symbol: price}
-
-    def outcome(steps: int) -> Refusal | None:
-        fill = Fill(symbol, sign * steps * step, price, leverage, mode, None, rate)
-        found = trade(account, fill, marks=marks, rulebook=rulebook)
-        return found if isinstance(found, Refusal) else None
-
-    value = contract.contract_value(price)
-    fits, fails = 0, int(divide(balance * leverage, value * step, places=0, rounding=ROUND_CEILING)) + 1
-    while fails < _MOST_STEPS and outcome(fails) is None:  # margin that does not follow from the leverage
-        fits, fails = fails, 2 * fails
-    while fails - fits > 1:
-        middle = (fits + fails) // 2
-        fits, fails = (fits, middle) if outcome(middle) is not None else (middle, fails)
-    refusal = outcome(fails)
-    quantity = fits * step
+    quantity, step, refusal = most_that_opens(
+        rulebook, symbol, side=side, balance=balance, leverage=leverage, price=price, mode=mode, fee_rate=fee_rate
+    )
     figures = [
         Figure("quantity", quantity, "contracts", f"the largest multiple of {plain(step)} that is not refused"),
         Figure("value", quantity * value, asset, f"{_n(quantity)} contracts at {_n(price)}"),
     ]
-    if fits:
-        held = Position(symbol, sign * quantity, price, mode, None, leverage)
+    if quantity:
+        held = Position(symbol, direction_of(side) * quantity, price, mode, None, leverage)
         margin = entry_margin(held, rulebook)
         fee = rate * quantity * value
         figures += [
@@ -287,7 +318,7 @@ def largest(
             Figure("opening_fee", fee, asset, f"value × {plain(rate)}"),
             Figure("left", balance - (margin or ZERO) - fee, asset, f"{_n(balance)} − margin − fee"),
         ]
-    why = f"{plain(fails * step)} would be {refusal}" if refusal is not None else "nothing limits it"
+    why = f"{plain(quantity + step)} would be {refusal}" if refusal is not None else "nothing limits it"
     return Sizing("max", symbol, tuple(figures), (*notes, why))
 
 
@@ -347,5 +378,5 @@ def as_json(sizing: Sizing) -> dict[str, Any]:
     }
 
 
-__all__ = ["SCHEMA", "Figure", "Sizing", "as_json", "average", "direction_of", "fee_of", "largest", "liquidation",
-           "profit", "target"]  # fmt: skip
+__all__ = ["SCHEMA", "Figure", "Most", "Sizing", "as_json", "average", "direction_of", "fee_of", "largest",
+           "liquidation", "most_that_opens", "profit", "target"]  # fmt: skip

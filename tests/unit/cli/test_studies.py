@@ -83,6 +83,35 @@ def test_size_change_shows_before_and_after(ringfence: Command, account: Path) -
     assert after["positions"][0]["quantity"] in {"0.05", "0.050"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "drawn"),
+    [
+        (("pnl", *TRADE, "--exit", "110000", "--leverage", "10"), "exit 110,000"),
+        (("target", *TRADE, "--pnl", "500"), "target 105,000"),
+        (("liquidation", *TRADE[:-2], "--wallet", "1000"), "bankruptcy 90,000"),
+        (("max", *TRADE[:2], "--balance", "1000", "--leverage", "50", "--price", "100000", "--fee-rate", "0"),
+         "0.5 at 50×"),
+        (("average", *TRADE[:2], "--fill", "1@100", "--fill", "1@200"), "average 150"),
+    ],
+)  # fmt: skip
+def test_size_writes_a_page_and_prints_what_it_prints_without(
+    ringfence: Command, tmp_path: Path, arguments: tuple[str, ...], drawn: str
+) -> None:
+    page = tmp_path / "new" / "size.html"
+    printed = ringfence("size", *arguments, "--report", page)
+    assert printed.code == 0
+    assert printed.out == ringfence("size", *arguments).out
+    assert f">{drawn}</text>" in page.read_text(encoding="utf-8")
+    assert ringfence("size", *arguments, "--report", tmp_path).code == 3
+
+
+def test_size_change_writes_a_page(ringfence: Command, account: Path, tmp_path: Path) -> None:
+    page = tmp_path / "size.html"
+    asked = ("size", "change", account, "--close", "BTCUSDT=1/2", "--json", "--report", page)
+    after = ringfence(*asked).json["after"]["positions"][0]
+    assert f"<title>{after['liquidation_price'] or 'none'}</title>" in page.read_text(encoding="utf-8")
+
+
 def test_size_change_without_a_change_or_with_one_that_cannot_be_read_is_refused(
     ringfence: Command, account: Path
 ) -> None:
