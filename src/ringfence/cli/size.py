@@ -329,8 +329,7 @@ def change(  # noqa: PLR0913 - a parameter per option
     if report is not None:
         from ringfence.study import size_page
 
-        title = f"{file.where} before and after"
-        _write(size_page.change_page(edited, rules, title=title, **_head(rules)), report)
+        _write(size_page.change_page(edited, rules, title=f"{file.where} before and after", **_head(rules)), report)
     if json:
         show.print_json(study.as_json(edited))
         return
