@@ -57,8 +57,8 @@ def advise(  # noqa: PLR0913 - a parameter per option
 ) -> None:
     """Say which positions to ring-fence and which to pool, why, and what to do step by step (needs numpy).
 
-    Decided by what happens to this book on simulated paths and in past crashes, held in different ways. No financial
-    advice.
+    Decided by what happens to this book on simulated paths and in past crashes, held in different ways; of a book with
+    options, which portfolio margin alone can hold, what to keep, reduce or close. No financial advice.
     """
     from ringfence.cli import show
     from ringfence.cli.load import load_account

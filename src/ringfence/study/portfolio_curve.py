@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.margin.assess import assess
 from ringfence.margin.portfolio.marks import scaled_marks
-from ringfence.numbers import ONE, PRICE_PLACES, divide, exact
+from ringfence.numbers import ONE, PRICE_PLACES, ZERO, divide, exact
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -21,21 +21,26 @@ if TYPE_CHECKING:
     from ringfence.margin.assess import Assessment
 
 POINTS = 81
-_LEAST, _MOST = 0.05, 6.0
+LEAST, MOST = 0.05, 6.0
 
 
 class Curve:
-    """The change of a pool's surplus with the price of one coin, whose price is that of ``symbol``."""
+    """The change of a pool's surplus and balance with the price of one coin, whose price is that of ``symbol``."""
 
     def __init__(self, assessment: Assessment, coin: str) -> None:
         lines = [line for line in assessment.lines if line.contract.risk_unit == coin]
         leading = next((line for line in lines if not line.contract.option), lines[0])
         self.symbol, self.mark = leading.position.symbol, float(leading.mark_price)
-        self.factors, self.changes = _points(assessment, [line.position.symbol for line in lines])
+        self.coin = coin
+        self.factors, self.changes, self.gains = _points(assessment, [line.position.symbol for line in lines])
 
     def change(self, np: Any, prices: Any) -> Any:
         """Return the change of the surplus at an array of prices of :attr:`symbol`."""
         return np.interp(np.log(prices / self.mark), self.factors, self.changes)
+
+    def gain(self, np: Any, prices: Any) -> Any:
+        """Return the change of the margin balance, options at their value, at an array of prices."""
+        return np.interp(np.log(prices / self.mark), self.factors, self.gains)
 
 
 def curves(assessment: Assessment) -> tuple[Curve, ...]:
@@ -46,22 +51,37 @@ def curves(assessment: Assessment) -> tuple[Curve, ...]:
 
 
 @exact
-def _points(assessment: Assessment, symbols: list[str]) -> tuple[list[float], list[float]]:
+def _points(assessment: Assessment, symbols: list[str]) -> tuple[list[float], list[float], list[float]]:
     found = assessment.portfolio
     assert found is not None, "a curve is of a portfolio account"  # noqa: S101
     marks = {line.position.symbol: line.mark_price for line in assessment.lines}
-    here = _surplus(assessment)
-    logs = sorted({0.0, *(log(_LEAST) + (log(_MOST) - log(_LEAST)) * n / (POINTS - 1) for n in range(POINTS))})
-    changes = []
+    here, held = surplus_of(assessment), assessment.margin_balance or ZERO
+    logs = places()
+    changes, gains = [], []
     for place in logs:
-        factor = divide(ONE * round(exp(place) * 10**9), ONE * 10**9, places=PRICE_PLACES)
+        factor = factor_of(exp(place))
         moved = scaled_marks(assessment.pool, marks, found.rulebook.contract, dict.fromkeys(symbols, factor))
-        changes.append(float(_surplus(assess(assessment.pool, moved, found.rulebook, known=found.known)) - here))
-    return logs, changes
+        after = assess(assessment.pool, moved, found.rulebook, known=found.known)
+        changes.append(float(surplus_of(after) - here))
+        gains.append(float((after.margin_balance or ZERO) - held))
+    return logs, changes, gains
 
 
-def _surplus(assessment: Assessment) -> Decimal:
-    return (assessment.balance_held_against or ONE * 0) - (assessment.liquidation_requirement or ONE * 0)
+def places() -> list[float]:
+    """Return the logarithms of the ratios of a price at which points are, rising, 0 among them."""
+    return sorted({0.0, *(log(LEAST) + (log(MOST) - log(LEAST)) * n / (POINTS - 1) for n in range(POINTS))})
 
 
-__all__ = ["POINTS", "Curve", "curves"]
+@exact
+def factor_of(ratio: float) -> Decimal:
+    """Return the factor of a price nearest to ``ratio``, to a billionth."""
+    return divide(ONE * round(ratio * 10**9), ONE * 10**9, places=PRICE_PLACES)
+
+
+@exact
+def surplus_of(assessment: Assessment) -> Decimal:
+    """Return balance − requirement of an assessed pool; what is not known counts as 0."""
+    return (assessment.balance_held_against or ZERO) - (assessment.liquidation_requirement or ZERO)
+
+
+__all__ = ["LEAST", "MOST", "POINTS", "Curve", "curves", "factor_of", "places", "surplus_of"]

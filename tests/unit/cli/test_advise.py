@@ -72,3 +72,14 @@ def test_correlations_that_cannot_be_are_refused_with_code_3(ringfence: Command)
     )
     assert printed.code == 3
     assert "positive semidefinite" in printed.err
+
+
+def test_a_book_with_options_gets_the_same_kind_of_answer(ringfence: Command, tmp_path: Path) -> None:
+    book = tmp_path / "book.json"
+    book.write_text(ringfence("account", "example", "hedged-options").out, encoding="utf-8")
+    printed = ringfence("advise", str(book), *FEW)
+    assert printed.code == 0
+    for heading in ("Verdict", "The account as a whole", "What to do", "1,000 paths of 7 days", "Not known"):
+        assert heading in printed.out
+    document = ringfence("advise", str(book), *FEW, "--json").json
+    assert [position["verdict"] for position in document["positions"]] == ["keep"] * 4

@@ -11,19 +11,23 @@
    (:mod:`.advise_crashes`); and the advised one with each single position held the other way, which is the evidence per
    position.
 
+A book with options has one architecture, portfolio margin: :mod:`.options` judges its positions instead.
+
 The verdict says what the evidence is, where it decided, and where circumstances overruled it.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import CollateralMode
 from ringfence.study.advice.circumstances import Circumstances
 from ringfence.study.advice.desk import ADVISED, FENCE, SAFE, Desk, Question, Role
 from ringfence.study.advice.holding import Holding, book_of
 from ringfence.study.advice.moves import moves_of
+from ringfence.study.advice.options import book_with_options, leading
+from ringfence.study.advice.options import find as find_with_options
 from ringfence.study.advice.scene import Outlook, check_outlook
 from ringfence.study.advice.trials import Chance, Runner, run_trials
 from ringfence.study.likelihood import numpy
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from ringfence.study.advice.groups import Group
     from ringfence.study.advice.holding import Book
     from ringfence.study.advice.moves import Moves
+    from ringfence.study.advice.options import OptionsFound
     from ringfence.study.advice.trials import Trial, Trials
     from ringfence.tape.bars import Tape
 
@@ -60,6 +65,7 @@ class Advice(NamedTuple):
     ``scores``: by way, of the paths and of past crashes weighed together; ``crash_chance``: the weight of the latter.
     ``unavailable``: ways that cannot be: (name, why). ``needed``: capital in dollars that keeps the whole book, pooled,
     alive on :data:`SAFE` of the paths (None where it is settled in several assets).
+    ``options``: what a book with options is judged by instead; then there are no groups, roles and turned positions.
     """
 
     book: Book
@@ -80,6 +86,7 @@ class Advice(NamedTuple):
     unavailable: tuple[tuple[str, str], ...]
     needed: float | None
     notes: tuple[str, ...]
+    options: OptionsFound | None = None
 
     def trial(self, name: str) -> Trial:
         """Return the trial of a way by its name."""
@@ -112,6 +119,13 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
     circumstances = circumstances or Circumstances()
     check_outlook(outlook)
     np = numpy("advise", otherwise="")
+    optioned = book_with_options(account, marks, rulebook)
+    if optioned is not None:
+        return _with_options(
+            np, account, optioned, outlook,
+            circumstances=circumstances, tape=tape, volatilities=volatilities, correlations=correlations,
+            progress=progress,
+        )  # fmt: skip
     single = replace(account, collateral_mode=CollateralMode.SINGLE_ASSET)
     book = book_of(single, marks, rulebook)
     symbols = tuple(dict.fromkeys(position.symbol for position in book.positions))
@@ -145,6 +159,32 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
         crash_chance=desk.crash_chance,
         turned=tuple(Turned(index, to, None if way is None else by_name[way.name]) for index, to, way in turned),
         crashes=crashes, unavailable=tuple(unavailable), needed=desk.needed(), notes=(*moves.notes, *crashes.notes),
+    )  # fmt: skip
+
+
+def _with_options(  # noqa: PLR0913 - what advice was asked with
+    np: Any,
+    account: Account,
+    book: Book,
+    outlook: Outlook,
+    *,
+    circumstances: Circumstances,
+    tape: Tape | None,
+    volatilities: Mapping[str, float] | None,
+    correlations: Mapping[tuple[str, str], float] | None,
+    progress: Callable[[float, str], None] | None,
+) -> Advice:
+    """Return advice on a book with options: it stays in portfolio margin, the question is what of it."""
+    say = progress or (lambda _share, _what: None)
+    symbols = tuple(leading(book).values())
+    moves = moves_of(symbols, tape=tape, volatilities=volatilities, correlations=correlations)
+    found = find_with_options(np, book, moves, outlook, tape=tape, progress=say)
+    say(1.0, "done")
+    return Advice(
+        book=book, given=account, circumstances=circumstances, moves=moves, outlook=outlook, groups=(), roles=(),
+        chosen=ADVISED, fixed={}, free=ADVISED, trials=found.trials, scores=found.scores,
+        crash_chance=found.crash_chance, turned=(), crashes=found.crashes, unavailable=found.unavailable,
+        needed=found.needed, notes=(*moves.notes, *found.crashes.notes), options=found,
     )  # fmt: skip
 
 

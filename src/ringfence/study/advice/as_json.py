@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.numbers import plain
 from ringfence.study.advice.advise import SCHEMA
+from ringfence.study.advice.option_words import alert_of, role_of
 from ringfence.study.advice.steps import steps
 from ringfence.study.advice.trials import certainty
 from ringfence.study.advice.words import NO_ADVICE, account_wide, assumptions, unknown, verdicts
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     from ringfence.numbers import Value
     from ringfence.study.advice.advise import Advice
+    from ringfence.study.advice.options import OptionsFound
     from ringfence.study.advice.trials import Chance, Trial
+    from ringfence.study.advice.verdict import Verdict
 
 
 _QUANTILES = ("5", "25", "50", "75", "95")
@@ -31,7 +34,7 @@ def as_json(advice: Advice, name: str = "ACCOUNT") -> dict[str, Any]:
             "purpose": advice.circumstances.purpose,
             "purposes": dict(advice.circumstances.purposes),
         },
-        "positions": [_position(advice, index, verdict) for index, verdict in enumerate(verdicts(advice))],
+        "positions": [_judged(advice, index, verdict) for index, verdict in enumerate(verdicts(advice))],
         "account": list(account_wide(advice)),
         "steps": list(steps(advice, name)),
         "unknown": list(unknown(advice)),
@@ -56,8 +59,49 @@ def as_json(advice: Advice, name: str = "ACCOUNT") -> dict[str, Any]:
             "crash_weight": f"{advice.crash_chance:.6f}",
             "exact_looks": checked.looks, "exact_same": checked.same, "largest_difference": f"{checked.difference:.3g}",
         },
+        **({} if advice.options is None else {"options": _options(advice.options)}),
         "assumptions": list(assumptions(advice)),
         "disclaimer": NO_ADVICE,
+    }  # fmt: skip
+
+
+def _judged(advice: Advice, index: int, verdict: Verdict) -> dict[str, Any]:
+    found = advice.options
+    if found is None:
+        return _position(advice, index, verdict)
+    part = found.parts[index]
+    hedge = part.hedge
+    return {
+        "symbol": verdict.symbol, "side": verdict.side, "verdict": verdict.verdict, "how": verdict.how,
+        "account": verdict.account, "changed": verdict.changed, "close": plain(part.close), "decided_by": "evidence",
+        "role": role_of(found, part),
+        "purpose": advice.circumstances.purpose_of(verdict.symbol),
+        "requirement": {
+            "alone": None if hedge is None else plain(hedge.alone),
+            "added": None if hedge is None else plain(hedge.added),
+            "saved": None if hedge is None else plain(hedge.saved),
+            "book": plain(found.required), "book_without": _text(part.required),
+        },
+        "without": None if part.liquidated is None or part.worst is None else {
+            "liquidated": _chance(part.liquidated), "worst_twentieth": f"{part.worst:.6g}",
+            "past_kept": {window: f"{kept:.4f}" for window, kept in part.kept.items()},
+        },
+        "cannot_be_closed": part.refused or None,
+        "reasons": list(verdict.reasons),
+    }  # fmt: skip
+
+
+def _options(found: OptionsFound) -> dict[str, Any]:
+    level = alert_of(found)
+    return {
+        "requirement": plain(found.required), "requirement_advised": plain(found.required_advised),
+        "needed": f"{found.needed:.2f}", "needed_advised": f"{found.needed_advised:.2f}",
+        "alert_health": None if level is None else plain(level), "fall_within_3_sigma": f"{found.fall:.2f}",
+        "prices_by_coin": dict(found.leading), "beyond_curves": f"{found.clamped:.6g}",
+        "volatility_shocks": [
+            {"factor": shock.factor, "health": _text(shock.health), "liquidatable": shock.liquidatable}
+            for shock in found.shocks
+        ],
     }  # fmt: skip
 
 

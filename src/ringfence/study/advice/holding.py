@@ -91,10 +91,10 @@ def book_of(account: Account, marks: Marks, rulebook: Rulebook) -> Book:
                          expected="at least one position", found="none")  # fmt: skip
     options = [position.symbol for position in account.positions if rulebook.contract(position.symbol).option]
     if options:
-        raise BadAccount("advice on a book with options is not offered", where="account.positions",
+        raise BadAccount("a book with options has one way to be held", where="account.positions",
                          expected="perpetuals and futures, which every architecture can hold",
                          found=", ".join(options),
-                         hint="options stand in portfolio margin only: see assess, distance and stress")  # fmt: skip
+                         hint="options stand in portfolio margin only: advise() says what each does there")  # fmt: skip
     pooled = replace(all_cross(account, rulebook), orders=())
     for position in pooled.positions:
         asset = rulebook.contract(position.symbol).settle_asset

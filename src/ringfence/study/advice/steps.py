@@ -9,6 +9,7 @@ from ringfence.account import MarginMode
 from ringfence.margin.change import switch_margin_mode
 from ringfence.margin.refusal import Refusal
 from ringfence.numbers import ROUND_FLOOR, ZERO, divide, exact, plain, round_to
+from ringfence.study.advice import option_words
 from ringfence.study.advice.alert import SIGMAS, alert_level
 from ringfence.study.advice.holding import MAIN
 from ringfence.study.advice.words import CEILING, STAKE, verdicts
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 def steps(advice: Advice, name: str = "ACCOUNT") -> tuple[str, ...]:
     """Return what to do, in order. ``name``: of the account file, for commands."""
+    if advice.options is not None:
+        return option_words.steps(advice, advice.options, name)
     return (*_transfers(advice), *_moves(advice), *_alerts(advice, name), *_transition(advice))
 
 

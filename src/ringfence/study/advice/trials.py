@@ -180,7 +180,7 @@ def run_trials(
     best = max((float(np.quantile(o.left / capital - 1, 0.995)) for o in joined), default=0.5)
     top = max(0.1, round(best + 0.05, 1))
     trials = tuple(
-        _trial(np, runner, holding, outcome, score, capital=capital, top=top)
+        trial_of(np, runner, holding, outcome, score, capital=capital, top=top)
         for holding, outcome, score in zip(holdings, joined, scores, strict=True)
     )
     above = {
@@ -204,9 +204,10 @@ def _joined(np: Any, outcomes: Sequence[Outcome]) -> Outcome:
     )
 
 
-def _trial(
-    np: Any, runner: Runner, holding: Holding, outcome: Outcome, score: Any, capital: float, top: float
+def trial_of(
+    np: Any, runner: Runner, holding: Holding, outcome: Outcome, score: Any, *, capital: float, top: float
 ) -> Trial:
+    """Return what one way comes to, from its outcome and score by path."""
     result = outcome.left / capital - 1
     tail = np.sort(result)[: max(1, int(len(result) * WORST))]
     bars, _ = np.histogram(np.clip(result, -1, top), bins=_BARS, range=(-1, top))
@@ -266,4 +267,4 @@ def certainty(score: float) -> float:
 
 
 __all__ = ["CHARGE", "FLOOR", "WORST", "Chance", "Outcome", "Runner", "Trial", "Trials", "certainty",
-           "chance", "run_trials", "score_of", "start_capital"]  # fmt: skip
+           "chance", "run_trials", "score_of", "start_capital", "trial_of"]  # fmt: skip

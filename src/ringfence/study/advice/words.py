@@ -6,14 +6,16 @@ Every sentence is made from the figures of an :class:`~ringfence.study.advice.ad
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ringfence.account import CollateralMode
 from ringfence.numbers import ZERO, plain
+from ringfence.study.advice import option_words
 from ringfence.study.advice.crashes import YEARS
 from ringfence.study.advice.groups import dated
 from ringfence.study.advice.holding import MAIN
 from ringfence.study.advice.trials import CHARGE, FLOOR
+from ringfence.study.advice.verdict import Verdict
 from ringfence.study.wording import amount, fixed, listed, percent
 
 if TYPE_CHECKING:
@@ -34,21 +36,10 @@ NO_ADVICE = (
 )
 
 
-class Verdict(NamedTuple):
-    """One position's. ``verdict``: ``pool`` or ``ring-fence``; ``how``: in words; ``margin``: of an isolated one."""
-
-    symbol: str
-    side: str
-    verdict: str
-    how: str
-    margin: Value | None
-    account: str
-    changed: bool
-    reasons: tuple[str, ...]
-
-
 def verdicts(advice: Advice) -> tuple[Verdict, ...]:
     """Return a verdict per position, in the order of the book."""
+    if advice.options is not None:
+        return option_words.verdicts(advice, advice.options)
     return tuple(_verdict(advice, index) for index in range(len(advice.book.positions)))
 
 
@@ -238,6 +229,8 @@ def share_of_capital(advice: Advice, index: int, margin: Value) -> Decimal:
 
 def account_wide(advice: Advice) -> tuple[str, ...]:
     """Return what holds for the whole account, in sentences."""
+    if advice.options is not None:
+        return option_words.account_wide(advice, advice.options)
     return tuple(_account_wide(advice))
 
 
@@ -330,11 +323,7 @@ def _by_circumstance(advice: Advice) -> Iterator[str]:
         stake = percent(STAKE["new"], 0)
         yield f"Stake at most {stake} of the capital on one position until three months have gone well (ours)."
     if told.purpose == "bot" or "bot" in told.purposes.values():
-        yield (
-            "An automated account needs a watcher that is not the bot: `ringfence check` answers by exit code (10 "
-            "warning, 11 margin call, 12 liquidatable), `ringfence rescue --json` gives the next step. Give the bot an "
-            "API key without the right to withdraw."
-        )
+        yield option_words.WATCHER
 
 
 def _dollars(value: float) -> str:
@@ -357,11 +346,15 @@ def unknown(advice: Advice) -> tuple[str, ...]:
     ]
     if advice.given.orders:
         said.append("what your open orders would do: they are left out")
+    if advice.options is not None:
+        said = [*option_words.unknown(advice, advice.options), *said]
     return tuple(said)
 
 
 def assumptions(advice: Advice) -> tuple[str, ...]:
     """Return what was assumed, in sentences."""
+    if advice.options is not None:
+        return option_words.assumptions(advice, advice.options)
     look, trials = advice.outlook, advice.trials
     checked = trials.agreement + advice.crashes.agreement
     steps_of, other = 60 * 24 // look.steps, look.seed + 1_000_003
