@@ -73,7 +73,8 @@ def show_edited(edited: Edited, rules: Rulebook) -> None:
         left, right = _cells(before, asset), _cells(after, asset)
         rows = [(name, left[name], right[name]) for name in left if left[name] or right[name]]
         screen.print(show.simple_table(f"{shown.symbol} {shown.side}", ("", "before", "after"), rows, right=(1, 2)))
-        screen.print(f"  liquidation: {shown.formula}\n", style="dim", markup=False)
+        if shown.formula:
+            screen.print(f"  liquidation: {shown.formula}\n", style="dim", markup=False)
     if beside:
         screen.print(_table_beside(beside, rules))
     free = [

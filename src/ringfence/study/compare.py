@@ -23,6 +23,7 @@ from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exac
 from ringfence.study.architecture import WORDS, held_as, with_indices
 from ringfence.study.portfolio_words import portfolio_notes
 from ringfence.study.surface import assessed_at
+from ringfence.study.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,9 +140,13 @@ def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
         raise BadAccount("nothing to compare: the account holds no position", where=file.where,
                          expected="at least one position")  # fmt: skip
     single = account.collateral_mode is CollateralMode.SINGLE_ASSET
+    options = listed([position.symbol for position in account.positions if rulebook.contract(position.symbol).option])
     held = [_architecture("as given", account, account, marks, rulebook)]
     for offer in rulebook.architectures():
         name = WORDS[offer.name]
+        if options and offer.name != "portfolio":
+            held.append(_unavailable(name, f"options ({options}) are held in portfolio margin only"))
+            continue
         if not offer.offered:
             held.append(_unavailable(name, _not_offered(offer, rulebook)))
             continue

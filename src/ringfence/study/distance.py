@@ -197,6 +197,8 @@ def _assumptions(
             "past crashes: every symbol at its own extreme at once; last prices"]  # fmt: skip
     said += notes
     said += portfolio_summary(surface.assessment for surface in surfaces)
+    if any(line.contract.option for surface in surfaces for line in surface.assessment.lines):
+        said.append("alone, an option's own mark moves nothing else: see the combined moves for its coin's price")
     if any(surface.basket for surface in surfaces):
         said.append(
             "the index of a collateral asset moves with its coin's mark, one to one, stable coins excepted; without a "

@@ -308,8 +308,12 @@ def _cell(surfaces: Sequence[Surface], prices: Mapping[str, Price]) -> Cell:
 
 
 def _edges(surface: Surface, symbols: tuple[str, ...], rows: Mapping[Decimal, Price]) -> list[Edge]:
-    """Solve, for every row, the prices of the first symbol at which the pool is called and liquidated."""
-    if symbols[0] not in surface.symbols:
+    """Solve, for every row, the prices of the first symbol at which the pool is called and liquidated.
+
+    None for an option: the grid moves its coin, and no mark of the option says where that stands.
+    """
+    options = {line.position.symbol for line in surface.assessment.lines if line.contract.option}
+    if symbols[0] not in surface.symbols or symbols[0] in options:
         return []
     found: dict[Decimal, list[tuple[Price | None, Price | None]]] = {surface.assessment.levels.margin_call: [], ONE: []}
     for move, price in rows.items():

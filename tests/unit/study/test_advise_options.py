@@ -26,8 +26,10 @@ from ringfence.study.advice.page import html_page
 from ringfence.study.advice.scene import Outlook
 from ringfence.study.advice.steps import steps
 from ringfence.study.advice.words import account_wide, unknown, verdicts
+from ringfence.study.compare import compare
 from ringfence.study.examples import example_text
 from ringfence.study.portfolio_curve import surplus_of
+from ringfence.study.stress import stress
 
 if TYPE_CHECKING:
     from ringfence.study.advice.options import OptionsFound
@@ -129,7 +131,7 @@ def test_an_account_that_outlasts_enough_paths_keeps_everything() -> None:
     assert [v.verdict for v in verdicts(advice)] == ["keep"] * 4
     assert not any(v.changed for v in verdicts(advice))
     assert found(advice).needed < advice.trials.capital
-    assert steps(advice)[0].startswith("Leave everything where it is")
+    assert steps(advice)[0].startswith("Nothing has to be closed")
 
 
 def test_an_account_in_danger_closes_half_of_what_endangers_it_before_all_of_it() -> None:
@@ -205,6 +207,50 @@ def test_the_document_and_the_page_have_the_same_form_as_for_any_book() -> None:
 
 def test_the_same_arguments_give_the_same_advice() -> None:
     assert as_json(advised.__wrapped__(POOR)) == as_json(advised(POOR))
+
+
+# ── Other studies of portfolio accounts ──────────────────────────────────────────────────────────────────────────
+
+
+def test_no_other_architecture_is_compared_where_options_are_held() -> None:
+    file = book()
+    bybit = replace(file.rulebook(), name="bybit-uta")  # the reason is the book's, whatever the venue offers
+    for way in compare(file, bybit).architectures[1:]:
+        if way.name != "portfolio":
+            assert way.unavailable is not None
+            assert "held in portfolio margin only" in way.unavailable
+
+
+def test_a_book_of_options_only_has_no_edge_at_an_options_own_mark() -> None:
+    file = book("0.6", only=(CALL, PUT))
+    assert not stress(file.account, marks=file.marks, rulebook=file.rulebook()).grid.edges
+
+
+def test_a_portfolio_whose_venue_has_no_other_known_requirement_is_judged_in_the_same_way() -> None:
+    advice = advised(only=(PERPETUAL, FUTURE))
+    assert not found(advice).options
+    assert [v.verdict for v in verdicts(advice)] == ["keep", "keep"]
+    assert not found(advice).shocks
+    assert "smile" not in " ".join(unknown(advice))
+    assert advice.unavailable[0][1] == "what this venue requires outside portfolio margin is not known here"
+
+
+def test_what_a_portfolio_without_options_needs_is_more_than_its_requirement_by_scenarios() -> None:
+    held = {"side": "long", "quantity": "1", "entry_price": "65000", "mark_price": "66000", "leverage": "10"}
+    document = {
+        "rulebook": "bybit-uta", "as_of": "2026-06-01",
+        "account": {
+            "collateral_mode": "portfolio", "wallet": {"USDT": "40000"}, "index": {"BTC": "66000"},
+            "collateral": {"USDT": {"index": "1", "ratio": "1"}}, "positions": [{"symbol": "BTCUSDT", **held}],
+        },
+    }  # fmt: skip
+    file = parse_text(json.dumps(document), where="bybit")
+    advice = advise(file.account, marks=file.marks, rulebook=file.rulebook(), outlook=FEW)
+    required = assess_account(file.account, file.marks, file.rulebook())[-1].liquidation_requirement
+    assert advice.options is None
+    assert advice.needed is not None
+    assert required is not None
+    assert advice.needed > float(required)
 
 
 def test_a_balance_that_is_not_known_is_refused_by_name() -> None:

@@ -11,7 +11,8 @@
    (:mod:`.advise_crashes`); and the advised one with each single position held the other way, which is the evidence per
    position.
 
-A book with options has one architecture, portfolio margin: :mod:`.options` judges its positions instead.
+A book that portfolio margin alone can hold, such as one with options, is judged position by position instead:
+:mod:`.options`.
 
 The verdict says what the evidence is, where it decided, and where circumstances overruled it.
 """
@@ -26,8 +27,8 @@ from ringfence.study.advice.circumstances import Circumstances
 from ringfence.study.advice.desk import ADVISED, FENCE, SAFE, Desk, Question, Role
 from ringfence.study.advice.holding import Holding, book_of
 from ringfence.study.advice.moves import moves_of
-from ringfence.study.advice.options import book_with_options, leading
-from ringfence.study.advice.options import find as find_with_options
+from ringfence.study.advice.options import find as find_in_portfolio
+from ringfence.study.advice.options import leading, only_portfolio
 from ringfence.study.advice.scene import Outlook, check_outlook
 from ringfence.study.advice.trials import Chance, Runner, run_trials
 from ringfence.study.likelihood import numpy
@@ -65,7 +66,7 @@ class Advice(NamedTuple):
     ``scores``: by way, of the paths and of past crashes weighed together; ``crash_chance``: the weight of the latter.
     ``unavailable``: ways that cannot be: (name, why). ``needed``: capital in dollars that keeps the whole book, pooled,
     alive on :data:`SAFE` of the paths (None where it is settled in several assets).
-    ``options``: what a book with options is judged by instead; then there are no groups, roles and turned positions.
+    ``options``: what a book is judged by that portfolio margin alone can hold; then there are no groups, roles and turned positions.
     """
 
     book: Book
@@ -119,10 +120,10 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
     circumstances = circumstances or Circumstances()
     check_outlook(outlook)
     np = numpy("advise", otherwise="")
-    optioned = book_with_options(account, marks, rulebook)
-    if optioned is not None:
-        return _with_options(
-            np, account, optioned, outlook,
+    alone = only_portfolio(account, marks, rulebook)
+    if alone is not None:
+        return _in_portfolio(
+            np, account, *alone, outlook,
             circumstances=circumstances, tape=tape, volatilities=volatilities, correlations=correlations,
             progress=progress,
         )  # fmt: skip
@@ -158,14 +159,16 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
         scores={trial.holding.name: desk.combined(trial.holding, trial.score) for trial in trials.trials},
         crash_chance=desk.crash_chance,
         turned=tuple(Turned(index, to, None if way is None else by_name[way.name]) for index, to, way in turned),
-        crashes=crashes, unavailable=tuple(unavailable), needed=desk.needed(), notes=(*moves.notes, *crashes.notes),
+        crashes=crashes, unavailable=tuple(unavailable), needed=desk.needed(advised),
+        notes=(*moves.notes, *crashes.notes),
     )  # fmt: skip
 
 
-def _with_options(  # noqa: PLR0913 - what advice was asked with
+def _in_portfolio(  # noqa: PLR0913 - what advice was asked with
     np: Any,
     account: Account,
     book: Book,
+    why: str,
     outlook: Outlook,
     *,
     circumstances: Circumstances,
@@ -174,11 +177,11 @@ def _with_options(  # noqa: PLR0913 - what advice was asked with
     correlations: Mapping[tuple[str, str], float] | None,
     progress: Callable[[float, str], None] | None,
 ) -> Advice:
-    """Return advice on a book with options: it stays in portfolio margin, the question is what of it."""
+    """Return advice on a book that portfolio margin alone can hold: the question is what of it."""
     say = progress or (lambda _share, _what: None)
     symbols = tuple(leading(book).values())
     moves = moves_of(symbols, tape=tape, volatilities=volatilities, correlations=correlations)
-    found = find_with_options(np, book, moves, outlook, tape=tape, progress=say)
+    found = find_in_portfolio(np, book, moves, outlook, why=why, tape=tape, progress=say)
     say(1.0, "done")
     return Advice(
         book=book, given=account, circumstances=circumstances, moves=moves, outlook=outlook, groups=(), roles=(),

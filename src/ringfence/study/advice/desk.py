@@ -164,8 +164,15 @@ class Desk:
             self.circumstances.purpose_of(position.symbol),
         )  # fmt: skip
 
-    def needed(self) -> float | None:
-        """Return the capital that the pooled book needs, in dollars; None where several assets settle it."""
+    def needed(self, advised: Holding) -> float | None:
+        """Return the capital that the pooled book needs, in dollars; None where several assets settle it.
+
+        Where it is advised to be held in portfolio margin, by that requirement, else by its tiers.
+        """
+        if advised.accounts[MAIN].collateral_mode is CollateralMode.PORTFOLIO:
+            held = next(a for _, a in self.runner.assessed(advised) if a.lines)
+            lowest = self.np.concatenate([scene.lowest(held) for scene in self.scenes])
+            return max(0.0, self.capital - float(self.np.quantile(lowest, 1 - SAFE)))
         if len(self.prices) != 1:
             return None
         return self._need(range(len(self.book.positions))) * next(iter(self.prices.values()))

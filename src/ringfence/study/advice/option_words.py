@@ -162,9 +162,8 @@ def account_wide(advice: Advice, found: OptionsFound) -> tuple[str, ...]:
 def _account_wide(advice: Advice, found: OptionsFound) -> Iterator[str]:
     title, capital = advice.book.rulebook.title, found.trials.capital
     yield (
-        f"Options are held in portfolio margin at {title}, in one pool with everything else: nothing of this book can "
-        "be ring-fenced but by another account, which would lose what its hedges spare it. The question is what of it "
-        "to hold."
+        f"{title}: {found.why}. All of it is one pool: nothing of this book can be ring-fenced but by another account, "
+        "which would lose what its hedges spare it. The question is what of it to hold."
     )
     given = found.trials.trials[0]
     yield (
@@ -186,7 +185,7 @@ def _account_wide(advice: Advice, found: OptionsFound) -> Iterator[str]:
     yield from _bare(found)
     yield from _shocks(found)
     yield from _worst_window(advice)
-    if advice.circumstances.experience == "new":
+    if advice.circumstances.experience == "new" and found.options:
         yield (
             "You are new to this: buy options only, or none, until three months have gone well; a sold one has no "
             "largest loss (ours)."
@@ -250,7 +249,7 @@ def _steps(advice: Advice, found: OptionsFound, name: str) -> Iterator[str]:
     elif found.needed > capital:
         yield f"Deposit {_dollars(found.needed - capital)}: no closing of a position makes liquidation rarer."
     else:
-        yield "Leave everything where it is: the account outlasts enough of the paths as it stands."
+        yield f"Nothing has to be closed: the account outlasts {_SAFE} of the paths as it stands."
     level, pool = alert_of(found), _pool(found)
     if level is not None and pool.health is not None:
         low = " It is there now: act today." if pool.health <= level else ""
@@ -278,12 +277,9 @@ def unknown(advice: Advice, found: OptionsFound) -> tuple[str, ...]:
         "time: options are as far from expiry at the end of a path as at its start, so what they lose by the day "
         "(bought) or bring (sold) is left out: bought ones look better and sold ones worse than they are; none expires"
     )
-    said = [
-        volatility,
-        time,
-        "the smile: each option keeps its own implied volatility wherever the price goes",
-        "what it costs to close: marks are taken, and options are often traded far from them",
-    ]
+    smile = "the smile: each option keeps its own implied volatility wherever the price goes"
+    cost = "what it costs to close: marks are taken, and options are often traded far from them"
+    said = [volatility, time, smile, cost] if found.options else []
     if len({contract.expiry for contract in map(advice.book.rulebook.contract, _symbols(found))}) > 1:
         said.append("the basis: all contracts of a coin move by the same share, so a calendar spread hardly moves")
     told = advice.circumstances

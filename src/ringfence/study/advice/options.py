@@ -1,5 +1,7 @@
 """Advice on a book with options, which portfolio margin alone can hold: what each position does, and what to close.
 
+A book at a venue whose other requirements are not known here is judged in the same way.
+
 Where the venue has one architecture for a book, the question is not how to hold it but what of it. Each position is
 taken out in turn: what the requirement is then, how often the account is liquidated on the same paths, what is left of
 it. Nothing is closed as long as the account as it stands outlasts :data:`~ringfence.study.advice.desk.SAFE` of the
@@ -16,9 +18,10 @@ from decimal import Decimal
 from math import sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ringfence.account import CollateralMode
 from ringfence.errors import BadAccount
 from ringfence.margin import change
-from ringfence.margin.assess import assess
+from ringfence.margin.assess import assess, assess_account
 from ringfence.margin.portfolio.marks import at_volatility
 from ringfence.margin.portfolio.requirement import hedges
 from ringfence.margin.refusal import Refusal
@@ -31,6 +34,7 @@ from ringfence.study.advice.moves import MINUTES_A_DAY
 from ringfence.study.advice.option_curves import Surface
 from ringfence.study.advice.scene import Agreement, scenes
 from ringfence.study.advice.trials import WORST, Chance, Outcome, Runner, Trials, chance, score_of, trial_of
+from ringfence.study.architecture import all_cross
 from ringfence.study.portfolio_curve import LEAST, MOST, surplus_of
 
 if TYPE_CHECKING:
@@ -106,6 +110,12 @@ class OptionsFound(NamedTuple):
     shocks: tuple[Shocked, ...]
     clamped: float
     unavailable: tuple[tuple[str, str], ...]
+    why: str
+
+    @property
+    def options(self) -> bool:
+        """Whether any of the positions is an option."""
+        return any(self.book.rulebook.contract(position.symbol).option for position in self.book.positions)
 
 
 class _Played(NamedTuple):
@@ -189,19 +199,30 @@ def leading(book: Book) -> dict[str, str]:
     return found
 
 
-def book_with_options(account: Account, marks: Marks, rulebook: Rulebook) -> Book | None:
-    """Return the book of an account that holds options, without its orders; None where it holds none.
+def only_portfolio(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Book, str] | None:
+    """Return the book of an account that portfolio margin alone can hold, without its orders, and why; None otherwise.
 
+    That is one with options, and one in portfolio margin at a venue whose other requirements are not known here.
     Raises BadAccount for a balance that is not known.
     """
-    if not any(rulebook.contract(position.symbol).option for position in account.positions):
+    if any(rulebook.contract(position.symbol).option for position in account.positions):
+        why = "options are held in portfolio margin only"
+    elif account.collateral_mode is CollateralMode.PORTFOLIO and not _tiers_known(account, marks, rulebook):
+        why = "what this venue requires outside portfolio margin is not known here"
+    else:
         return None
     for asset, balance in account.wallet.items():
         if balance is None:
             raise BadAccount(f"the balance of {asset} is not known", where=f"account.wallet.{asset}",
                              expected="a decimal string", found="null",
                              hint="advice needs to know what stands behind the positions")  # fmt: skip
-    return Book(replace(account, orders=()), marks, rulebook)
+    return Book(replace(account, orders=()), marks, rulebook), why
+
+
+def _tiers_known(account: Account, marks: Marks, rulebook: Rulebook) -> bool:
+    apart = replace(all_cross(account, rulebook), collateral_mode=CollateralMode.SINGLE_ASSET, orders=())
+    pools = assess_account(apart, marks, rulebook)
+    return all(pool.liquidation_requirement is not None for pool in pools if pool.lines)
 
 
 def find(
@@ -210,10 +231,14 @@ def find(
     moves: Moves,
     outlook: Outlook,
     *,
+    why: str,
     tape: Tape | None = None,
     progress: Callable[[float, str], None],
 ) -> OptionsFound:
-    """Return what each position does, what of it to close, and what that is worth. ``moves``: of :func:`leading`."""
+    """Return what each position does, what of it to close, and what that is worth.
+
+    ``moves``: of the symbols of :func:`leading`; ``why``: nothing but portfolio margin holds the book.
+    """
     table = _Table(np, book, moves, outlook, tape)
     progress(0.1, "simulating")
     given = table.play(book.account)
@@ -242,7 +267,7 @@ def find(
         scores={name: played.total for name, (_, played) in ways.items()}, crash_chance=table.weight,
         needed=table.needed(given), needed_advised=table.needed(advised), fall=advised.surface.fall(days),
         required=required, required_advised=after, shocks=tuple(_shocks(given)), clamped=clamped,
-        unavailable=tuple((way, "options are held in portfolio margin only") for way in _OTHERS),
+        unavailable=tuple((way, why) for way in _OTHERS), why=why,
     )  # fmt: skip
 
 
@@ -262,7 +287,7 @@ def _bare(book: Book) -> Account | None:
     """Return the account with its options closed; None where it holds nothing else or one cannot be closed."""
     account: Account = book.account
     options = [p for p in book.positions if book.rulebook.contract(p.symbol).option]
-    if len(options) == len(book.positions):
+    if len(options) in {0, len(book.positions)}:
         return None
     for position in options:
         closed = _closed(book, account, position, abs(position.quantity))
@@ -361,7 +386,7 @@ def _shocks(given: _Played) -> Iterator[Shocked]:
     """Yield the account under other implied volatilities, index and everything else unchanged."""
     surface = given.surface
     found = surface.assessment
-    if found.portfolio is None:
+    if found.portfolio is None or not any(line.contract.option for line in found.lines):
         return
     rulebook = found.portfolio.rulebook
     marks = {line.position.symbol: line.mark_price for line in found.lines}
@@ -376,4 +401,4 @@ def _at_volatility(pool: Any, marks: Marks, rulebook: Rulebook, factor: str) -> 
     return at_volatility(pool, marks, rulebook.contract, Decimal(factor))
 
 
-__all__ = ["BARE", "GIVEN", "OptionsFound", "Part", "Shocked", "book_with_options", "find", "leading"]
+__all__ = ["BARE", "GIVEN", "OptionsFound", "Part", "Shocked", "find", "leading", "only_portfolio"]

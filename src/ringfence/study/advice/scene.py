@@ -171,6 +171,12 @@ class Scene:
         last = self.worth.at(asset, self.prices[-1])
         return self._judged(assessment, equity - rest, equity[-1] * last)
 
+    def lowest(self, assessment: Assessment) -> Any:
+        """Return the smallest surplus of a basket on each path, in the account's currency."""
+        margin = Margin(assessment, self.symbols)
+        flat = margin.surplus(self.np, self.prices.reshape(-1, self.prices.shape[2]))
+        return flat.reshape(self.prices.shape[:2]).min(axis=0)
+
     def _basket(self, assessment: Assessment, key: Any) -> Fate:
         shape = self.prices.shape
         if key not in self._margins:
