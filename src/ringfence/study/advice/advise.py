@@ -66,7 +66,8 @@ class Advice(NamedTuple):
     ``scores``: by way, of the paths and of past crashes weighed together; ``crash_chance``: the weight of the latter.
     ``unavailable``: ways that cannot be: (name, why). ``needed``: capital in dollars that keeps the whole book, pooled,
     alive on :data:`SAFE` of the paths (None where it is settled in several assets).
-    ``options``: what a book is judged by that portfolio margin alone can hold; then there are no groups, roles and turned positions.
+    ``options``: what a book is judged by that portfolio margin alone can hold; then there are no groups, roles and
+    turned positions.
     """
 
     book: Book
