@@ -97,6 +97,14 @@ def test_the_largest_fall_is_that_of_the_worst_price_within_reach() -> None:
     assert surface.fall({"BTC": reach}) == pytest.approx(-float(surface.change(np, inside).min()), rel=1e-3)
 
 
+def test_a_volatility_given_for_any_symbol_of_a_coin_is_that_of_the_coin() -> None:
+    file = book()
+    advice = advise(
+        file.account, marks=file.marks, rulebook=file.rulebook(), outlook=FEW, volatilities={"BTC-26JUN26": 0.05}
+    )
+    assert advice.moves.daily("BTC-PERPETUAL") == pytest.approx(0.05)
+
+
 # ── Position by position ─────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -180,8 +180,14 @@ def _in_portfolio(  # noqa: PLR0913 - what advice was asked with
 ) -> Advice:
     """Return advice on a book that portfolio margin alone can hold: the question is what of it."""
     say = progress or (lambda _share, _what: None)
-    symbols = tuple(leading(book).values())
-    moves = moves_of(symbols, tape=tape, volatilities=volatilities, correlations=correlations)
+    first = leading(book)
+    named = {p.symbol: first[book.rulebook.contract(p.symbol).risk_unit] for p in book.positions}
+    moves = moves_of(
+        tuple(first.values()),
+        tape=tape,
+        volatilities={named.get(symbol, symbol): sigma for symbol, sigma in (volatilities or {}).items()},
+        correlations={(named.get(a, a), named.get(b, b)): rho for (a, b), rho in (correlations or {}).items()},
+    )
     found = find_in_portfolio(np, book, moves, outlook, why=why, tape=tape, progress=say)
     say(1.0, "done")
     return Advice(

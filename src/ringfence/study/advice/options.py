@@ -55,6 +55,7 @@ SHOCKS = ("0.75", "1.5", "2")
 
 _OTHERS = ("all isolated", "all cross", "multi-asset")
 _STEP = Decimal("0.00000001")  # of a quantity whose venue's step is not known
+_TRIED = 12  # positions of a book that may be closed or reduced
 _LOOKS = 60  # points of paths at which the exact lane is asked
 
 
@@ -247,7 +248,7 @@ def find(
         closed = _closed(book, book.account, position, abs(position.quantity))
         without.append(closed if isinstance(closed, str) else table.play(closed))
         progress(0.1 + 0.6 * (index + 1) / len(book.positions), "simulating")
-    advised, closing = _search(table, given)
+    advised, closing = _search(table, given, without)
     progress(0.9, "replaying past crashes")
     ways = {GIVEN: ("as the account stands, in portfolio margin", given)}
     bare = _bare(book)
@@ -297,25 +298,30 @@ def _bare(book: Book) -> Account | None:
     return account
 
 
-def _search(table: _Table, given: _Played) -> tuple[_Played, dict[int, Quantity]]:
-    """Return the account after the smallest closing found that outlasts enough paths, and what is closed of what."""
+def _search(table: _Table, given: _Played, without: Sequence[_Played | str]) -> tuple[_Played, dict[int, Quantity]]:
+    """Return the account after the smallest closing found that outlasts enough paths, and what is closed of what.
+
+    Of a large book only the :data:`_TRIED` positions are tried without which it is liquidated most rarely.
+    """
     now = given
     closing: dict[int, Quantity] = {}
+    rarest = sorted((_share(played), index) for index, played in enumerate(without) if not isinstance(played, str))
+    tried = {index for _, index in rarest[:_TRIED]}
     while _share(now) > 1 - SAFE:
-        best: tuple[float, int, Quantity, _Played] | None = None
-        steps = list(_steps(table.book, now.surface.account))
+        steps = [step for step in _steps(table.book, now.surface.account) if step.position in tried]
+        best = None
         for halves in (True, False):
-            tried = [(index, size, table.play(account)) for index, size, account, half in steps if half is halves]
-            better = [(_share(p), index, size, p) for index, size, p in tried if _share(p) < _share(now)]
-            found = min(better, key=lambda item: (item[0], item[1]), default=None)
+            played = [(step, table.play(step.after)) for step in steps if step.half is halves]
+            better = [(_share(p), step.position, step, p) for step, p in played if _share(p) < _share(now)]
+            found = min(better, key=lambda item: item[:2], default=None)
             if found is not None and (best is None or found[0] < best[0]):
                 best = found
             if found is not None and found[0] <= 1 - SAFE:
                 break
         if best is None:
             break
-        _, index, size, now = best
-        closing[index] = closing.get(index, ZERO) + size
+        _, _, step, now = best
+        closing[step.position] = closing.get(step.position, ZERO) + step.size
     return now, closing
 
 
@@ -323,8 +329,17 @@ def _share(played: _Played) -> float:
     return float(played.dead.mean())
 
 
-def _steps(book: Book, account: Account) -> Iterator[tuple[int, Quantity, Account, bool]]:
-    """Yield every single closing from an account: (position by the book's order, size, account after, whether half)."""
+class _Step(NamedTuple):
+    """A single closing: of which position by the book's order, how much, the account after it, whether only half."""
+
+    position: int
+    size: Quantity
+    after: Account
+    half: bool
+
+
+def _steps(book: Book, account: Account) -> Iterator[_Step]:
+    """Yield every single closing from an account that the venue takes."""
     for index, given in enumerate(book.positions):
         held = account.position(given.symbol, given.side)
         if held is None:
@@ -334,7 +349,7 @@ def _steps(book: Book, account: Account) -> Iterator[tuple[int, Quantity, Accoun
         for size in (half, whole) if half < whole else (whole,):
             after = _closed(book, account, held, size)
             if not isinstance(after, str):
-                yield index, size, after, size != whole
+                yield _Step(index, size, after, size != whole)
 
 
 @exact
