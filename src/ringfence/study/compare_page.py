@@ -29,7 +29,7 @@ _STYLE = """
 .way path { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
 .way .dead { stroke: none; }
 .w0 { stroke: var(--iso); } .w1 { stroke: var(--cross); } .w2 { stroke: #7a5cc0; }
-.w3 { stroke: #2f8f6b; } .w4 { stroke: #9b8a2f; }
+.w3 { stroke: #2f8f6b; stroke-dasharray: 7 6; } .w4 { stroke: #9b8a2f; }
 .f0 { fill: var(--iso); } .f1 { fill: var(--cross); } .f2 { fill: #7a5cc0; }
 .f3 { fill: #2f8f6b; } .f4 { fill: #9b8a2f; }
 .kept { opacity: 0.28; }
@@ -49,7 +49,7 @@ def html_page(comparison: Comparison, *, title: str) -> str:
         for n, (name, _) in enumerate(held)
     )
     key = f"<ul class='legend'>{legend}</ul>"
-    assets = list(dict.fromkeys(each.asset for _, way in held for each in way.amounts if way.positions))
+    assets = list(dict.fromkeys(each.asset for _, way in held for each in way.amounts if each.gross))
     curves = "".join(_curve(held, asset) for asset in assets)
     sections = [
         ("What a move of all prices leaves", f"{_UNDER_CURVE}{key}{curves}"),
@@ -158,7 +158,9 @@ def _stakes(held: _Ways) -> str:
 def _stake_text(each: Amounts) -> str:
     if each.at_stake is None or each.equity is None:
         return "not known"
-    return f"{amount(each.at_stake, each.asset)} of {amount(each.equity, each.asset)}"
+    if not each.at_stake:
+        return f"{amount(each.equity, each.asset)}, backing nothing"
+    return f"{amount(each.at_stake)} of {amount(each.equity, each.asset)}"
 
 
 def _distances(held: _Ways) -> str:
