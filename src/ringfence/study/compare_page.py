@@ -159,7 +159,7 @@ def _stake_text(each: Amounts) -> str:
     if each.at_stake is None or each.equity is None:
         return "not known"
     if not each.at_stake:
-        return f"{amount(each.equity, each.asset)}, backing nothing"
+        return f"{amount(each.equity, each.asset)} idle"
     return f"{amount(each.at_stake)} of {amount(each.equity, each.asset)}"
 
 
