@@ -164,6 +164,13 @@ def test_the_deposit_that_is_named_brings_enough_paths_through() -> None:
     assert again.trial(GIVEN).liquidated.share == pytest.approx(1 - SAFE, abs=0.002)
 
 
+def test_an_account_that_no_few_closings_save_is_told_so_and_closes_nothing() -> None:
+    advice = advised("0.004")
+    assert advice.trial(GIVEN).liquidated.share == 1
+    assert [v.verdict for v in verdicts(advice)] == ["keep"] * 4
+    assert "says how much of every position to close instead" in steps(advice)[0]
+
+
 def test_one_option_alone_that_is_too_much_is_closed_or_halved() -> None:
     advice = advised("0.16", only=(CALL,))
     assert verdicts(advice)[0].verdict in {"reduce", "close"}

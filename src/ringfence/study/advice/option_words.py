@@ -247,7 +247,10 @@ def _steps(advice: Advice, found: OptionsFound, name: str) -> Iterator[str]:
             more = _dollars(max(0.0, found.needed_advised - capital))
             yield f"It is then still liquidated on {_c(rest)} of the paths: deposit {more} as well."
     elif found.needed > capital:
-        yield f"Deposit {_dollars(found.needed - capital)}: no closing of a position makes liquidation rarer."
+        yield (
+            f"Deposit {_dollars(found.needed - capital)}: closing one position after the other, as far as that was tried, "
+            f"does not make liquidation rarer. `ringfence rescue {name}` says how much of every position to close instead."
+        )
     else:
         yield f"Nothing has to be closed: the account outlasts {_SAFE} of the paths as it stands."
     level, pool = alert_of(found), _pool(found)

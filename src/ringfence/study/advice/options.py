@@ -55,7 +55,9 @@ SHOCKS = ("0.75", "1.5", "2")
 
 _OTHERS = ("all isolated", "all cross", "multi-asset")
 _STEP = Decimal("0.00000001")  # of a quantity whose venue's step is not known
-_TRIED = 12  # positions of a book that may be closed or reduced
+_TRIED = 8  # positions of a book that may be closed or reduced
+_CLOSINGS = 4  # one after the other, each half of a position or a whole one
+_IDLE = 2  # closings one after the other that make nothing rarer: in a large book the search then ends
 _LOOKS = 60  # points of paths at which the exact lane is asked
 
 
@@ -301,28 +303,41 @@ def _bare(book: Book) -> Account | None:
 def _search(table: _Table, given: _Played, without: Sequence[_Played | str]) -> tuple[_Played, dict[int, Quantity]]:
     """Return the account after the smallest closing found that outlasts enough paths, and what is closed of what.
 
-    Of a large book only the :data:`_TRIED` positions are tried without which it is liquidated most rarely.
+    Better is what is liquidated more rarely, and where nothing is, what is short of less. At most :data:`_CLOSINGS`, of
+    the :data:`_TRIED` positions without which the account does best; none where all of that makes nothing rarer.
     """
     now = given
     closing: dict[int, Quantity] = {}
-    rarest = sorted((_share(played), index) for index, played in enumerate(without) if not isinstance(played, str))
-    tried = {index for _, index in rarest[:_TRIED]}
-    while _share(now) > 1 - SAFE:
+    idle = 0
+    best_without = sorted((_rank(table, p), index) for index, p in enumerate(without) if not isinstance(p, str))
+    tried = {index for _, index in best_without[:_TRIED]}
+    for _ in range(_CLOSINGS):
+        if _share(now) <= 1 - SAFE:
+            break
         steps = [step for step in _steps(table.book, now.surface.account) if step.position in tried]
         best = None
         for halves in (True, False):
             played = [(step, table.play(step.after)) for step in steps if step.half is halves]
-            better = [(_share(p), step.position, step, p) for step, p in played if _share(p) < _share(now)]
-            found = min(better, key=lambda item: item[:2], default=None)
-            if found is not None and (best is None or found[0] < best[0]):
+            ranked = [(_rank(table, p), step.position, step, p) for step, p in played]
+            found = min(ranked, key=lambda item: item[:2], default=None)
+            if found is not None and found[0] < _rank(table, now) and (best is None or found[0] < best[0]):
                 best = found
-            if found is not None and found[0] <= 1 - SAFE:
+            if best is not None and best[0][0] <= 1 - SAFE:
                 break
         if best is None:
             break
-        _, _, step, now = best
+        _, _, step, after = best
+        idle = 0 if _share(after) < _share(now) else idle + 1
+        now = after
         closing[step.position] = closing.get(step.position, ZERO) + step.size
-    return now, closing
+        if idle == _IDLE and len(without) > _TRIED:
+            break
+    return (now, closing) if _share(now) < _share(given) else (given, {})
+
+
+def _rank(table: _Table, played: _Played) -> tuple[float, float]:
+    """Return how often an account is liquidated, and by how much it is short of outlasting enough paths: less first."""
+    return _share(played), table.needed(played) - played.surface.balance
 
 
 def _share(played: _Played) -> float:
@@ -339,7 +354,7 @@ class _Step(NamedTuple):
 
 
 def _steps(book: Book, account: Account) -> Iterator[_Step]:
-    """Yield every single closing from an account that the venue takes."""
+    """Yield every single closing from an account that the venue takes and that does not empty it."""
     for index, given in enumerate(book.positions):
         held = account.position(given.symbol, given.side)
         if held is None:
@@ -348,7 +363,7 @@ def _steps(book: Book, account: Account) -> Iterator[_Step]:
         whole, half = abs(held.quantity), _half(abs(held.quantity), step)
         for size in (half, whole) if half < whole else (whole,):
             after = _closed(book, account, held, size)
-            if not isinstance(after, str):
+            if not isinstance(after, str) and after.positions:
                 yield _Step(index, size, after, size != whole)
 
 
