@@ -249,8 +249,8 @@ def _steps(advice: Advice, found: OptionsFound, name: str) -> Iterator[str]:
     elif found.needed > capital:
         yield (
             f"Deposit {_dollars(found.needed - capital)}: closing one position after the other, as far as that was "
-            f"tried, does not make liquidation rarer. `ringfence rescue {name}` says how much of every position to close "
-            "instead."
+            f"tried, does not make liquidation rarer. `ringfence rescue {name}` says how much of every position to "
+            "close instead."
         )
     else:
         yield f"Nothing has to be closed: the account outlasts {_SAFE} of the paths as it stands."
