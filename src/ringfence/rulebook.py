@@ -351,9 +351,10 @@ class Rulebook:
         if not listed:
             return None
         raise BadAccount(
-            f"{asset} is not on the collateral list of {self.name}", where=f"account.collateral.{asset}",
+            f"{asset} is not on the packaged collateral list of {self.name}", where=f"account.collateral.{asset}",
             expected="one of " + ", ".join(listed), found=asset,
-            hint=nearest(asset, listed) or f'give its terms in the file: "{asset}": {{"index": "…", "ratio": "…"}}',
+            hint="packaged lists hold what is publicly recorded, not all that a venue takes; where it takes the asset, "
+            f'give its terms in the file: "{asset}": {{"index": "…", "ratio": "…"}}',
         )  # fmt: skip
 
     def architectures(self) -> tuple[Offer, ...]:

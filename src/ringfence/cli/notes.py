@@ -36,8 +36,31 @@ def notes_of(file: AccountFile, rulebook: Rulebook, assessments: tuple[Assessmen
         notes.append(
             f"levels as health: warning {rulebook.levels.warning}, margin call {rulebook.levels.margin_call} ({source})"
         )
-    notes += _collateral(assessments)
+    notes += _closing_fees(assessments) + _collateral(assessments)
     return notes + _tables(rulebook, [line.position.symbol for line in lines]) + _fees(rulebook)
+
+
+def _closing_fees(assessments: tuple[Assessment, ...]) -> list[str]:
+    """Return of which symbols the fee to close, which their venue counts into the requirement, is not known."""
+    missing = set()
+    for assessment in assessments:
+        policies = assessment.policies
+        if policies.closing_fee == "none":
+            continue
+        for line in assessment.lines:
+            contract = line.contract
+            rate = contract.taker_fee_rate
+            if policies.closing_fee_rate == "liquidation" and contract.liquidation_fee_rate is not None:
+                rate = contract.liquidation_fee_rate
+            if rate is None:
+                missing.add(contract.symbol)
+    if not missing:
+        return []
+    told = (
+        f"the fee to close {_listed(sorted(missing))} belongs into the requirement and its rate is not known: it "
+        "counts as 0, and real health is lower; fee_level, or fees, in the account file give it"
+    )
+    return [told]
 
 
 def _fees(rulebook: Rulebook) -> list[str]:
@@ -70,6 +93,12 @@ def _collateral(assessments: tuple[Assessment, ...]) -> list[str]:
                 )
             elif moving.assets:
                 notes.append(f"prices of {symbol}: the index of {_listed(list(moving.assets))} is held where it is")
+    owed = sorted(line.asset for line in held if (line.equity or 0) < 0 and not line.terms.ask_buffer)
+    if owed:
+        notes.append(
+            f"what is owed in {_listed(owed)} counts at its index: no ask buffer is packaged; where the venue has one, "
+            "give ask_buffer in the account file"
+        )
     stays = sorted({line.asset for line in held if line.terms.moves_with is None})
     if any(assessment.lines for assessment in assessments) and stays:
         notes.append(f"when all marks move together, so do the indices of collateral, but not of {_listed(stays)}")

@@ -197,6 +197,24 @@ def test_the_notes_tell_a_partial_table_and_a_rulebook_s_own_levels(ringfence: C
     assert any(note.startswith("the table of BTC_USDT is partial: ") for note in notes)
 
 
+def test_the_notes_tell_a_fee_that_belongs_into_the_requirement_and_is_not_known(
+    ringfence: Command, tmp_path: Path
+) -> None:
+    document = {**ACCOUNT, "rulebook": "bybit-uta", "as_of": "2025-12-29"}
+    told = "the fee to close BTCUSDT belongs into the requirement and its rate is not known"
+    assert any(note.startswith(told) for note in _assessed(ringfence, tmp_path, document)["notes"])
+    known = {**document, "account": {**document["account"], "fees": {"taker": "0.00055"}}}
+    assert not any(note.startswith(told) for note in _assessed(ringfence, tmp_path, known)["notes"])
+    assert not any(note.startswith(told) for note in _assessed(ringfence, tmp_path, ACCOUNT)["notes"])
+
+
+def test_the_notes_tell_that_a_debt_counts_without_a_buffer(ringfence: Command, tmp_path: Path) -> None:
+    account = {**ACCOUNT["account"], "collateral_mode": "multi_asset", "wallet": {"USDT": "10000", "BTC": "-0.01"},
+               "collateral": {"BTC": {"index": "60000"}}}  # fmt: skip
+    notes = _assessed(ringfence, tmp_path, {**ACCOUNT, "account": account})["notes"]
+    assert any(note.startswith("what is owed in BTC counts at its index") for note in notes)
+
+
 def test_the_notes_tell_terms_that_the_file_brings_along(ringfence: Command, tmp_path: Path) -> None:
     assert "the account file brings the terms of BTCUSD" in _assessed(ringfence, tmp_path, TWO_ASSETS)["notes"]
 

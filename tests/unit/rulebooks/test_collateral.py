@@ -32,7 +32,7 @@ def test_a_day_before_the_first_list_names_the_days_there_are() -> None:
 
 
 def test_an_asset_that_is_not_on_the_list_is_refused_with_the_list() -> None:
-    with pytest.raises(BadAccount, match="DOGE is not on the collateral list of binance-usdm") as refused:
+    with pytest.raises(BadAccount, match="DOGE is not on the packaged collateral list of binance-usdm") as refused:
         load("binance-usdm").collateral("DOGE")
     assert "BTC" in str(refused.value.expected)
 
