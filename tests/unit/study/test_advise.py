@@ -355,6 +355,27 @@ def test_what_cannot_be_simulated_is_refused() -> None:
         advised(case("majors"), outlook=Outlook(paths=10))
 
 
+@pytest.mark.parametrize("experience", [None, "new"])
+def test_an_account_that_owes_its_settlement_asset_is_advised_on_without_the_ways_it_cannot_fund(
+    experience: str | None,
+) -> None:
+    body = {
+        "collateral_mode": "multi_asset", "wallet": {"USDT": "-2000", "BTC": "0.5"},
+        "collateral": {"BTC": {"index": "60000"}, "USDT": {"index": "1"}},
+        "positions": [{"symbol": "BTCUSDT", "side": "long", "quantity": "1", "entry_price": "62000",
+                       "mark_price": "60000", "leverage": "10"}],
+    }  # fmt: skip
+    file = parse({"rulebook": "binance-usdm", "account": body}, where="test")
+    told = circumstances_of(experience=experience, purposes=[], symbols=["BTCUSDT"], file=file.circumstances)
+    advice = advised(file, circumstances=told)
+    assert [(v.verdict, v.how) for v in verdicts(advice)] == [("pool", "multi-asset account")]
+    unavailable = dict(advice.unavailable)
+    assert "2000 USDT short" in unavailable["all cross"]
+    assert "8200 USDT short" in unavailable["all isolated"]  # 62000 ÷ 10 + 2000
+    assert ("8200 USDT short" in unavailable.get("what your circumstances decide", "")) is (experience == "new")
+    assert not advice.fixed
+
+
 def test_a_book_that_is_liquidatable_now_is_dead_on_every_path() -> None:
     leg = {"symbol": "BTCUSDT", "side": "long", "quantity": "1", "entry_price": "117590", "leverage": "100"}
     body = {"wallet": {"USDT": "1200"}, "positions": [{**leg, "mark_price": "116500"}]}

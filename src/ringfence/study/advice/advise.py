@@ -23,6 +23,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import CollateralMode
+from ringfence.errors import BadAccount
 from ringfence.study.advice.circumstances import Circumstances
 from ringfence.study.advice.desk import ADVISED, FENCE, SAFE, Desk, Question, Role
 from ringfence.study.advice.holding import Holding, book_of
@@ -34,7 +35,7 @@ from ringfence.study.advice.trials import Chance, Runner, run_trials
 from ringfence.study.likelihood import numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ringfence.account import Account, Marks
     from ringfence.rulebook import Rulebook
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 SCHEMA = "ringfence.advise/1"
 
 _ALONE = "by the evidence alone"
+_DECIDED = "what your circumstances decide"
 
 
 class Turned(NamedTuple):
@@ -64,8 +66,9 @@ class Advice(NamedTuple):
 
     ``free``: what the evidence alone would have chosen where circumstances fixed something, else the advised one.
     ``scores``: by way, of the paths and of past crashes weighed together; ``crash_chance``: the weight of the latter.
-    ``unavailable``: ways that cannot be: (name, why). ``needed``: capital in dollars that keeps the whole book, pooled,
-    alive on :data:`SAFE` of the paths (None where it is settled in several assets).
+    ``unavailable``: ways that cannot be, what circumstances decide among them: (name, why). ``needed``: capital in
+    dollars that keeps the whole book, pooled, alive on :data:`SAFE` of the paths (None where it is settled in several
+    assets).
     ``options``: what a book is judged by that portfolio margin alone can hold; then there are no groups, roles and
     turned positions.
     """
@@ -137,9 +140,10 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
     margins = [position.isolated_margin for position in account.positions]
     desk = Desk(np, book, moves, Question(circumstances, outlook, tape), margins)
     ways, unavailable = desk.ways(account)
-    fixed = desk.fixed()
     free = desk.search(ways, {})
-    advised = desk.search(ways, fixed) if fixed else free
+    advised, fixed, why_not = _kept(desk, ways, free)
+    if why_not is not None:
+        unavailable.append((_DECIDED, why_not))
     overruled = bool(fixed) and (free.places, free.moved) != (advised.places, advised.moved)
     named = [*ways, *([replace(free, name=_ALONE)] if overruled else []), replace(advised, name=ADVISED)]
     turned = list(desk.turned(advised))
@@ -163,6 +167,19 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
         crashes=crashes, unavailable=tuple(unavailable), needed=desk.needed(advised),
         notes=(*moves.notes, *crashes.notes),
     )  # fmt: skip
+
+
+def _kept(
+    desk: Desk, ways: Sequence[Holding], free: Holding
+) -> tuple[Holding, Mapping[int, tuple[str, str]], str | None]:
+    """Return the best way that keeps to what circumstances fix, and that; ``free`` and why not where none can be."""
+    fixed = desk.fixed()
+    if not fixed:
+        return free, fixed, None
+    try:
+        return desk.search(ways, fixed), fixed, None
+    except BadAccount as error:
+        return free, {}, error.message.removeprefix(f"{ADVISED}: ")
 
 
 def _in_portfolio(  # noqa: PLR0913 - what advice was asked with
@@ -204,7 +221,13 @@ def decide(account: Account, *, marks: Marks, rulebook: Rulebook, moves: Moves, 
     book = book_of(replace(account, collateral_mode=CollateralMode.SINGLE_ASSET), marks, rulebook)
     desk = Desk(np, book, moves, question, [position.isolated_margin for position in account.positions])
     ways, _ = desk.ways(account)
-    return desk.search(ways, desk.fixed())
+    fixed = desk.fixed()
+    try:
+        return desk.search(ways, fixed)
+    except BadAccount:
+        if not fixed:
+            raise
+        return desk.search(ways, {})
 
 
 __all__ = ["ADVISED", "FENCE", "SAFE", "SCHEMA", "Advice", "Question", "Role", "Turned", "advise", "decide"]

@@ -14,7 +14,7 @@ from ringfence.errors import BadInput
 from ringfence.numbers import ZERO, exact
 from ringfence.study.advice.crashes import Windows
 from ringfence.study.advice.groups import exposures, groups
-from ringfence.study.advice.holding import MAIN, Holding, Place, basket, checked, hold, initial_margins, whole
+from ringfence.study.advice.holding import MAIN, Holding, Place, basket, checked, hold, initial_margins, pooled, whole
 from ringfence.study.advice.moves import class_of
 from ringfence.study.advice.scene import Outlook, scenes, valued
 from ringfence.study.advice.trials import CHARGE, Chance, Runner, score_of, start_capital
@@ -130,13 +130,8 @@ class Desk:
     def _lines(self, members: Sequence[int]) -> list[Any]:
         """Return the position lines of members, as one cross pool of them has them."""
         wanted = {(self.book.positions[i].symbol, self.book.positions[i].side) for i in members}
-        cross = self._all_cross()
-        return [line for _, a in self.runner.assessed(cross) for line in a.lines
+        return [line for _, a in self.runner.assessed(pooled(self.book)) for line in a.lines
                 if (line.position.symbol, line.position.side) in wanted]  # fmt: skip
-
-    def _all_cross(self) -> Holding:
-        return hold(self.book, "all cross", "everything stands behind everything", [Place("cross")] * len(
-            self.book.positions))  # fmt: skip
 
     def _need(self, members: Sequence[int], share: float = SAFE) -> float:
         """Return the cash, in their asset, with which members pooled together live on ``share`` of the paths."""
@@ -167,9 +162,11 @@ class Desk:
     def needed(self, advised: Holding) -> float | None:
         """Return the capital that the pooled book needs, in dollars; None where several assets settle it.
 
-        Where it is advised to be held in portfolio margin, by that requirement, else by its tiers.
+        Where it is advised to be held in portfolio margin, by that requirement, else by its tiers; in an account over
+        all assets, with what is in it, which moves too.
         """
-        if advised.accounts[MAIN].collateral_mode is CollateralMode.PORTFOLIO:
+        mode = advised.accounts[MAIN].collateral_mode
+        if mode is CollateralMode.PORTFOLIO or (mode is CollateralMode.MULTI_ASSET and len(self.prices) == 1):
             held = next(a for _, a in self.runner.assessed(advised) if a.lines)
             lowest = self.np.concatenate([scene.lowest(held) for scene in self.scenes])
             return max(0.0, self.capital - float(self.np.quantile(lowest, 1 - SAFE)))
@@ -200,9 +197,9 @@ class Desk:
                lambda n, w: self._placed(n, w, {}, default="isolated"))  # fmt: skip
         yield "all cross", "everything stands behind everything of its asset", lambda n, w: self._placed(n, w, {})
         if any(role.kind == "hedge" for role in self.roles):
-            pooled = {i: "cross" if self.roles[i].group is not None else "isolated" for i in range(count)}
+            apart = {i: "cross" if self.roles[i].group is not None else "isolated" for i in range(count)}
             yield ("hedges pooled", "what hedges one another is pooled, the rest ring-fenced",
-                   lambda n, w: self._placed(n, w, pooled))  # fmt: skip
+                   lambda n, w: self._placed(n, w, apart))  # fmt: skip
         if any(role.kind == "long shot" for role in self.roles):
             fenced = {i: "isolated" if self.roles[i].kind == "long shot" else "cross" for i in range(count)}
             yield ("long shots fenced", "long shots ring-fenced, the rest pooled",
@@ -282,6 +279,8 @@ class Desk:
         Units are single positions and groups that hedge; places in ``fixed`` stay. A step must be better by
         :data:`_CLEAR` standard errors of the paired difference and by :data:`_MATERIAL`, or by :data:`FENCE` where it
         ring-fences more; so must any way be than the account as it is given, or that stays.
+
+        Raises BadAccount where the capital does not reach for any way that keeps to ``fixed``.
         """
         tried = list(self._starts(ways, fixed))
         if not tried:

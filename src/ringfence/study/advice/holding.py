@@ -172,6 +172,12 @@ def hold(
     return Holding(name, what, tuple(places), accounts, dict(moved))
 
 
+def pooled(book: Book) -> Holding:
+    """Return the book with all of an asset in one pool, whether or not the capital reaches: to measure positions by."""
+    places = tuple(Place("cross") for _ in book.positions)
+    return Holding("pooled", "everything stands behind everything of its asset", places, {MAIN: book.account}, {})
+
+
 def basket(book: Book, name: str, what: str, mode: CollateralMode) -> Holding:
     """Return the book as one basket account. A coin without an index price is counted at the mark of its own contract.
 
@@ -199,4 +205,4 @@ def checked(account: Account, marks: Marks, rulebook: Rulebook) -> None:
 
 
 __all__ = ["MAIN", "Book", "Holding", "Kind", "Place", "basket", "book_of", "checked", "hold", "initial_margins",
-           "whole"]  # fmt: skip
+           "pooled", "whole"]  # fmt: skip
