@@ -52,6 +52,7 @@ from ringfence.contract import Contract, ContractKind, OptionType, coin
 from ringfence.errors import BadAccount, BadInput, BadRulebook, nearest
 from ringfence.fees import AccountFees
 from ringfence.numbers import ONE, ZERO, exact, plain
+from ringfence.portfolio_rules import UnifiedTerms
 from ringfence.rulebook import Tier, TierTable
 
 if TYPE_CHECKING:
@@ -566,7 +567,7 @@ def check_risk(file: AccountFile, rulebook: Rulebook) -> None:
     """Raise BadAccount for a position that cannot be valued or margined, such as an option past its expiry.
 
     Options stand in portfolio accounts only. A position's risk unit needs an index price there: under ``index``, or as
-    the coin's collateral price.
+    the coin's collateral price; none where the venue goes by risk tiers at the mark.
     """
     risk, portfolio = file.account.risk or RiskInputs(), file.account.collateral_mode is CollateralMode.PORTFOLIO
     for index, held in enumerate(file.account.positions):
@@ -587,6 +588,8 @@ def check_risk(file: AccountFile, rulebook: Rulebook) -> None:
                 expected="a year's volatility as a fraction, such as 0.55", found="nothing",
                 hint="give the venue's mark volatility of the option",
             )  # fmt: skip
+        if rulebook.portfolio is not None and isinstance(rulebook.portfolio.terms, UnifiedTerms):
+            continue  # risk tiers at the mark price: no index price enters
         priced = {*risk.index, *file.account.collateral, *file.account.index_prices}
         if contract.risk_unit not in priced:
             raise BadAccount(

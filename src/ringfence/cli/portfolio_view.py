@@ -105,10 +105,10 @@ def _alone(found: PortfolioRequirement) -> Decimal:
 
 
 def _saved(found: PortfolioRequirement) -> Decimal | None:
-    """Return what the book needs less than its positions alone, without least charges; None by risk tiers."""
+    """Return what the book needs less than its positions alone; None by risk tiers."""
     if not found.units:
         return None
-    return _alone(found) - sum((unit.margins.alone for unit in found.units), ZERO)
+    return _alone(found) - sum((unit.margins.maintenance for unit in found.units), ZERO)
 
 
 @exact
@@ -204,11 +204,11 @@ def _hedge_table(unit: Unit, items: Sequence[Hedge]) -> Any:
     rows = [[h.name, *(show.amount(part, None) for part in (h.alone, h.added, h.saved))] for h in items]
     alone = sum((hedge.alone for hedge in items), ZERO)
     rows.append([
-        "together", show.amount(alone, None), show.amount(unit.margins.alone, None),
-        show.amount(alone - unit.margins.alone, None),
+        "together", show.amount(alone, None), show.amount(unit.margins.maintenance, None),
+        show.amount(alone - unit.margins.maintenance, None),
     ])  # fmt: skip
     return show.simple_table(
-        f"{unit.coin}: maintenance margin alone and in the book, without least charges",
+        f"{unit.coin}: maintenance margin alone and in the book",
         ("holding", "alone", "adds", "saved by the others"), rows, right=(1, 2, 3),
     )  # fmt: skip
 

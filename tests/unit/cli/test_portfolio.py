@@ -62,6 +62,23 @@ def test_json_says_what_each_hedge_saves(ringfence: Command, tmp_path: Path) -> 
     assert 0 < D(found["saved_by_hedging"]) < alone
     assert all(D(held["saved"]) == pytest.approx(D(held["stand_alone"]) - D(held["added"]), abs=D("1e-9"))
                for held in holdings)  # fmt: skip
+    assert alone - D(found["saved_by_hedging"]) == pytest.approx(D(found["maintenance_margin"]), abs=D("1e-9"))
+
+
+def test_alone_is_what_assessing_the_holding_by_itself_gives(ringfence: Command, tmp_path: Path) -> None:
+    holdings = _portfolio(ringfence, tmp_path)["units"][0]["holdings"]
+    for place, position in enumerate(BOOK["account"]["positions"]):
+        itself = _portfolio(ringfence, tmp_path, _changed("account.positions", [position]))
+        assert holdings[place]["stand_alone"] == itself["maintenance_margin"]
+
+
+def test_binance_goes_by_tiers_at_the_mark_and_asks_for_no_index_price(ringfence: Command, tmp_path: Path) -> None:
+    position = {"symbol": "ETHUSDT", "side": "long", "quantity": "2", "entry_price": "2000", "mark_price": "2000",
+                "margin_mode": "cross", "leverage": "5"}  # fmt: skip
+    account = {"collateral_mode": "portfolio", "wallet": {"USDT": "3000"}, "positions": [position]}
+    document = {"schema": "ringfence.account/1", "rulebook": "binance-usdm", "as_of": "2026-02-15", "account": account}
+    found = _portfolio(ringfence, tmp_path, document)
+    assert D(found["maintenance_margin"]) == D("0.004") * 2 * 2000  # the first tier's rate
 
 
 def test_json_marks_what_is_ours_and_names_the_band(ringfence: Command, tmp_path: Path) -> None:

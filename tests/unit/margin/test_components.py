@@ -58,7 +58,6 @@ def test_a_calendar_spread_keeps_a_basis_charge_and_a_least_charge() -> None:
     assert _charges(unit)["MR7 least charge"] == least
     assert unit.margins.worst_loss == 0
     assert unit.margins.maintenance == max(least, BTC * D("0.2") * D("0.05"))
-    assert unit.margins.alone == BTC * D("0.2") * D("0.05")
 
 
 def test_what_is_hedged_across_stablecoins_pays_for_a_depeg_by_slices() -> None:

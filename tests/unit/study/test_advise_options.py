@@ -125,6 +125,8 @@ def test_alone_is_what_it_adds_and_what_the_others_spare_it() -> None:
         assert part.hedge is not None
         with localcontext(EXACT):
             assert part.hedge.alone == part.hedge.added + part.hedge.saved
+            assert part.required is not None
+            assert part.hedge.added == found(advised()).required - part.required
 
 
 def test_a_sold_call_is_a_risk_and_the_perpetual_that_covers_it_a_hedge() -> None:

@@ -94,7 +94,7 @@ def margins(exposures: Sequence[Exposure], terms: ComponentTerms, index: Price, 
         Charge("MR9 depeg", depeg, f"{plain(hedged)} hedged across stablecoins", minimum=True),
     )  # fmt: skip
     return Margins(
-        derivatives, terms.initial_factor * derivatives, components({**parts, 7: ZERO}), place,
+        derivatives, terms.initial_factor * derivatives, place,
         max(parts[1], parts[2], parts[6]), columns, found, tuple(charge for charge in charges if charge.amount),
         tuple((_GROUPS[number], *stress[number]) for number in (1, 2, 6)),
     )  # fmt: skip

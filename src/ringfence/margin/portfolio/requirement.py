@@ -94,10 +94,12 @@ MOST_GAINS = 400_000
 
 
 class Hedge(NamedTuple):
-    """What one holding needs alone, and in the book.
+    """What one holding needs alone, and in the book: maintenance margin as it is charged, nothing left out.
 
+    ``alone``: what a unit that holds nothing else is required.
     ``added``: by how much the unit's requirement would be less without it; negative where it lowers the requirement.
-    ``saved``: ``alone − added``, what the others spare it.
+    ``saved``: ``alone − added``, what the others spare it; negative where what is granted once, as the dampener of an
+    extended table, or charged by size makes the whole dearer than its parts.
     """
 
     name: str
@@ -214,7 +216,7 @@ def margins_of(exposures: Sequence[Exposure], terms: Terms, index: Price, table:
 def hedges(found: PortfolioRequirement, unit: Unit) -> tuple[Hedge, ...]:
     """Return for each holding of a unit what it needs alone, what it adds, and what the others spare it.
 
-    Without least charges and charges that grow with size.
+    All of it on the requirement that is charged. Spot that hedges is a holding of its own, and kept as it is.
     """
     if unit.grid is None:
         return ()
@@ -222,9 +224,9 @@ def hedges(found: PortfolioRequirement, unit: Unit) -> tuple[Hedge, ...]:
     items = []
     for place, item in enumerate(unit.exposures):
         others = (*unit.exposures[:place], *unit.exposures[place + 1 :])
-        alone = margins_of((item,), terms, unit.index, unit.grid).alone
-        without = margins_of(others, terms, unit.index, unit.grid).alone
-        added = unit.margins.alone - without
+        alone = margins_of((item,), terms, unit.index, unit.grid).maintenance
+        without = margins_of(others, terms, unit.index, unit.grid).maintenance
+        added = unit.margins.maintenance - without
         items.append(Hedge(item.name, alone, added, alone - added))
     return tuple(items)
 

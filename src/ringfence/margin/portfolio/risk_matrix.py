@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ringfence.margin.portfolio.black76 import UNMOVED, VolatilityMove
 from ringfence.margin.portfolio.charges import Charge, delta_shock, net_short, offsetting, roll_shock
 from ringfence.margin.portfolio.exposure import by_expiry
-from ringfence.margin.portfolio.unit import Margins, by_factors
+from ringfence.margin.portfolio.unit import Margins
 from ringfence.margin.scenario import Grid, Scenario, losses, totals, worst
 from ringfence.numbers import ONE, RATIO_PLACES, UNIT_VALUE_PLACES, ZERO, divide, plain
 
@@ -76,13 +76,9 @@ def margins(exposures: Sequence[Exposure], terms: MatrixTerms, index: Price, tab
     loss, place = worst(found, table)
     charges = tuple(charge for charge in _charges(exposures, terms, index) if charge.amount)
     figure = loss + sum((charge.amount for charge in charges), ZERO)
-    undampened, _ = worst(tuple(max(ZERO, -column) for column in columns), table)
-    without = undampened + sum((charge.amount for charge in charges if not charge.minimum), ZERO)
-    maintenance, initial, alone = by_factors(
-        figure, without, maintenance=terms.maintenance_factor, initial=terms.initial_factor
-    )
+    maintenance, initial = figure * terms.maintenance_factor, figure * terms.initial_factor
     parts = tuple((group, *worst(found, table, group)) for group in ("standard", "extended"))
-    return Margins(maintenance, initial, alone, place, loss, columns, found, charges, parts)
+    return Margins(maintenance, initial, place, loss, columns, found, charges, parts)
 
 
 def _charges(exposures: Sequence[Exposure], terms: MatrixTerms, index: Price) -> Iterator[Charge]:

@@ -51,7 +51,7 @@ def margins(exposures: Sequence[Exposure], terms: StressTerms, index: Price, tab
     charges = tuple(charge for charge in _charges(exposures, terms, index) if charge.amount)
     maintenance = loss + sum((charge.amount for charge in charges), ZERO)
     return Margins(
-        maintenance, maintenance * terms.initial_factor, maintenance, place, loss, columns, found, charges,
+        maintenance, maintenance * terms.initial_factor, place, loss, columns, found, charges,
         (("stress", loss, place),),
     )  # fmt: skip
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from ringfence.margin.portfolio.charges import Charge
     from ringfence.margin.portfolio.exposure import Exposure
     from ringfence.margin.scenario import Grid
-    from ringfence.numbers import Price, Rate, Value
+    from ringfence.numbers import Price, Value
 
 
 class Margins(NamedTuple):
-    """The requirement of some exposures of a unit. ``alone``: maintenance without least charges and size scaling.
+    """The requirement of some exposures of a unit, every charge and dampener included.
 
     ``worst``: the scenario's place in the grid, None where no scenario loses or the model has none; ``worst_loss`` is
     what counts of it. ``columns``: gain of the whole in each scenario; ``losses``: what counts of it as a loss.
@@ -24,7 +24,6 @@ class Margins(NamedTuple):
 
     maintenance: Value
     initial: Value
-    alone: Value
     worst: int | None
     worst_loss: Value
     columns: tuple[Value, ...]
@@ -49,9 +48,4 @@ class Unit:
         return sum((item.delta for item in self.exposures), ZERO)
 
 
-def by_factors(figure: Value, plain: Value, *, maintenance: Rate, initial: Rate) -> tuple[Value, Value, Value]:
-    """Return maintenance and initial margin as shares of ``figure``, and the maintenance of ``plain``."""
-    return figure * maintenance, figure * initial, plain * maintenance
-
-
-__all__ = ["Margins", "Unit", "by_factors"]
+__all__ = ["Margins", "Unit"]

@@ -101,7 +101,7 @@ def _requirement(found: OptionsFound, part: Part) -> Iterator[str]:
         adds = f"adds {_money(hedge.added)}" if hedge.added >= 0 else f"takes {_money(-hedge.added)} off"
         yield (
             f"Alone it would need {_money(hedge.alone)}; in the book it {adds}: the others spare it "
-            f"{_money(hedge.saved)} (without least charges)."
+            f"{_money(hedge.saved)}."
         )
     else:
         yield "What it would need alone cannot be said: this venue's rules have no scenarios to say it by."
