@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+import tomllib
+from dataclasses import replace
+from decimal import ROUND_FLOOR, Decimal
 from functools import cache
 from math import isclose, log, sqrt
 from pathlib import Path
@@ -11,11 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ringfence import guard_rails
+from ringfence.account import MarginMode
 from ringfence.account_file import AccountFile, parse, read
 from ringfence.errors import BadAccount, BadConfiguration, BadTape
+from ringfence.margin.change import Fill
+from ringfence.margin.rails import against_rails
 from ringfence.study.advice.advise import Advice, advise
 from ringfence.study.advice.alert import alert_level
 from ringfence.study.advice.as_json import as_json
+from ringfence.study.advice.beginning import rails
 from ringfence.study.advice.circumstances import Circumstances, circumstances_of
 from ringfence.study.advice.groups import dated
 from ringfence.study.advice.holding import Place, book_of, hold, initial_margins
@@ -77,6 +84,62 @@ def test_somebody_new_is_isolated_with_ceilings_a_small_stake_and_a_way_to_cross
     assert "guardrails.toml" in todo
     assert "Month 1" in todo
     assert "Then pool what hedges itself" in todo
+
+
+def test_the_guard_rails_of_somebody_new_are_a_file_that_lets_what_is_advised_pass_and_no_more() -> None:
+    advice = of_case("new_trader")
+    step = next(step for step in steps(advice) if "guardrails.toml" in step)
+    limits = guard_rails.parse(tomllib.loads(step.partition("\n")[2]), where="test")
+    rulebook, marks = advice.book.rulebook, advice.book.marks
+    empty = replace(advice.given, positions=(), orders=())
+    least = Decimal("0.001")
+    for position, role in zip(advice.book.positions, advice.roles, strict=True):
+        assert limits.leverage_of(position.symbol) == CEILING[role.coin]
+        mark, highest = marks[position.symbol], Decimal(CEILING[role.coin])
+        most = (2000 * STAKE["new"] * highest / mark).quantize(least, rounding=ROUND_FLOOR)
+        for quantity, leverage, passes in (
+            (most, highest, True),
+            (most + least, highest, False),
+            (least, highest + 1, False),
+        ):
+            fill = Fill(position.symbol, quantity, mark, leverage, MarginMode.ISOLATED)
+            refusal = against_rails(empty, fill, limits, marks=marks, rulebook=rulebook)
+            assert (refusal is None) is passes, refusal
+
+
+def test_a_symbol_that_is_no_bare_key_is_quoted_in_the_guard_rails() -> None:
+    advice = of_case("new_trader")
+    one = advice.book.positions[0]
+    renamed = replace(advice.book.account, positions=(replace(one, symbol="BTC/USDT:USDT"),))
+    text = rails(advice._replace(book=advice.book._replace(account=renamed), roles=advice.roles[:1]))
+    assert guard_rails.parse(tomllib.loads(text), where="test").leverage_by_symbol == {"BTC/USDT:USDT": 5}
+
+
+def test_what_is_to_be_closed_comes_first_and_the_row_is_said_to_hold_the_sizes_as_they_are() -> None:
+    advice = of_case("new_trader")
+    todo = steps(advice)
+    assert ["close" in step and "what is left" in step for step in todo[:3]] == [True, True, False]
+    assert any("the smaller stake is not simulated" in sentence for sentence in account_wide(advice))
+
+
+@pytest.mark.parametrize(
+    ("mark", "share", "how"),
+    [
+        ("60000", "44.0 %", "its margin, less its loss so far,"),  # (62000 ÷ 20 − 2000) ÷ (4500 − 2000)
+        ("62000", "68.9 %", "its margin can"),  # 3100 ÷ 4500
+        ("63000", "74.5 %", "its margin and its gain"),  # (3100 + 1000) ÷ (4500 + 1000)
+        ("58000", "0.0 %", "its margin, less its loss so far,"),  # 3100 − 4000 < 0
+    ],
+)
+def test_what_an_isolated_position_can_still_lose_is_its_margin_and_its_pnl(mark: str, share: str, how: str) -> None:
+    held = {"symbol": "BTCUSDT", "side": "long", "quantity": "1", "entry_price": "62000", "mark_price": mark,
+            "leverage": "20", "margin_mode": "isolated", "isolated_margin": "3100"}  # fmt: skip
+    body = {"wallet": {"USDT": "1400"}, "positions": [held]}
+    file = parse({"rulebook": "binance-usdm", "account": body}, where="test")
+    told = circumstances_of(experience="new", purposes=[], symbols=["BTCUSDT"], file=file.circumstances)
+    text = said(advised(file, circumstances=told, outlook=Outlook(days=1, paths=500, seed=3)), 0)
+    assert f"At most {how}" in text
+    assert f"can be lost: {share} of the capital" in text
 
 
 def test_a_strategy_under_test_gets_an_account_of_its_own_beside_a_pooled_book() -> None:

@@ -30,6 +30,7 @@ _STYLE = """
 .verdicts h3 span { color: var(--soft); font-weight: 500; }
 .verdicts ul, .plain { margin: 6px 0 2px; padding-left: 20px; font-size: 14.5px; }
 .verdicts .fence { border-left: 4px solid var(--iso); } .verdicts .pool { border-left: 4px solid var(--cross); }
+.plain li { white-space: pre-line; }
 .disclaimer { font-size: 14px; color: var(--soft); }
 """
 _UNDER = (

@@ -1,19 +1,19 @@
-"""What to do, step by step: transfers, switches, margins, the health at which to act, and a beginner's way to cross."""
+"""What to do, step by step: what to close, transfers, switches, margins, health to act at, a beginner's way on."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.account import MarginMode
 from ringfence.margin.change import switch_margin_mode
 from ringfence.margin.refusal import Refusal
-from ringfence.numbers import ROUND_FLOOR, ZERO, divide, exact, plain, round_to
+from ringfence.numbers import ZERO, plain
 from ringfence.study.advice import option_words
 from ringfence.study.advice.alert import SIGMAS, alert_level
+from ringfence.study.advice.beginning import smaller, transition
 from ringfence.study.advice.holding import MAIN
-from ringfence.study.advice.words import CEILING, STAKE, verdicts
-from ringfence.study.wording import amount, fixed, listed, percent
+from ringfence.study.advice.words import verdicts
+from ringfence.study.wording import amount, fixed, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,14 @@ def steps(advice: Advice, name: str = "ACCOUNT") -> tuple[str, ...]:
     """Return what to do, in order. ``name``: of the account file, for commands."""
     if advice.options is not None:
         return option_words.steps(advice, advice.options, name)
-    return (*_transfers(advice), *_moves(advice), *_alerts(advice, name), *_transition(advice))
+    new = advice.circumstances.experience == "new"
+    return (
+        *(smaller(advice) if new else ()),
+        *_transfers(advice),
+        *_moves(advice),
+        *_alerts(advice, name),
+        *(transition(advice) if new else ()),
+    )
 
 
 def _transfers(advice: Advice) -> Iterator[str]:
@@ -109,45 +116,6 @@ def _alerts(advice: Advice, name: str) -> Iterator[str]:
 def _long_shot(advice: Advice, symbol: str) -> bool:
     pairs = zip(advice.book.positions, advice.roles, strict=True)
     return any(role.kind == "long shot" for position, role in pairs if position.symbol == symbol)
-
-
-def _transition(advice: Advice) -> Iterator[str]:
-    if advice.circumstances.experience != "new":
-        return
-    ceilings = {CEILING[role.coin] for role in advice.roles}
-    yield from _smaller(advice)
-    yield (
-        'Write guard rails: `margin_mode = "isolated"`, `health_floor = "2"`, `largest_share = "'
-        f"{plain(STAKE['new'])}\"`, `[leverage] ceiling = \"{min(ceilings)}\"` in a guardrails.toml; "
-        "`ringfence size change … --rails guardrails.toml` refuses what breaks them."
-    )  # fmt: skip
-    yield "Month 1: every position isolated, one at a time, with a stop order at half of its margin."
-    yield "Months 2 to 3: two positions at a time, still isolated; add margin only where that was planned before."
-    yield (
-        "Then pool what hedges itself and nothing else: cross in a sub-account with a fifth of the capital, health "
-        "never below 3, and compare every week with `ringfence compare`."
-    )
-    yield (
-        "Cross for low-leverage positions on majors when three months passed without a margin call; long shots and "
-        "tests stay ring-fenced for good."
-    )
-
-
-@exact
-def _smaller(advice: Advice) -> Iterator[str]:
-    """Say how large each position may be: the stake times the ceiling of its class, at the mark."""
-    capital = Decimal(f"{advice.trials.capital:.2f}")
-    for position, role in zip(advice.book.positions, advice.roles, strict=True):
-        contract = advice.book.rulebook.contract(position.symbol)
-        size = abs(position.quantity)
-        one = Decimal(f"{abs(role.exposure):.8f}")
-        most = divide(capital * STAKE["new"] * CEILING[role.coin] * size, one, places=8, rounding=ROUND_FLOOR)
-        most = round_to(most, contract.quantity_step or Decimal("0.001"), rounding=ROUND_FLOOR)
-        if most < size:
-            yield (
-                f"{position.symbol} {position.side}: close {plain(size - most)} of {plain(size)}; what is left is "
-                f"{percent(STAKE['new'], 0)} of the capital at {CEILING[role.coin]}×."
-            )
 
 
 __all__ = ["steps"]

@@ -8,9 +8,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ringfence.account import CollateralMode
+from ringfence.account import CollateralMode, pools
+from ringfence.margin.assess import assess
 from ringfence.numbers import ZERO, plain
 from ringfence.study.advice import option_words
+from ringfence.study.advice.beginning import CEILING, STAKE, smaller
 from ringfence.study.advice.crashes import YEARS
 from ringfence.study.advice.groups import dated
 from ringfence.study.advice.holding import MAIN
@@ -24,12 +26,6 @@ if TYPE_CHECKING:
     from ringfence.numbers import Value
     from ringfence.study.advice.advise import Advice, Role, Turned
     from ringfence.study.advice.trials import Chance
-
-STAKE = {"new": Decimal("0.05"), None: Decimal("0.2"), "experienced": Decimal("0.2")}
-"""The largest share of the capital to put at stake in one ring-fenced position, by experience. Ours."""
-
-CEILING = {"bitcoin": 5, "ether": 5, "major": 3, "small": 2, "dollar": 2}
-"""The highest leverage for somebody who is new, by class of coin. Ours."""
 
 NO_ADVICE = (
     "This is arithmetic on assumptions, not financial advice: what you do with it is your own decision and risk."
@@ -78,8 +74,8 @@ def _reasons(advice: Advice, index: int) -> Iterator[str]:
         yield from _turned(advice, turned)
     place = advice.holding.places[index]
     if place.kind == "isolated" and place.margin is not None:
-        share = share_of_capital(advice, index, place.margin)
-        text = f"At most its margin can be lost: {percent(share)} of the capital"
+        share, gain = at_stake(advice, index)
+        text = f"At most its margin{_and_gain(gain)} can be lost: {percent(share)} of the capital"
         limit = STAKE[advice.circumstances.experience]
         yield f"{text}, more than the {percent(limit, 0)} we would stake." if share > limit else f"{text}."
     if advice.holding.accounts[MAIN].collateral_mode is not CollateralMode.SINGLE_ASSET:
@@ -215,6 +211,26 @@ def _times(leverage: Decimal | None) -> str:
     return "unknown leverage" if leverage is None else f"{plain(leverage)}×"
 
 
+def at_stake(advice: Advice, index: int) -> tuple[Decimal, Value]:
+    """Return what an isolated position can still lose as a share of the capital, and its unrealised PnL.
+
+    That is its margin and its PnL, in dollars at the marks: never below 0.
+    """
+    position = advice.book.positions[index]
+    pool = next(
+        pool
+        for pool in pools(advice.holding.accounts[MAIN], advice.book.rulebook.contract)
+        if pool.isolated and any((p.symbol, p.side) == (position.symbol, position.side) for p in pool.positions)
+    )
+    found = assess(pool, advice.book.marks, advice.book.rulebook)
+    balance = found.margin_balance or ZERO
+    return share_of_capital(advice, index, max(balance, ZERO)), found.lines[0].unrealised_pnl
+
+
+def _and_gain(gain: Value) -> str:
+    return "" if not gain else " and its gain" if gain > 0 else ", less its loss so far,"
+
+
 def share_of_capital(advice: Advice, index: int, margin: Value) -> Decimal:
     """Return a margin as a share of the capital, in dollars at the marks."""
     position, role = advice.book.positions[index], advice.roles[index]
@@ -322,6 +338,11 @@ def _by_circumstance(advice: Advice) -> Iterator[str]:
         )
         stake = percent(STAKE["new"], 0)
         yield f"Stake at most {stake} of the capital on one position until three months have gone well (ours)."
+        if smaller(advice):
+            yield (
+                f"The row “{advice.chosen}”, its margins and its fees hold the sizes as they are: the smaller stake is "
+                "not simulated. Ask again with the smaller sizes."
+            )
     if told.purpose == "bot" or "bot" in told.purposes.values():
         yield option_words.WATCHER
 
@@ -388,5 +409,5 @@ def _portfolio(advice: Advice) -> tuple[str, ...]:
     return (f"portfolio margin: ours, not the venue's: {named}; `ringfence assess` of such an account says each",)
 
 
-__all__ = ["CEILING", "NO_ADVICE", "STAKE", "Verdict", "account_wide", "assumptions", "share_of_capital", "unknown",
-           "verdicts"]  # fmt: skip
+__all__ = ["CEILING", "NO_ADVICE", "STAKE", "Verdict", "account_wide", "assumptions", "at_stake", "share_of_capital",
+           "unknown", "verdicts"]  # fmt: skip
