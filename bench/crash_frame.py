@@ -37,7 +37,7 @@ from measuring import machine, machine_line, table, write
 from ringfence.engine import commands as asked
 from ringfence.engine import decide, snapshot
 from ringfence.engine import state as states
-from ringfence.engine.events import Refused
+from ringfence.engine.events import LiquidationStarted, Refused, Traded
 from ringfence.engine.setup import Market, PriceGuard, Setup
 from ringfence.engine.wire import encode
 from ringfence.host import Host, redecide
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from ringfence.engine.state import State
 
 TARGET, STRETCH = 6.0, 1.0  # seconds for the whole frame
+VERDICT = {True: "met", False: "missed"}
 POOLS = 16_000
 PRICES = {
     "BTCUSDT": "121000", "ETHUSDT": "4300", "SOLUSDT": "220", "XRPUSDT": "2.8", "DOGEUSDT": "0.245", "BNBUSDT": "1250",
@@ -140,9 +141,9 @@ def whole(source: Path, folder: Path, fall: Decimal, screen: BandScreen) -> dict
         balance = host.look(lambda state: state.ledger.trial_balance())
     assert not any(balance.values()), balance
     path.unlink()
-    kinds = Counter(event.kind for event in events)  # type: ignore[attr-defined]
-    causes = Counter(event.cause for event in events if event.kind == "traded")  # type: ignore[attr-defined]
-    pools = {(event.account, event.pool) for event in events if event.kind == "liquidation_started"}  # type: ignore[attr-defined]
+    kinds = Counter(type(event).__name__ for event in events)
+    causes = Counter(event.cause for event in events if isinstance(event, Traded))
+    pools = {(event.account, event.pool) for event in events if isinstance(event, LiquidationStarted)}
     return {
         "seconds": seconds,
         "processor": round(processor, 3),
@@ -257,7 +258,7 @@ def report(result: dict[str, Any]) -> str:
             **result
         ),
         f"processor time {result['processor']:.2f} s; {result['pools'] / result['seconds']:,.0f} pools/s",
-        f"target {TARGET:g} s: {_verdict(result['met'])}; stretch {STRETCH:g} s: {_verdict(result['stretch_met'])}",
+        f"target {TARGET:g} s: {VERDICT[result['met']]}; stretch {STRETCH:g} s: {VERDICT[result['stretch_met']]}",
         "",
         table(
             ["part", "s", "share"],
@@ -265,10 +266,6 @@ def report(result: dict[str, Any]) -> str:
         ),
     ]
     return "\n".join(lines)
-
-
-def _verdict(met: bool) -> str:  # noqa: FBT001
-    return "met" if met else "missed"
 
 
 def main() -> int:

@@ -18,12 +18,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from statistics import median
-from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from accounts import binance_books
-from measuring import REPOSITORY, machine, machine_line, table, write
+from measuring import REPOSITORY, machine, machine_line, seconds, table, write
 
 from ringfence import load_rulebook
 from ringfence.account import (
@@ -136,13 +135,6 @@ def normal(x: Any) -> Any:
     from math import erfc
 
     return 0.5 * np.frompyfunc(erfc, 1, 1)(-x * 0.7071067811865476).astype(float)
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Return the processor time of one call."""
-    started = process_time()
-    call()
-    return process_time() - started
 
 
 def main() -> None:

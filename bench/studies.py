@@ -13,11 +13,10 @@ import argparse
 from datetime import date
 from decimal import Decimal
 from statistics import median
-from time import process_time
 from typing import TYPE_CHECKING
 
 from accounts import binance_books
-from measuring import REPOSITORY, machine, machine_line, table, write
+from measuring import REPOSITORY, machine, machine_line, seconds, table, write
 
 from ringfence import assess_account, load_rulebook
 from ringfence.account import MarginMode
@@ -72,13 +71,6 @@ def calls(book: Book) -> dict[str, Callable[[], object]]:
         "rescue: every way to twice the health": ways,
         "distance: 100,000 paths of 10 symbols": chances,
     }
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Return the processor time of one call."""
-    started = process_time()
-    call()
-    return process_time() - started
 
 
 def main() -> None:

@@ -44,6 +44,13 @@ def _cpu_model() -> str:
     return next(named, platform.processor() or "unknown processor")
 
 
+def seconds(call: Callable[[], object]) -> float:
+    """Return the processor time of one call."""
+    started = process_time()
+    call()
+    return process_time() - started
+
+
 def seconds_per_call(function: Callable[[], object], *, at_least: float) -> float:
     """Return the mean processor time of ``function()`` over as many calls as ``at_least`` seconds hold.
 
