@@ -64,7 +64,7 @@ $(BASE_STAMP): $(VENV_STAMP)
 	@rm -f $(VENV)/.base-* && touch $@
 
 $(DEV_STAMP): $(VENV_STAMP)
-	@printf '▸ Installing %s packages, pinned and hashed, from requirements/dev.txt (about 490 MB on disk, once)\n' \
+	@printf '▸ Installing %s packages, pinned and hashed, from requirements/dev.txt (about 1.2 GB on disk, once)\n' \
 	  "$$(grep -c '==' requirements/dev.txt)"
 	@$(PIP_PINNED) -r requirements/dev.txt
 	@$(PIP_PROJECT)
