@@ -110,6 +110,7 @@ soak: $(DEV_STAMP) ## kill a venue 1,000 times, screen ten million pools, simula
 bench: $(DEV_STAMP) ## run the benchmarks, one script per claim in the docs; one of them: make bench ONLY=assess
 	@for script in $(sort $(wildcard bench/$(or $(ONLY),*).py)); do \
 	  printf '▸ %s\n' "$$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
+	@echo '▸ every claim against its target'; $(BIN)/python bench/measuring/claims.py
 
 fix: $(DEV_STAMP) ## format, and repair what the linter can repair
 	$(say) 'Format and autofix (ruff)'
