@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
-from ringfence.cli.stress import ReportOption
+from ringfence.cli.options import AccountArgument, AsOfOption, JsonOption, MarkOption, ReportOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,17 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ringfence.cli.options import AccountArgument, AsOfOption, JsonOption, MarkOption
+
 if TYPE_CHECKING:
     from ringfence.account_file import AccountFile
     from ringfence.margin.assess import Assessment
     from ringfence.rulebook import Rulebook
-
-AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account file (JSON or TOML), or - for stdin.")]
-MarkOption = Annotated[
-    list[str] | None, typer.Option("--mark", metavar="SYMBOL=PRICE", help="Override a mark; may be repeated.")
-]
-AsOfOption = Annotated[str | None, typer.Option("--as-of", metavar="DAY", help="Use the rules and tables of this day.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 HEALTHY, WARNING, MARGIN_CALL, LIQUIDATABLE = 0, 10, 11, 12
 EXIT_CODES = {"healthy": HEALTHY, "warning": WARNING, "margin_call": MARGIN_CALL, "liquidatable": LIQUIDATABLE}

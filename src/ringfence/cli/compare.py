@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
-from ringfence.cli.stress import ReportOption
+from ringfence.cli.options import AccountArgument, AsOfOption, JsonOption, MarkOption, ReportOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -63,7 +63,7 @@ def replay_population(choices: CrowdChoices) -> None:
         crowd = replay_crowd(choices.population, prices, seed=choices.seed, options=options, progress=progress)
     if choices.report is not None:
         _write(crowd, choices.report)
-    from ringfence.cli.replay import journals_kept, say_journals
+    from ringfence.cli.replay_tables import journals_kept, say_journals
 
     if choices.json:
         show.print_json({**as_json(crowd, choices.report), "journals": journals_kept(choices.journal)})

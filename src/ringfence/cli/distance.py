@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
-from ringfence.cli.stress import BetaOption, ReportOption
+from ringfence.cli.options import AccountArgument, AsOfOption, BetaOption, JsonOption, MarkOption, ReportOption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +43,7 @@ def distance(  # noqa: PLR0913 - a parameter per option
     """
     from ringfence.cli import show
     from ringfence.cli.load import load_account
-    from ringfence.cli.stress import read_betas
+    from ringfence.cli.options import read_betas
     from ringfence.errors import BadAccount, BadConfiguration
     from ringfence.study import distance as study
     from ringfence.study.likelihood import Horizon

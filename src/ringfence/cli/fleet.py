@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ringfence.cli.assess import JsonOption
+from ringfence.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,7 +209,7 @@ def watch(  # noqa: PLR0913 - a parameter per option
     With --out everybody who fell is written. How fast it went is said on standard error.
     """
     from ringfence.cli import show
-    from ringfence.cli.size import read_number
+    from ringfence.cli.options import read_number
     from ringfence.fleet import results, watching
     from ringfence.tape import load_tape, walk
 
@@ -248,7 +248,7 @@ def _scenarios(
 ) -> tuple[tuple[Scenario, ...], tuple[str, ...]]:
     from decimal import Decimal
 
-    from ringfence.cli.size import read_number
+    from ringfence.cli.options import read_number
     from ringfence.errors import BadConfiguration, nearest
     from ringfence.fleet import scenarios
     from ringfence.numbers import EXACT

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringfence.cli.assess import AsOfOption, JsonOption
+from ringfence.cli.options import AsOfOption, JsonOption, ReportOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,9 +40,6 @@ ImpactOption = Annotated[
 ]
 TicksOption = Annotated[
     int | None, typer.Option("--ticks-per-bar", metavar="N", help="At most that many ticks a bar; 60 if not given.")
-]
-ReportOption = Annotated[
-    Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
 ]
 JournalOption = Annotated[
     Path | None,
@@ -111,33 +108,15 @@ def replay(  # noqa: PLR0913 - a parameter per option
         )
     if report is not None:
         _write(result, report)
+    from ringfence.cli.replay_tables import journals_kept, print_replay, say_journals
+
     if json:
         from ringfence.cli.replay_json import as_json
 
         show.print_json({**as_json(result, report), "journals": journals_kept(journal)})
         return
-    from ringfence.cli.replay_tables import print_replay
-
     print_replay(show.console(), result, report)
     say_journals(journal)
-
-
-def journals_kept(journal: Path | None) -> list[str]:
-    """Return the files that a study was journaled in."""
-    if journal is None:
-        return []
-    from ringfence.study.replay.engine_run import journals_of
-
-    return [str(path) for path in journals_of(journal)]
-
-
-def say_journals(journal: Path | None) -> None:
-    """Say where a study was journaled, and what to do with it."""
-    if journal is not None:
-        from ringfence.cli import show
-
-        show.print_text(f"Journals: {', '.join(journals_kept(journal))}")
-        show.print_text(f"Decide them again: ringfence journal verify {journal}")
 
 
 def _check_sequence(sequence: str, journal: Path | None) -> None:

@@ -130,4 +130,22 @@ def _fate(outcome: Outcome, symbol: str, side: str) -> Text:
     return Text.assemble(("lives", "green"), f", PnL {amount(leg.unrealised_pnl, signed=True)}")
 
 
-__all__ = ["print_replay"]
+def journals_kept(journal: Path | None) -> list[str]:
+    """Return the files that a study was journaled in."""
+    if journal is None:
+        return []
+    from ringfence.study.replay.engine_run import journals_of
+
+    return [str(path) for path in journals_of(journal)]
+
+
+def say_journals(journal: Path | None) -> None:
+    """Say where a study was journaled, and what to do with it."""
+    if journal is not None:
+        from ringfence.cli import show
+
+        show.print_text(f"Journals: {', '.join(journals_kept(journal))}")
+        show.print_text(f"Decide them again: ringfence journal verify {journal}")
+
+
+__all__ = ["journals_kept", "print_replay", "say_journals"]

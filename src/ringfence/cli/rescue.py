@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
-from ringfence.cli.stress import ReportOption
+from ringfence.cli.options import AccountArgument, AsOfOption, JsonOption, MarkOption, ReportOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +31,7 @@ def rescue(
     """Show the ways back to a wanted health, solved exactly and ranked by cost, and why others are none."""
     from ringfence.cli import show
     from ringfence.cli.load import load_account
-    from ringfence.cli.size import read_number, read_rate
+    from ringfence.cli.options import read_number, read_rate
     from ringfence.errors import BadInput
     from ringfence.study import rescue as study
 

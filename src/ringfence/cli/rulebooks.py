@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ringfence.cli.options import JsonOption
+
 if TYPE_CHECKING:
     from decimal import Decimal
 
@@ -21,7 +23,6 @@ app = typer.Typer(name="rulebooks", help="The exchanges' margin rules and tables
 BAD_RULEBOOK = 3
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A rulebook, such as binance-usdm.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("list", epilog="Example: ringfence rulebooks list")

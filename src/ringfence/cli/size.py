@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
-from ringfence.cli.stress import ReportOption
+from ringfence.cli.options import (
+    AccountArgument,
+    AsOfOption,
+    JsonOption,
+    MarkOption,
+    ReportOption,
+    read_number,
+    read_rate,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ringfence.account import Position
-    from ringfence.numbers import Rate
     from ringfence.rulebook import Rulebook
     from ringfence.study.edit import Edit
     from ringfence.study.size import Sizing
@@ -386,27 +392,8 @@ def _isolated(symbol: str, side: str, quantity: Decimal, *, entry: Decimal, leve
     return Position(symbol, direction_of(side) * quantity, entry, MarginMode.ISOLATED, None, leverage)
 
 
-def read_number(given: str, option: str, *, signed: bool = False) -> Decimal:
-    """Return the number an option states. Raises BadConfiguration unless it is above 0 (or ``signed``)."""
-    from ringfence.errors import BadConfiguration
-
-    try:
-        value = Decimal(given)
-    except ArithmeticError:
-        value = Decimal("NaN")
-    if not value.is_finite() or (value <= 0 and not signed):
-        raise BadConfiguration("not a number", where=option, expected="a number" if signed else "a number above 0",
-                               found=given, hint="write it in digits with a decimal point, such as 0.25")  # fmt: skip
-    return value
-
-
 def _optional(given: str | None, option: str) -> Decimal | None:
     return None if given is None else read_number(given, option)
-
-
-def read_rate(given: str | None) -> Rate | None:
-    """Return the fee rate that ``--fee-rate`` states; maker rates may be below 0."""
-    return None if given is None else read_number(given, "--fee-rate", signed=True)
 
 
 def _show(answer: Sizing, rules: Rulebook, *, json: bool) -> None:
@@ -440,4 +427,4 @@ def _write(text: str, report: Path) -> None:
     show.say(f"written: {report}")
 
 
-__all__ = ["app", "read_number", "read_rate"]
+__all__ = ["app"]

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringfence.cli.assess import AccountArgument, AsOfOption, JsonOption, MarkOption
+from ringfence.cli.options import (
+    AccountArgument,
+    AsOfOption,
+    BetaOption,
+    JsonOption,
+    MarkOption,
+    ReportOption,
+    read_betas,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
     from ringfence.study.stress import Cell, Grid, Shocked, Stress
-
-BetaOption = Annotated[
-    list[str] | None,
-    typer.Option("--beta", metavar="SYMBOL=N", help="Share of a common move a symbol makes; 1 if not given."),
-]
-
-ReportOption = Annotated[
-    Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
-]
 
 
 def stress(  # noqa: PLR0913 - a parameter per option
@@ -51,7 +49,7 @@ def stress(  # noqa: PLR0913 - a parameter per option
     """
     from ringfence.cli import show
     from ringfence.cli.load import load_account
-    from ringfence.cli.size import read_number
+    from ringfence.cli.options import read_number
     from ringfence.errors import BadInput
     from ringfence.numbers import EXACT
     from ringfence.study import stress as study
@@ -80,22 +78,6 @@ def stress(  # noqa: PLR0913 - a parameter per option
     _print(show.console(), found)
     if report is not None:
         show.say(f"written: {report}")
-
-
-def read_betas(given: Sequence[str], known: Iterable[str]) -> dict[str, Decimal]:
-    """Return the betas that ``--beta`` states, by symbol. Raises BadConfiguration for a symbol that is not held."""
-    from ringfence.cli.size import read_number
-    from ringfence.errors import BadConfiguration, nearest
-
-    betas = {}
-    names = list(known)
-    for text in given:
-        symbol, equals, number = text.partition("=")
-        if not equals or symbol not in names:
-            raise BadConfiguration("not a beta", where="--beta", expected="SYMBOL=N of a symbol of the account",
-                                   found=text, hint=nearest(symbol, names) or "such as --beta ETHUSDT=1.2")  # fmt: skip
-        betas[symbol] = read_number(number, f"--beta {symbol}", signed=True)
-    return betas
 
 
 def _print(screen: Console, found: Stress) -> None:
@@ -212,4 +194,4 @@ def _rows(shocks: Sequence[Shocked], *, moves: bool = False) -> tuple[list[str],
     return headers, rows
 
 
-__all__ = ["BetaOption", "ReportOption", "read_betas", "stress"]
+__all__ = ["stress"]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ringfence.cli.options import JsonOption
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from ringfence.tape import FetchProgress, SymbolSummary, Tape
 
 app = typer.Typer(name="tape", help="Prices over time: packaged crashes, files, downloads.", no_args_is_help=True)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("list", epilog="Example: ringfence tape list")
