@@ -33,7 +33,7 @@ AtOption = Annotated[
 
 
 @app.command("build", epilog="Example: ringfence fleet build --example --accounts 100000 --out example.fleet.parquet")
-def build(  # noqa: PLR0913 - a parameter per option
+def build(  # noqa: PLR0913, PLR0917 - a parameter per option
     sources: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[SOURCE]...", help="Parquet, Arrow, CSV, or JSON lines of account files."),
@@ -48,6 +48,9 @@ def build(  # noqa: PLR0913 - a parameter per option
     column: Annotated[
         list[str] | None,
         typer.Option("--column", metavar="OURS=THEIRS", help="A column of another name; may be repeated."),
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", metavar="TIME", help="Of the marks, for portfolio margin (ISO 8601, UTC).")
     ] = None,
     faults: Annotated[int, typer.Option(min=1, help="How many faults are listed at most.")] = 20,
     *,
@@ -84,7 +87,10 @@ def build(  # noqa: PLR0913 - a parameter per option
             built = write_example(accounts, seed, out, kind=book, progress=done)
         else:
             given = marks_at(marks, at) if marks else {}
-            request = building.Request(rulebook, day(as_of) if as_of else None, given, Names.read(column or []), faults)
+            request = building.Request(
+                rulebook, day(as_of) if as_of else None, given, Names.read(column or []), faults,
+                time=moment(time, "--time") if time else None,
+            )  # fmt: skip
             built = building.build(sources or [], out, request, progress=done)
     terms = built.fleet.terms
     if json:
@@ -301,7 +307,7 @@ def marks_at(spec: str, at: str | None) -> dict[str, Decimal]:
     return dict(given.marks)
 
 
-def moment(given: str) -> datetime:
+def moment(given: str, option: str = "--at") -> datetime:
     """Return the moment of an option; without a zone it is UTC. Raises BadConfiguration."""
     from datetime import UTC, datetime
 
@@ -310,7 +316,7 @@ def moment(given: str) -> datetime:
     try:
         found = datetime.fromisoformat(given)
     except ValueError:
-        raise BadConfiguration("not a moment", where="--at", expected="ISO 8601, such as 2025-10-10T21:15",
+        raise BadConfiguration("not a moment", where=option, expected="ISO 8601, such as 2025-10-10T21:15",
                                found=given) from None  # fmt: skip
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 

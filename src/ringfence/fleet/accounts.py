@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ringfence.account import Account, Collateral, CollateralMode, MarginMode, OpenOrder, Position, PositionMode
+from ringfence.account import (
+    Account,
+    Collateral,
+    CollateralMode,
+    MarginMode,
+    OpenOrder,
+    Position,
+    PositionMode,
+    RiskInputs,
+    Slice,
+)
 from ringfence.account_file import AccountFile
+from ringfence.contract import coin
+from ringfence.fleet.indices import indices_of
 from ringfence.fleet.numbers_in import amounts
-from ringfence.fleet.schema import LISTS, arrow_schema, canonical, pyarrow
+from ringfence.fleet.schema import LISTS, SCALARS, arrow_schema, canonical, field_type, pyarrow
 from ringfence.numbers import ONE, ZERO
 
 if TYPE_CHECKING:
@@ -18,19 +30,48 @@ if TYPE_CHECKING:
     from ringfence.numbers import Price
 
 
-def account_of(row: Mapping[str, Any]) -> Account:
-    """Return the account of a row of a fleet, given as Python values."""
+STAYS = "none"  #: of ``moves_with``: an index that moves with nothing
+
+
+def account_of(row: Mapping[str, Any], terms: Terms | None = None) -> Account:
+    """Return the account of a row of a fleet, given as Python values.
+
+    ``terms``: what the fleet says of all accounts, which portfolio margin needs.
+    """
+    slices = slices_of(row)
+    entries = row["collateral"] or ()
+    mode = CollateralMode(row["collateral_mode"] or "single_asset")
     return Account(
         positions=tuple(_position(entry) for entry in row["positions"] or ()),
         orders=tuple(_order(entry) for entry in row["orders"] or ()),
         wallet={entry["asset"]: canonical(entry["balance"]) for entry in row["wallet"] or ()},
-        collateral={entry["asset"]: _collateral(entry) for entry in row["collateral"] or () if _own_terms(entry)},
-        position_mode=PositionMode(row["position_mode"] or "one_way"),
-        collateral_mode=CollateralMode(row["collateral_mode"] or "single_asset"),
-        index_prices={
-            entry["asset"]: _known(entry["index"]) for entry in row["collateral"] or () if not _own_terms(entry)
+        collateral={
+            entry["asset"]: _collateral(entry, slices.get(entry["asset"], ()))
+            for entry in entries
+            if own_terms(entry, slices)
         },
+        position_mode=PositionMode(row["position_mode"] or "one_way"),
+        collateral_mode=mode,
+        index_prices={entry["asset"]: _known(entry["index"]) for entry in entries if not own_terms(entry, slices)},
+        risk=_risk(row, terms) if mode is CollateralMode.PORTFOLIO and terms is not None else None,
     )
+
+
+def slices_of(row: Mapping[str, Any]) -> dict[str, tuple[Slice, ...]]:
+    """Return the discount tiers of an account's own by asset."""
+    found: dict[str, tuple[Slice, ...]] = {}
+    for entry in row.get("tiers") or ():
+        one = Slice(canonical(entry["floor"]) or ZERO, canonical(entry["cap"]), _known(entry["ratio"]))
+        found[entry["asset"]] = (*found.get(entry["asset"], ()), one)
+    return found
+
+
+def _risk(row: Mapping[str, Any], terms: Terms) -> RiskInputs:
+    loans = ((entry["asset"], canonical(entry.get("loan"))) for entry in row["wallet"] or ())
+    return RiskInputs(
+        terms.moment, terms.index, terms.volatility, terms.rates,
+        {asset: owed for asset, owed in loans if owed is not None}, row.get("spot_hedging"), terms.standing,
+    )  # fmt: skip
 
 
 def account_file_of(row: Mapping[str, Any], terms: Terms, marks: Mapping[str, Price], *, where: str) -> AccountFile:
@@ -38,7 +79,9 @@ def account_file_of(row: Mapping[str, Any], terms: Terms, marks: Mapping[str, Pr
 
     As in an account file, the entry price stands in for a mark that is not there, and is said to.
     """
-    account = account_of(row)
+    account = account_of(row, terms)
+    if terms.reference:
+        account = _at_other_marks(account, terms, marks)
     own: dict[str, Price] = {}
     assumed: list[str] = []
     for position in account.positions:
@@ -61,6 +104,16 @@ def account_file_of(row: Mapping[str, Any], terms: Terms, marks: Mapping[str, Pr
         where,
         terms.fees,
     )
+
+
+def _at_other_marks(account: Account, terms: Terms, marks: Mapping[str, Price]) -> Account:
+    if account.collateral_mode is CollateralMode.SINGLE_ASSET:
+        return account
+    units: frozenset[str] = frozenset()
+    if account.collateral_mode is CollateralMode.PORTFOLIO:
+        rulebook = terms.rulebook()
+        units = frozenset(rulebook.contract(position.symbol).risk_unit for position in account.positions)
+    return indices_of(terms).account_at(account, marks, units=units)
 
 
 def _known(value: Decimal | None) -> Decimal:
@@ -93,19 +146,24 @@ def _order(entry: Mapping[str, Any]) -> OpenOrder:
     )
 
 
-def _own_terms(entry: Mapping[str, Any]) -> bool:
+def own_terms(entry: Mapping[str, Any], slices: Mapping[str, object]) -> bool:
     """Whether an asset has terms of its own, as in an account file; else the venue's hold at its index price."""
-    return any(entry[name] is not None for name in ("ratio", "bid_buffer", "ask_buffer")) or entry["index"] is None
+    stated = ("ratio", "bid_buffer", "ask_buffer", "tier_unit", "moves_with")
+    return any(entry.get(name) is not None for name in stated) or entry["index"] is None or entry["asset"] in slices
 
 
-def _collateral(entry: Mapping[str, Any]) -> Collateral:
+def _collateral(entry: Mapping[str, Any], slices: tuple[Slice, ...]) -> Collateral:
     given = {name: canonical(entry[name]) for name in ("index", "ratio", "bid_buffer", "ask_buffer")}
+    told = entry.get("moves_with")
+    ratio = slices[0].ratio if slices else given["ratio"]
     return Collateral(
         ONE if given["index"] is None else given["index"],
-        ONE if given["ratio"] is None else given["ratio"],
+        ONE if ratio is None else ratio,
         given["bid_buffer"] or ZERO,
         given["ask_buffer"] or ZERO,
-        moves_with=Collateral.follows(entry["asset"]),
+        slices,
+        entry.get("tier_unit") or "base",
+        Collateral.follows(entry["asset"]) if told is None else None if told == STAYS else coin(told),
     )
 
 
@@ -113,26 +171,23 @@ def batch_of(accounts: Iterable[tuple[str, Account]]) -> tuple[Any, list[str]]:
     """Return named accounts as a record batch of a fleet, and what of them cannot be kept to the digit, in words."""
     pa = pyarrow()
     names: list[str] = []
-    scalars: dict[str, list[str]] = {"position_mode": [], "collateral_mode": []}
+    scalars: dict[str, list[Any]] = {name: [] for name in SCALARS[1:]}
     offsets: dict[str, list[int]] = {name: [0] for name in LISTS}
     entries: dict[str, dict[str, list[Any]]] = {name: {column: [] for column in LISTS[name]} for name in LISTS}
     lost: list[str] = []
     for name, account in accounts:
         names.append(name)
-        lost += [
-            f"{name}, collateral {asset}: its terms have tiers, or follow another coin than its own"
-            for asset, terms in account.collateral.items()
-            if terms.slices or terms.moves_with != Collateral.follows(asset)
-        ]
         scalars["position_mode"].append(account.position_mode.value)
         scalars["collateral_mode"].append(account.collateral_mode.value)
+        portfolio = account.collateral_mode is CollateralMode.PORTFOLIO
+        scalars["spot_hedging"].append(account.risk.spot_hedging if portfolio and account.risk is not None else None)
         for kind, rows in _entries(account).items():
             for row in rows:
                 for column, value in zip(LISTS[kind], row, strict=True):
                     entries[kind][column].append(value)
             offsets[kind].append(offsets[kind][-1] + len(rows))
     schema = arrow_schema()
-    arrays = [pa.array(names, pa.string()), *(pa.array(scalars[name], pa.string()) for name in scalars)]
+    arrays = [pa.array(names, pa.string()), *(pa.array(scalars[name], field_type(name)) for name in scalars)]
     for kind in LISTS:
         entry = schema.field(kind).type.value_type
         children = [_column(entries[kind][field.name], field, f"{kind}.{field.name}", lost) for field in entry]
@@ -153,12 +208,28 @@ def _column(values: list[Any], field: Any, name: str, lost: list[str]) -> Any:
 
 
 def _entries(account: Account) -> dict[str, Sequence[Sequence[Any]]]:
+    loans: Mapping[str, Decimal] = {}
+    if account.risk is not None and account.collateral_mode is CollateralMode.PORTFOLIO:
+        loans = account.risk.loans
+    wallet = {**dict.fromkeys(loans, ZERO), **account.wallet}
     return {
-        "wallet": list(account.wallet.items()),
+        "wallet": [(asset, balance, loans.get(asset)) for asset, balance in wallet.items()],
         "collateral": [
-            *((asset, t.index, t.ratio, t.bid_buffer, t.ask_buffer) for asset, t in account.collateral.items()),
-            *((asset, index, None, None, None) for asset, index in account.index_prices.items()),
+            *(
+                (
+                    asset,
+                    t.index,
+                    None if t.slices else t.ratio,
+                    t.bid_buffer,
+                    t.ask_buffer,
+                    t.unit if t.slices else None,
+                    None if t.moves_with == Collateral.follows(asset) else t.moves_with or STAYS,
+                )
+                for asset, t in account.collateral.items()
+            ),
+            *((asset, index, *[None] * 5) for asset, index in account.index_prices.items()),
         ],
+        "tiers": [(asset, *part) for asset, t in account.collateral.items() for part in t.slices],
         "positions": [(p.symbol, p.quantity, p.entry_price, p.isolated_margin, p.leverage) for p in account.positions],
         "orders": [
             (o.symbol, o.quantity, o.price, o.leverage, o.reference_price, o.reduce_only, o.position_side)
@@ -167,4 +238,4 @@ def _entries(account: Account) -> dict[str, Sequence[Sequence[Any]]]:
     }
 
 
-__all__ = ["account_file_of", "account_of", "batch_of"]
+__all__ = ["STAYS", "account_file_of", "account_of", "batch_of", "own_terms", "slices_of"]

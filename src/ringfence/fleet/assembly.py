@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ringfence.fleet.faults import Faults
     from ringfence.fleet.tables import Rows
 
-_ORDER = ("accounts", "wallets", "collateral", "positions", "orders")
+_ORDER = ("accounts", "wallets", "collateral", "tiers", "positions", "orders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,11 @@ def _joined(arrays: list[Any]) -> Any:
 
 
 def _scalars(parts: Sequence[Rows], codes: Any, count: int, files: Sequence[str], faults: Faults) -> dict[str, Any]:
-    """Return position and collateral mode by account; an account that two rows describe is a fault."""
+    """Return what is said once of each account; an account that two rows describe is a fault."""
     import numpy as np
 
     pa = pyarrow()
-    found: dict[str, Any] = {name: pa.nulls(count, field_type("asset")) for name in SCALARS[1:]}
+    found: dict[str, Any] = {name: pa.nulls(count, field_type(name)) for name in SCALARS[1:]}
     if not parts:
         return found
     first = np.full(count, -1, np.int64)

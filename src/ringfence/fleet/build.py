@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zlib import crc32
 
+from ringfence.account import CollateralMode
 from ringfence.errors import BadConfiguration
 from ringfence.fleet.accounts import batch_of
 from ringfence.fleet.assembly import assemble
@@ -22,14 +23,18 @@ from ringfence.fleet.checks import RuleChecks
 from ringfence.fleet.faults import MOST, Faults
 from ringfence.fleet.fleet import UNIT, Fleet
 from ringfence.fleet.nested import conformed
-from ringfence.fleet.schema import KEY, Terms, arrow_schema, pyarrow, schema_of_file, terms_of
+from ringfence.fleet.schema import KEY, Terms, arrow_schema, canonical, pyarrow, schema_of_file, terms_of
 from ringfence.fleet.sources import BATCH, account_files, batches_of, columns_of, open_source
 from ringfence.fleet.tables import Names, Rows, TableReader, kind_of
+from ringfence.margin.portfolio.marks import INDEX
+from ringfence.numbers import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
+    from decimal import Decimal
 
+    from ringfence.account import RiskInputs
     from ringfence.account_file import AccountFile
     from ringfence.fees import AccountFees
     from ringfence.fleet.checks import Place
@@ -40,8 +45,18 @@ ROWS_AT_ONCE = 6_000_000  #: rows of flat tables held in memory; beyond, they ar
 _PARTS = 64
 _REPEATED = [  # columns whose values come again and again; the amounts of others would fill a dictionary in vain
     "position_mode", "collateral_mode", "wallet.list.element.asset", "collateral.list.element.asset",
-    "positions.list.element.symbol", "positions.list.element.leverage", "orders.list.element.symbol",
+    "tiers.list.element.asset", "positions.list.element.symbol", "positions.list.element.leverage",
+    "orders.list.element.symbol",
 ]  # fmt: skip
+
+
+class Risk(NamedTuple):
+    """What portfolio margin needs of a market (:class:`ringfence.fleet.schema.Terms`), as far as it is known."""
+
+    time: datetime | None
+    prices: dict[str, Price]
+    rates: dict[str, Decimal]
+    volatility: dict[str, Decimal]
 
 
 class Built(NamedTuple):
@@ -55,7 +70,10 @@ class Built(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a fleet is to be: its rulebook and day (None: as the sources say), marks, columns, sizes."""
+    """What a fleet is to be: its rulebook and day (None: as the sources say), marks, columns, sizes.
+
+    ``marks``: among them index prices, as ``index:BTC``; ``time``: of the marks (portfolio margin).
+    """
 
     rulebook: str | None = None
     as_of: date | None = None
@@ -64,6 +82,7 @@ class Request:
     most_faults: int = MOST
     rows_at_once: int = ROWS_AT_ONCE
     unit: int = UNIT
+    time: datetime | None = None
 
 
 def build(
@@ -192,9 +211,11 @@ class _Build:
         self.sources, self.tables = sources, tables or {}
         self.rulebook, self.as_of = request.rulebook, request.as_of
         self.policy: Mapping[str, Any] | None = None
-        self.contracts: Mapping[str, Any] | None = None
+        self.contracts: dict[str, Any] = {}
         self.fees: AccountFees | None = None
-        self.marks: dict[str, Price] = dict(request.marks)
+        given = Terms("", marks={}).at(request.marks)
+        self.marks: dict[str, Price] = dict(given.marks)
+        self.risk = Risk(request.time, dict(given.index), {}, {})
         self.exact = True
         self._disagreed: dict[str, None] = {}
         self._notes: list[str] = []
@@ -207,8 +228,8 @@ class _Build:
                 "whose rules hold is not known", where="--rulebook", expected="the name of a rulebook", found="nothing",
                 hint="give --rulebook NAME; `ringfence rulebooks list` lists them",
             )  # fmt: skip
-        return Terms(self.rulebook, self.as_of, self.marks, self.policy or {}, self.contracts or {}, self.fees,
-                     self.exact, self.notes())  # fmt: skip
+        return Terms(self.rulebook, self.as_of, self.marks, self.policy or {}, self.contracts, self.fees, self.exact,
+                     self.notes(), (), *self.risk)  # fmt: skip
 
     def notes(self) -> tuple[str, ...]:
         """Return what was assumed or left out."""
@@ -216,7 +237,9 @@ class _Build:
         if not self.exact:
             found.append("some amounts came as binary floats and are taken at their shortest decimal text")
         if self._disagreed:
-            found.append(f"no mark kept for {', '.join(self._disagreed)}: the sources state different ones")
+            found.append(
+                f"no mark kept for {', '.join(self._disagreed)}: the sources state different ones; give --marks"
+            )
         return tuple(dict.fromkeys(found))
 
     def batches(self) -> Iterator[Any]:
@@ -282,15 +305,18 @@ class _Build:
         if self.rulebook is None:
             self.rulebook = file.rulebook_name
         if self.policy is None:
-            self.policy, self.contracts, self.fees = file.policy, file.contracts, file.fees
+            self.policy, self.fees = file.policy, file.fees
             self.as_of = self.as_of or file.as_of
-        stated = {
+        stated: dict[str, tuple[object, object]] = {
             "rulebook": (self.rulebook, file.rulebook_name),
             "as_of": (self.as_of, self.as_of if self.request.as_of else file.as_of),
             "policy": (dict(self.policy), dict(file.policy)),
-            "contracts": (dict(self.contracts or {}), dict(file.contracts)),
             "fees": (self.fees, file.fees),
         }
+        for symbol, contract in file.contracts.items():
+            stated[f"contracts.{symbol}"] = (self.contracts.setdefault(symbol, contract), contract)
+        if file.account.collateral_mode is CollateralMode.PORTFOLIO and file.account.risk is not None:
+            stated |= self._risk_of(file.account.risk)
         for what, (first, own) in stated.items():
             if first != own:
                 self.faults.add(
@@ -300,6 +326,21 @@ class _Build:
         for symbol, price in file.marks.items():
             if symbol not in file.marks_assumed:
                 self._mark(symbol, price)
+
+    def _risk_of(self, told: RiskInputs) -> dict[str, tuple[object, object]]:
+        """Take the market that a portfolio account states; return each figure as known and as this account has it."""
+        if self.risk.time is None:
+            self.risk = self.risk._replace(time=told.time)
+        stated: dict[str, tuple[object, object]] = {
+            "time": (self.risk.time, told.time or self.risk.time if self.request.time is None else self.risk.time)
+        }
+        for name, known in (("index", self.risk.prices), ("rates", self.risk.rates)):
+            for key, number in getattr(told, name).items():
+                fixed = name == "index" and f"{INDEX}{key}" in self.request.marks
+                stated[f"{name}.{key}"] = (known.setdefault(key, number), known[key] if fixed else number)
+        for symbol, rate in told.volatility.items():
+            stated[f"implied_volatility of {symbol}"] = (self.risk.volatility.setdefault(symbol, rate), rate)
+        return stated
 
     def _mark(self, symbol: str, price: Price) -> None:
         if symbol in self.request.marks or symbol in self._disagreed:
@@ -322,8 +363,12 @@ class _Build:
 
     def _adopt(self, terms: Terms) -> None:
         self.rulebook, self.as_of = self.rulebook or terms.rulebook_name, self.as_of or terms.as_of
-        self.policy, self.contracts = self.policy or terms.policy, self.contracts or terms.contracts
+        self.policy, self.contracts = self.policy or terms.policy, {**terms.contracts, **self.contracts}
         self.fees = self.fees or terms.fees
+        self.risk = Risk(
+            self.risk.time or terms.time, {**terms.index, **self.risk.prices}, {**terms.rates, **self.risk.rates},
+            {**terms.volatility, **self.risk.volatility},
+        )  # fmt: skip
         self.exact = self.exact and terms.exact
         self._notes += terms.notes
         for symbol, price in terms.marks.items():
@@ -342,9 +387,18 @@ class _Build:
                 for batch in batches:
                     rows = reader.read(batch, self.faults)
                     self.exact = self.exact and rows.exact
-                    self._marks_of(rows)
+                    for symbol, price in _told(rows, rows.marks):
+                        self._mark(symbol, price)
+                    for symbol, rate in _told(rows, rows.volatility):
+                        if self.risk.volatility.setdefault(symbol, rate) != rate:
+                            self.faults.add(
+                                f"two implied volatilities for {symbol}",
+                                where=f"{reader.where}: column {reader.used['implied_volatility']}",
+                                expected=plain(self.risk.volatility[symbol]), found=plain(rate),
+                                hint="one market stands behind a fleet: give one volatility per option",
+                            )  # fmt: skip
                     count += len(rows.row)
-                    held.append(rows._replace(marks=None))
+                    held.append(rows._replace(marks=None, volatility=None))
                     if count > self.request.rows_at_once and spill is None:
                         spill = stack.enter_context(_Spill(self.folder))
                     if spill is not None:
@@ -357,17 +411,17 @@ class _Build:
                 batch, origin = assemble(rows_of_part, files, self.faults)
                 yield from self._checked(batch, origin.place)
 
-    def _marks_of(self, rows: Rows) -> None:
-        pa = pyarrow()
-        if rows.marks is None:
-            return
-        pairs = pa.table({"symbol": rows.columns["symbol"], "mark": rows.marks}).filter(pa.compute.is_valid(rows.marks))
-        for pair in pairs.group_by(["symbol", "mark"], use_threads=False).aggregate([]).to_pylist():
-            from ringfence.fleet.schema import canonical
 
-            price = canonical(pair["mark"])
-            if price is not None and price > 0 and pair["symbol"] is not None:
-                self._mark(pair["symbol"], price)
+def _told(rows: Rows, column: Any) -> Iterator[tuple[str, Decimal]]:
+    """Yield every (symbol, number) that rows of positions state of their market, each once."""
+    pa = pyarrow()
+    if column is None:
+        return
+    pairs = pa.table({"symbol": rows.columns["symbol"], "told": column}).filter(pa.compute.is_valid(column))
+    for pair in pairs.group_by(["symbol", "told"], use_threads=False).aggregate([]).to_pylist():
+        number = canonical(pair["told"])
+        if number is not None and number > 0 and pair["symbol"] is not None:
+            yield pair["symbol"], number
 
 
 class _Spill:

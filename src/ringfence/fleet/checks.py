@@ -15,6 +15,8 @@ from ringfence.errors import BadInput
 from ringfence.fleet.accounts import account_file_of
 from ringfence.fleet.numbers_in import floats
 from ringfence.fleet.schema import pyarrow
+from ringfence.margin.portfolio.requirement import rules_of
+from ringfence.numbers import ONE, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +53,8 @@ class RuleChecks:
             self._positions(batch, entries, marks, where)
         self._symbols(batch.column("orders").flatten(), "orders", where)
         self._wallets(batch, where)
+        self._tiers(batch, where)
+        self._portfolios(batch, marks)
 
     def finish(self) -> None:
         """Note accounts that came twice, in one batch or in different ones."""
@@ -219,13 +223,7 @@ class RuleChecks:
         basket = _basket(batch)
         if not basket.any():
             return
-        portfolio = pyarrow().compute.equal(batch.column("collateral_mode"), "portfolio")
-        for row in np.flatnonzero(portfolio.fill_null(False).to_numpy(zero_copy_only=False)).tolist():  # noqa: FBT003
-            self.faults.add(
-                "a portfolio account", where=f"account {batch.column('account')[row]}", found="portfolio",
-                expected="single_asset or multi_asset: a fleet does not hold the index prices, times and loans that "
-                "portfolio margin needs", hint="assess it on its own with `ringfence assess`",
-            )  # fmt: skip
+        self._venue_terms(batch, basket, where)
         positions = batch.column("positions").flatten()
         if len(positions):
             coded = positions.field("symbol").dictionary_encode()
@@ -241,12 +239,123 @@ class RuleChecks:
         dollars = [number for asset, number in numbers.items() if asset in DOLLARS]
         needed = np.unique(wallet)
         needed = needed[basket[needed // _ASSETS] & ~np.isin(needed % _ASSETS, dollars) & ~np.isin(needed, terms)]
+        if len(needed):
+            needed = needed[~np.isin(needed, self._nothing_held(batch, numbers))]
         for key in needed.tolist():
             self.faults.add(
                 f"no collateral price for {named[key % _ASSETS]}", where=str(batch.column("account")[key // _ASSETS]),
                 expected="a collateral entry for every asset that a basket holds, owes or settles in", found="none",
                 hint=f"give a table of collateral with account, asset {named[key % _ASSETS]}, index and ratio",
             )  # fmt: skip
+
+    def _nothing_held(self, batch: Any, numbers: dict[str, int]) -> Any:
+        """Return the keys of balances of 0 in assets that nothing of their account is settled in: no price is asked."""
+        import numpy as np
+
+        entries, owner = _entries(batch, "wallet")
+        held = floats(entries.field("balance"))
+        loan = np.nan_to_num(floats(entries.field("loan")))
+        keys = owner * _ASSETS + np.array([numbers[asset] for asset in entries.field("asset").to_pylist()], np.int64)
+        empty = keys[(held == 0) & (loan == 0)] if len(keys) else keys
+        positions, of = _entries(batch, "positions")
+        known = {
+            symbol: -1 if found is None else numbers.get(found[0].settle_asset, -1)
+            for symbol, found in self._entries.items()
+        }
+        settled = of * _ASSETS + np.array([known[symbol] for symbol in positions.field("symbol").to_pylist()], np.int64)
+        return empty[~np.isin(empty, settled)]
+
+    def _venue_terms(self, batch: Any, basket: NDArray[np.bool_], where: Place) -> None:
+        """Assets that a basket lists without terms of its own count as the venue says: it must have terms for them."""
+        import numpy as np
+
+        entries, owner = _entries(batch, "collateral")
+        if not len(entries):
+            return
+        sliced = _sliced(batch)
+        stated = ~entries.field("index").is_valid().to_numpy(zero_copy_only=False)
+        for name in ("ratio", "bid_buffer", "ask_buffer", "tier_unit", "moves_with"):
+            stated |= entries.field(name).is_valid().to_numpy(zero_copy_only=False)
+        names = entries.field("asset").to_pylist()
+        said: set[str] = set()
+        for entry in np.flatnonzero(basket[owner] & ~stated).tolist():
+            asset = names[entry]
+            if asset in said or (int(owner[entry]), asset) in sliced:
+                continue
+            said.add(asset)
+            hint = f"give {asset} terms of its own: a ratio beside its index"
+            try:
+                if self.rulebook.collateral(asset) is None and asset not in DOLLARS:
+                    self.faults.add(f"how {asset} counts as collateral is not known", hint=hint, found="an index alone",
+                                    where=f"{where('collateral', entry)}, column ratio",
+                                    expected="an asset of the venue's collateral list, or a ratio")  # fmt: skip
+            except BadInput as error:
+                self.faults.add(error.message, where=f"{where('collateral', entry)}, column asset", hint=hint,
+                                expected=error.expected or "", found=asset)  # fmt: skip
+
+    def _tiers(self, batch: Any, where: Place) -> None:
+        """Discount tiers follow one another from 0, never rise, and belong to an asset that is listed without ratio."""
+        entries, owner = _entries(batch, "tiers")
+        if not len(entries):
+            return
+        listed = {
+            (int(row), entry["asset"]): entry["ratio"]
+            for entry, row in zip(*(part.tolist() for part in _entries(batch, "collateral")), strict=True)
+        }
+        before: dict[tuple[int, str], Any] = {}
+        for number, (entry, row) in enumerate(zip(entries.to_pylist(), owner.tolist(), strict=True)):
+            key, last = (row, entry["asset"]), before.get((row, entry["asset"]))
+            place = where("tiers", number)
+            begins = 0 if last is None else last["cap"]
+            if begins is None or entry["floor"] != begins:
+                self.faults.add("tiers that do not follow one another", where=f"{place}, column floor",
+                                expected="a cap of the tier before" if begins is None else plain(ONE * begins),
+                                found=plain(entry["floor"]), hint="the first tier starts at 0, and each next one where "
+                                "the one before it ends")  # fmt: skip
+            if last is not None and entry["ratio"] > last["ratio"]:
+                self.faults.add("a collateral ratio that rises", where=f"{place}, column ratio",
+                                expected=f"at most {plain(last['ratio'])}", found=plain(entry["ratio"]),
+                                hint="more of an asset never counts for more per unit")  # fmt: skip
+            if last is None and (key not in listed or listed[key] is not None):
+                self.faults.add("a ratio and tiers" if key in listed else f"tiers of {entry['asset']}, without a price",
+                                where=f"{place}, column asset", found="both" if key in listed else "no collateral row",
+                                expected="a collateral row with an index and without a ratio",
+                                hint=f"give {entry['asset']} one row of collateral: account, asset, index")  # fmt: skip
+            before[key] = entry
+
+    def _portfolios(self, batch: Any, marks: Mapping[str, Price]) -> None:
+        """Portfolio accounts need what their positions are valued by; options stand in them alone."""
+        import numpy as np
+
+        pc = pyarrow().compute
+        portfolio = pc.fill_null(pc.equal(batch.column("collateral_mode"), "portfolio"), fill_value=False)
+        chosen = portfolio.to_numpy(zero_copy_only=False)
+        options = [name for name, found in self._entries.items() if found is not None and found[0].option]
+        if options:
+            entries, owner = _entries(batch, "positions")
+            optional = pc.is_in(entries.field("symbol"), pyarrow().array(options)).to_numpy(zero_copy_only=False)
+            chosen = chosen | np.isin(np.arange(batch.num_rows), owner[optional])
+        rows = np.flatnonzero(chosen).tolist()
+        if not rows:
+            return
+        if self.rulebook.portfolio is None and bool(portfolio.to_numpy(zero_copy_only=False).any()):
+            try:
+                rules_of(self.rulebook)
+            except BadInput as error:
+                self.faults.add(error.message, where=f"account {batch.column('account')[rows[0]]}",
+                                expected=error.expected or "", found=error.found or "", hint=error.hint)  # fmt: skip
+            return
+        for row in rows:
+            one = batch.slice(row, 1).to_pylist()[0]
+            if any(self._entries.get(entry["symbol"]) is None for entry in one["positions"] or ()):
+                continue
+            name = f"account {one['account']}"
+            try:
+                account_file.check_risk(account_file_of(one, self.terms, marks, where=name), self.rulebook)
+            except BadInput as error:
+                self.faults.add(error.message, where=error.where or name, expected=error.expected or "",
+                                found=error.found or "", hint=_IN_TABLES.get(error.message.split(" for ")[0],
+                                                                             error.hint))  # fmt: skip
 
     def _assets(self, batch: Any, name: str, numbers: dict[str, int], where: Place) -> tuple[Any, Any]:
         """Return a key per entry, account · many + number of the asset; an asset that comes twice is a fault."""
@@ -279,6 +388,24 @@ def _above(column: Any, rows: NDArray[np.int64], table: TierTable, tier: NDArray
 
 
 _ASSETS = 1 << 20  # more assets than there are
+_IN_TABLES = {  # what to do where an account did not come as an account file
+    "no index price": 'give its price with --marks: a row "index:COIN,PRICE"',
+    "no implied volatility": "add a column implied_volatility to the positions",
+}
+
+
+def _entries(batch: Any, name: str) -> tuple[Any, Any]:
+    """Return the entries of a list, and the row of each one's account."""
+    import numpy as np
+
+    lists = batch.column(name)
+    return lists.flatten(), np.repeat(np.arange(batch.num_rows), np.diff(lists.offsets.to_numpy()))
+
+
+def _sliced(batch: Any) -> set[tuple[int, str]]:
+    """Return (row, asset) of whatever has discount tiers of its own."""
+    entries, owner = _entries(batch, "tiers")
+    return set(zip(owner.tolist(), entries.field("asset").to_pylist(), strict=True))
 
 
 def _basket(batch: Any) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ from ringfence.errors import BadConfiguration
 from ringfence.fleet.build import Built, Writer
 from ringfence.fleet.fleet import Fleet
 from ringfence.fleet.numbers_in import amounts
-from ringfence.fleet.schema import LISTS, Terms, arrow_schema, empty_lists, entry_type, pyarrow
+from ringfence.fleet.schema import LISTS, Terms, amount_type, arrow_schema, empty_lists, entry_type, pyarrow
 from ringfence.tape import load_tape
 
 if TYPE_CHECKING:
@@ -225,8 +225,10 @@ def _columns(market: _Market, index: int, drawn: _Drawn) -> list[Any]:
         names,
         empty.cast(pa.string()),
         empty.cast(pa.string()),
-        _list("wallet", np.ones(BLOCK, np.int64), [assets, _exact(wallet)]),
+        empty.cast(pa.bool_()),
+        _list("wallet", np.ones(BLOCK, np.int64), [assets, _exact(wallet), empty.cast(amount_type())]),
         empty_lists("collateral", BLOCK),
+        empty_lists("tiers", BLOCK),
         _list(
             "positions",
             counts,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import BadAccount, nearest
 from ringfence.fleet.accounts import account_file_of
-from ringfence.fleet.schema import KEY, Terms, arrow_schema, pyarrow, schema_of_file, terms_of
+from ringfence.fleet.schema import Terms, arrow_schema, fitted, lacking, pyarrow, schema_of_file, terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,6 +66,7 @@ class Fleet:
         wallets: Any = None,
         accounts: Any = None,
         collateral: Any = None,
+        tiers: Any = None,
         orders: Any = None,
         rulebook: str | None = None,
         as_of: date | None = None,
@@ -81,7 +82,7 @@ class Fleet:
         from ringfence.fleet.build import fleet_of_tables
 
         given = {"fleet": data, "positions": positions, "wallets": wallets, "accounts": accounts,
-                 "collateral": collateral, "orders": orders}  # fmt: skip
+                 "collateral": collateral, "tiers": tiers, "orders": orders}  # fmt: skip
         return fleet_of_tables(
             {kind: value for kind, value in given.items() if value is not None},
             rulebook=rulebook, as_of=as_of, marks=marks or {}, columns=columns or {},
@@ -92,8 +93,7 @@ class Fleet:
         pa = pyarrow()
         if self.table is not None:
             return self.table
-        table = pa.parquet.read_table(self.path, columns=arrow_schema().names)
-        return table.replace_schema_metadata({KEY: self.terms.to_json().encode()})
+        return pa.Table.from_batches(self.batches(), schema=arrow_schema(self.terms))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Hand the fleet over by the Arrow PyCapsule interface, unit by unit."""
@@ -132,7 +132,8 @@ class Fleet:
         pa = pyarrow()
         names = list(columns or arrow_schema().names)
         if self.table is not None:
-            part = self.table.select(names).slice(index * UNIT, UNIT).combine_chunks()
+            part = self.table.slice(index * UNIT, UNIT)
+            part = part.select([name for name in names if name in part.schema.names]).combine_chunks()
         else:
             try:
                 with pa.parquet.ParquetFile(self.path) as file:
@@ -145,11 +146,16 @@ class Fleet:
                 ) from None  # fmt: skip
         batches = part.to_batches()
         if len(batches) == 1:
-            return batches[0]
-        return pa.record_batch(
-            [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in part.columns],
-            schema=part.schema,
-        )  # fmt: skip
+            batch = batches[0]
+        else:
+            batch = pa.record_batch(
+                [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in part.columns],
+                schema=part.schema,
+            )  # fmt: skip
+        for name in names:
+            if name not in batch.schema.names:
+                batch = batch.append_column(name, lacking(name, batch.num_rows))
+        return fitted(batch.select(names))
 
     def batches(self) -> Iterator[Any]:
         """Yield the units in order, one in memory at a time."""
@@ -174,13 +180,16 @@ class Fleet:
         )  # fmt: skip
 
     def account(self, account: str, marks: Mapping[str, Price] | None = None) -> AccountFile:
-        """Return one account as an account file would give it, at ``marks`` (the fleet's own where there are none)."""
-        at = {**self.terms.marks, **(marks or {})}
-        return account_file_of(self.find(account), self.terms, at, where=f"{self.where}: {account}")
+        """Return one account as an account file would give it, at ``marks`` (the fleet's own where there are none).
+
+        Its index prices are those at these marks (:mod:`ringfence.fleet.indices`).
+        """
+        terms = self.terms.at(marks) if marks else self.terms
+        return account_file_of(self.find(account), terms, terms.marks, where=f"{self.where}: {account}")
 
     def with_marks(self, marks: Mapping[str, Price]) -> Fleet:
         """Return the fleet with other prices over its own."""
-        return replace(self, terms=replace(self.terms, marks={**self.terms.marks, **marks}))
+        return replace(self, terms=self.terms.at(marks))
 
 
 __all__ = ["UNIT", "Fleet"]

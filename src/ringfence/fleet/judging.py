@@ -118,15 +118,18 @@ class ExactPools:
         """Return pool ``number`` in exact numbers. Raises BadInput where an account's pools cannot be."""
         row = int(found.account[number])
         if row != self._row:
-            account, rulebook = account_of(self._batch.slice(row, 1).to_pylist()[0]), self._market.rulebook
+            account = account_of(self._batch.slice(row, 1).to_pylist()[0], self._market.terms)
+            rulebook = self._market.rulebook
             self._pools = {pool.name: pool for pool in pools(account, rulebook.contract, rulebook.collateral)}
             self._row = row
         return self._pools[found.named(number, self._market)]
 
     def assess(self, found: Pools, number: int, marks: Mapping[str, Price]) -> Assessment | None:
         """Return the assessment of a pool, None where there is none, as for want of a mark."""
+        rulebook = self._market.rulebook
         try:
-            return assess(self.pool(found, number), marks, self._market.rulebook)
+            pool, at = self._market.indices.pool_at(self.pool(found, number), marks, rulebook.contract)
+            return assess(pool, at, rulebook)
         except BadInput:
             return None
 

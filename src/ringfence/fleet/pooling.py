@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import DOLLARS, CollateralMode
 from ringfence.errors import BadInput
+from ringfence.fleet.indices import Indices, indices_of
 from ringfence.fleet.numbers_in import floats
 from ringfence.fleet.schema import pyarrow
 from ringfence.numbers import ZERO
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ringfence.fleet.fleet import Fleet
+    from ringfence.fleet.schema import Terms
     from ringfence.rulebook import Policies, Rulebook
 
     Floats = NDArray[np.float64]
@@ -56,6 +58,8 @@ class Market:
     rate_per_unit: Floats
     orders_matter: tuple[bool, bool, bool]
     whole: Mapping[str | None, bool]
+    indices: Indices
+    terms: Terms | None = None
 
     def counts_whole(self, asset: str) -> bool:
         """Whether an asset without terms of its own counts 1 in a basket, held and owed, by the venue's list."""
@@ -67,8 +71,14 @@ class Market:
         return asset in DOLLARS and plain
 
 
-def market_of(rulebook: Rulebook, symbols: Sequence[str]) -> Market:
-    """Return the market of ``symbols``, each with a table in ``rulebook``."""
+def market_of(
+    rulebook: Rulebook, symbols: Sequence[str], terms: Terms | None = None, *, named: Sequence[str] = ()
+) -> Market:
+    """Return the market of ``symbols``, each with a table in ``rulebook``.
+
+    ``terms``: what the fleet says of all accounts. ``named``: symbols that what moves the prices names
+    (:mod:`ringfence.fleet.indices`).
+    """
     import numpy as np
 
     made = instruments(rulebook, symbols, architectures=ARCHITECTURES)
@@ -95,6 +105,8 @@ def market_of(rulebook: Rulebook, symbols: Sequence[str]) -> Market:
         per_unit,
         tuple(_orders_matter(_policies(rulebook, row)) for row in range(3)),  # type: ignore[arg-type]
         {},
+        Indices({}, {}) if terms is None else indices_of(terms, named),
+        terms,
     )
     return replace(market, whole={asset: market.counts_whole(asset) for asset in assets})
 

@@ -8,8 +8,8 @@ holds for all accounts stand as JSON in the schema's metadata under :data:`KEY` 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ringfence import rulebooks
 from ringfence.account_file import read_contract, read_price
 from ringfence.errors import BadAccount, BadConfiguration, BadRulebook
 from ringfence.fees import AccountFees
+from ringfence.margin.portfolio.marks import INDEX
 from ringfence.numbers import plain
 
 if TYPE_CHECKING:
@@ -32,16 +33,18 @@ KEY = b"ringfence.fleet"
 DIGITS, PLACES = 38, 18  #: of every amount
 
 LISTS: Mapping[str, tuple[str, ...]] = {
-    "wallet": ("asset", "balance"),
-    "collateral": ("asset", "index", "ratio", "bid_buffer", "ask_buffer"),
+    "wallet": ("asset", "balance", "loan"),
+    "collateral": ("asset", "index", "ratio", "bid_buffer", "ask_buffer", "tier_unit", "moves_with"),
+    "tiers": ("asset", "floor", "cap", "ratio"),
     "positions": ("symbol", "quantity", "entry_price", "isolated_margin", "leverage"),
     "orders": ("symbol", "quantity", "price", "leverage", "reference_price", "reduce_only", "position_side"),
 }
 """The lists of an account, by name, with the fields of their entries."""
 
-SCALARS = ("account", "position_mode", "collateral_mode")
-_TEXTS = {"asset", "symbol", "position_side"}
-_FLAGS = {"reduce_only"}
+SCALARS = ("account", "position_mode", "collateral_mode", "spot_hedging")
+_TEXTS = {"account", "position_mode", "collateral_mode", "asset", "symbol", "position_side", "tier_unit", "moves_with"}
+_FLAGS = {"reduce_only", "spot_hedging"}
+_LATER = {"tiers", "spot_hedging"}  # columns that a file of an earlier release may lack
 
 
 def pyarrow() -> ModuleType:
@@ -90,9 +93,40 @@ def empty_lists(name: str, count: int) -> Any:
 def arrow_schema(terms: Terms | None = None) -> Any:
     """Return the Arrow schema of a fleet, with its terms in the metadata where they are given."""
     pa = pyarrow()
-    fields = [pa.field(name, pa.string(), nullable=name != "account") for name in SCALARS]
+    fields = [pa.field(name, field_type(name), nullable=name != "account") for name in SCALARS]
     fields += [pa.field(name, pa.list_(entry_type(name))) for name in LISTS]
     return pa.schema(fields, metadata=None if terms is None else {KEY: terms.to_json().encode()})
+
+
+def fitted(batch: Any) -> Any:
+    """Return some columns of a fleet in this release's form: what an earlier one lacked holds nothing."""
+    pa = pyarrow()
+    wanted = [arrow_schema().field(name) for name in batch.schema.names]
+    if all(batch.schema.field(own.name).type == own.type for own in wanted):
+        return batch
+    columns = []
+    for own in wanted:
+        column = batch.column(own.name)
+        if column.type != own.type:
+            entries = column.flatten()
+            have = {entry.name: at for at, entry in enumerate(entries.type)}
+            parts = entries.flatten()
+            children = [
+                parts[have[entry.name]].cast(entry.type) if entry.name in have else pa.nulls(len(entries), entry.type)
+                for entry in own.type.value_type
+            ]
+            starts = column.offsets.to_numpy()
+            column = pa.ListArray.from_arrays(
+                pa.array(starts - starts[0], pa.int32()),
+                pa.StructArray.from_arrays(children, fields=list(own.type.value_type)), type=own.type,
+            )  # fmt: skip
+        columns.append(column)
+    return pa.record_batch(columns, schema=pa.schema(wanted, metadata=batch.schema.metadata))
+
+
+def lacking(name: str, count: int) -> Any:
+    """Return what a column that a file lacks holds for ``count`` accounts: nothing."""
+    return empty_lists(name, count) if name in LISTS else pyarrow().nulls(count, field_type(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +136,10 @@ class Terms:
     ``marks``: prices the fleet was built with. ``policy``, ``contracts`` and ``fees`` as in an account file. ``exact``:
     whether no amount came from a binary float. ``notes``: what was assumed when it was built.
     ``symbols``: those of all positions, in alphabetical order; empty where it was not written down.
+
+    Of portfolio margin (:class:`ringfence.account.RiskInputs`): ``time`` of the marks, ``index`` prices and ``rates``
+    by coin, ``volatility`` by option. ``reference``: the marks that index prices belong to where others are looked at
+    (:attr:`standing`).
     """
 
     rulebook_name: str
@@ -113,6 +151,31 @@ class Terms:
     exact: bool = True
     notes: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
+    time: datetime | None = None
+    index: Mapping[str, Price] = field(default_factory=dict)
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
+    volatility: Mapping[str, Decimal] = field(default_factory=dict)
+    reference: Mapping[str, Price] = field(default_factory=dict)
+
+    @property
+    def standing(self) -> Mapping[str, Price]:
+        """The marks that all index prices belong to: when a mark differs, what moves with it has moved."""
+        return self.reference or self.marks
+
+    @property
+    def moment(self) -> datetime | None:
+        """The time of the marks; without one the start of the day, as in an account file."""
+        if self.time is not None or self.as_of is None:
+            return self.time
+        return datetime.combine(self.as_of, datetime.min.time(), tzinfo=UTC)
+
+    def at(self, marks: Mapping[str, Price]) -> Terms:
+        """Return the terms at other marks, over their own; ``index:COIN`` sets a coin's index price."""
+        given = {name.removeprefix(INDEX): price for name, price in marks.items() if name.startswith(INDEX)}
+        moved = {name: price for name, price in marks.items() if not name.startswith(INDEX)}
+        return replace(
+            self, marks={**self.marks, **moved}, index={**self.index, **given}, reference=self.reference or self.marks
+        )
 
     def rulebook(self) -> Rulebook:
         """Return the rulebook of the fleet. Raises BadRulebook or BadAccount, as for an account file."""
@@ -140,6 +203,9 @@ class Terms:
             "exact": self.exact,
             "notes": list(self.notes),
             "symbols": list(self.symbols),
+            **{name: told for name in ("index", "rates", "volatility", "reference")
+               if (told := {key: plain(number) for key, number in getattr(self, name).items()})},
+            **({} if self.time is None else {"time": self.time.isoformat()}),
         }, ensure_ascii=False)  # fmt: skip
 
 
@@ -168,7 +234,7 @@ def terms_of(schema: Any, *, where: str) -> Terms:
             "another kind of fleet", where=f"{where}: metadata {KEY.decode()}", expected=SCHEMA, found=str(version),
             hint="build it again with this version, or update ringfence",
         )  # fmt: skip
-    missing = [name for name in arrow_schema().names if name not in schema.names]
+    missing = [name for name in arrow_schema().names if name not in schema.names and name not in _LATER]
     if missing:
         raise BadAccount("a column is missing", where=where, expected=", ".join(arrow_schema().names),
                          found=", ".join(schema.names), hint="build it again")  # fmt: skip
@@ -182,7 +248,10 @@ def terms_of(schema: Any, *, where: str) -> Terms:
         bool(given.get("exact", True)),
         tuple(given.get("notes") or ()),
         tuple(given.get("symbols") or ()),
-    )
+        datetime.fromisoformat(given["time"]) if given.get("time") else None,
+        *({key: Decimal(number) for key, number in (given.get(name) or {}).items()}
+          for name in ("index", "rates", "volatility", "reference")),
+    )  # fmt: skip
 
 
 def _fees_to_json(fees: AccountFees) -> dict[str, Any]:
@@ -217,6 +286,8 @@ __all__ = [
     "empty_lists",
     "entry_type",
     "field_type",
+    "fitted",
+    "lacking",
     "pyarrow",
     "schema_of_file",
     "terms_of",

@@ -80,7 +80,7 @@ class ScreenPlan:
 
     def _make(self, terms: Terms, limit: int, symbols: Sequence[str]) -> None:
         self.terms, self.limit = terms, limit
-        self.market = market_of(terms.rulebook(), symbols)
+        self.market = market_of(terms.rulebook(), symbols, terms)
         self.prices = prices_of(self.market, [terms.marks])
 
     def __getstate__(self) -> tuple[Any, ...]:

@@ -75,8 +75,12 @@ class Plan:
 
     def _make(self, terms: Terms, scenarios: tuple[Scenario, ...], symbols: Sequence[str]) -> None:
         self.terms, self.scenarios = terms, scenarios
-        self.market = market_of(terms.rulebook(), symbols)
-        self.prices = prices_of(self.market, [scenario.marks(terms.marks) for scenario in scenarios])
+        named = dict.fromkeys(symbol for scenario in scenarios for symbol in scenario.moves)
+        self.market = market_of(terms.rulebook(), symbols, terms, named=tuple(named))
+        # An option has no move of its own: it follows its coin (ringfence.margin.portfolio.marks).
+        options = [name for name in self.market.symbols if self.market.rulebook.contract(name).option]
+        stay = {name: terms.marks[name] for name in options if name in terms.marks}
+        self.prices = prices_of(self.market, [{**scenario.marks(terms.marks), **stay} for scenario in scenarios])
 
     def unit(self, batch: Any) -> UnitSums:
         """Return what one unit adds."""

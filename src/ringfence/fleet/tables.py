@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "positions": (
         ("account", "symbol", "quantity", "entry_price"),
-        ("side", "margin_mode", "isolated_margin", "leverage", "mark_price"),
+        ("side", "margin_mode", "isolated_margin", "leverage", "mark_price", "implied_volatility"),
     ),
-    "wallets": (("account", "asset", "balance"), ()),
-    "accounts": (("account",), ("position_mode", "collateral_mode")),
-    "collateral": (("account", "asset"), ("index", "ratio", "bid_buffer", "ask_buffer")),
+    "wallets": (("account", "asset", "balance"), ("loan",)),
+    "accounts": (("account",), ("position_mode", "collateral_mode", "spot_hedging")),
+    "collateral": (("account", "asset"), ("index", "ratio", "bid_buffer", "ask_buffer", "tier_unit", "moves_with")),
+    "tiers": (("account", "asset", "floor", "cap", "ratio"), ()),
     "orders": (
         ("account", "symbol", "quantity", "price"),
         ("side", "leverage", "reference_price", "reduce_only", "position_side"),
@@ -38,7 +39,8 @@ COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Columns that each kind of table must have, and may have."""
 
-LIST_OF = {"positions": "positions", "wallets": "wallet", "collateral": "collateral", "orders": "orders"}
+LIST_OF = {"positions": "positions", "wallets": "wallet", "collateral": "collateral", "tiers": "tiers",
+           "orders": "orders"}  # fmt: skip
 """The list of a fleet's account that each kind of table fills."""
 
 _WORDS = {
@@ -46,12 +48,13 @@ _WORDS = {
     "collateral_mode": ("single_asset", "multi_asset", "portfolio"),
     "margin_mode": ("cross", "isolated"),
     "position_side": ("long", "short"),
+    "tier_unit": ("base", "usd"),
 }
 _LONG, _SHORT = ("long", "buy"), ("short", "sell")
-_POSITIVE = {"entry_price", "mark_price", "leverage", "price", "reference_price", "index"}
-_NOT_NEGATIVE = {"bid_buffer", "ask_buffer", "ratio"}
+_POSITIVE = {"entry_price", "mark_price", "leverage", "price", "reference_price", "index", "implied_volatility", "cap"}
+_NOT_NEGATIVE = {"bid_buffer", "ask_buffer", "ratio", "loan", "floor"}
 _NULLABLE = {"balance", "isolated_margin", "leverage", "mark_price", "reference_price", "index", "ratio", "bid_buffer",
-             "ask_buffer"}  # fmt: skip
+             "ask_buffer", "loan", "cap", "implied_volatility"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,13 @@ def kind_of(names: Sequence[str], mapping: Names, *, where: str) -> str:
     for kind, telling in (
         ("positions", ("symbol", "entry_price")),
         ("orders", ("symbol", "price")),
+        ("tiers", ("asset", "floor", "ratio")),
         ("collateral", ("asset", "index")),
         ("collateral", ("asset", "ratio")),
         ("wallets", ("asset", "balance")),
         ("accounts", ("account", "position_mode")),
         ("accounts", ("account", "collateral_mode")),
+        ("accounts", ("account", "spot_hedging")),
     ):
         if has(kind, *telling):
             return kind
@@ -118,7 +123,7 @@ class Rows(NamedTuple):
     """Checked rows of one table. ``columns``: Arrow arrays of a list's fields; ``account`` beside them.
 
     ``row``: numbers of the rows in their file, from 1; ``file``: an index into the files that were read.
-    ``marks``: a positions table's mark prices (null where none), else None.
+    ``marks``, ``volatility``: a positions table's mark prices and implied volatilities (null where none), else None.
     """
 
     kind: str
@@ -128,6 +133,7 @@ class Rows(NamedTuple):
     file: int
     exact: bool
     marks: Any = None
+    volatility: Any = None
 
 
 class TableReader:
@@ -177,22 +183,20 @@ class TableReader:
         check = _Check(self, batch, first, faults)
         account = check.text("account")
         columns: dict[str, Any]
-        marks = None
+        told: dict[str, Any] = {}
         if self.kind == "positions":
-            columns, marks = check.positions()
+            columns, told = check.positions()
         elif self.kind == "orders":
             columns = check.orders()
         elif self.kind == "accounts":
             columns = {name: check.word(name) for name in ("position_mode", "collateral_mode")}
+            columns["spot_hedging"] = check.flag("spot_hedging")
         elif self.kind == "wallets":
-            columns = {"asset": check.text("asset"), "balance": check.number("balance")}
+            columns = {"asset": check.text("asset"), **{name: check.number(name) for name in ("balance", "loan")}}
         else:
-            names = ("index", "ratio", "bid_buffer", "ask_buffer")
-            columns = {"asset": check.text("asset"), **{name: check.number(name) for name in names}}
-            check.wrong_where("ratio", columns["ratio"], lambda pc, v: pc.greater(v, 1), "a collateral ratio above 1",
-                              "between 0 and 1; 95 % is written 0.95")  # fmt: skip
+            columns = check.collateral() if self.kind == "collateral" else check.tiers()
         rows = np.arange(first, first + size, dtype=np.int64)
-        return Rows(self.kind, account, columns, rows, self.file, check.exact, marks)
+        return Rows(self.kind, account, columns, rows, self.file, check.exact, **told)
 
 
 class _Check:
@@ -295,7 +299,46 @@ class _Check:
         size = pc.abs(quantity)
         return pc.if_else(short, pc.negate(size), size).cast(quantity.type)
 
-    def positions(self) -> tuple[dict[str, Any], Any]:
+    def collateral(self) -> dict[str, Any]:
+        """Return how assets count: shares and buffers between 0 and 1, and what an index moves with."""
+        numbers = {name: self.number(name) for name in ("index", "ratio", "bid_buffer", "ask_buffer")}
+        self._share("ratio", numbers["ratio"], "a collateral ratio above 1", "95 % is written 0.95")
+        self._share("bid_buffer", numbers["bid_buffer"], "a bid buffer above 1", "2 % is written 0.02")
+        words = {"tier_unit": self.word("tier_unit"), "moves_with": self._or_null(self.text("moves_with", null=True))}
+        return {"asset": self.text("asset"), **numbers, **words}
+
+    def tiers(self) -> dict[str, Any]:
+        """Return discount tiers, each by itself; that they follow one another is checked account by account."""
+        ratio = self.number("ratio", null=False)
+        self._share("ratio", ratio, "a collateral ratio above 1", "95 % is written 0.95")
+        floor, cap = self.number("floor"), self.number("cap")
+        ends = pyarrow().compute.less_equal(cap, floor)
+        self.wrong_where("cap", cap, lambda _pc, _v: ends, "a tier that ends before it starts",
+                         "a cap above its floor; nothing for the last tier")  # fmt: skip
+        return {"asset": self.text("asset"), "floor": floor, "cap": cap, "ratio": ratio}
+
+    def _share(self, ours: str, values: Any, message: str, how: str) -> None:
+        self.wrong_where(ours, values, lambda pc, v: pc.greater(v, 1), message, f"between 0 and 1; {how}")
+
+    def _or_null(self, column: Any) -> Any:
+        pa = pyarrow()
+        return pa.compute.if_else(pa.compute.equal(column, ""), pa.scalar(None, pa.string()), column)
+
+    def flag(self, ours: str) -> Any:
+        """Return a column of yes and no."""
+        pa = pyarrow()
+        column = self.column(ours)
+        if column is None:
+            return pa.nulls(self.size, pa.bool_())
+        if pa.types.is_boolean(column.type):
+            return column
+        if not pa.types.is_null(column.type):
+            words = self.word(ours, ("true", "false", "1", "0"))
+            known = pa.compute.is_in(words, pa.array(["true", "1"]))
+            return pa.compute.if_else(pa.compute.is_null(words), pa.scalar(None, pa.bool_()), known)
+        return pa.nulls(self.size, pa.bool_())
+
+    def positions(self) -> tuple[dict[str, Any], dict[str, Any]]:
         pa = pyarrow()
         pc = pa.compute
         symbol, quantity = self.text("symbol"), self.quantity()
@@ -314,27 +357,17 @@ class _Check:
             margin = pc.if_else(shared, pa.scalar(None, margin.type), margin)
         columns = {"symbol": symbol, "quantity": quantity, "entry_price": entry, "isolated_margin": margin,
                    "leverage": leverage}  # fmt: skip
-        return columns, self.number("mark_price") if "mark_price" in self.reader.used else None
+        told = {"marks": "mark_price", "volatility": "implied_volatility"}
+        return columns, {name: self.number(ours) for name, ours in told.items() if ours in self.reader.used}
 
     def orders(self) -> dict[str, Any]:
-        pa = pyarrow()
-        reduce_only = self.column("reduce_only")
-        if reduce_only is None:
-            reduce_only = pa.nulls(self.size, pa.bool_())
-        else:
-            try:
-                reduce_only = reduce_only.cast(pa.bool_())
-            except pa.ArrowException:
-                where = f"{self.reader.where}: column {self.reader.used['reduce_only']}"
-                raise BadAccount("not a yes or no", where=where,
-                                 expected="true or false", found=str(reduce_only.type)) from None  # fmt: skip
         return {
             "symbol": self.text("symbol"),
             "quantity": self.quantity(),
             "price": self.number("price"),
             "leverage": self.number("leverage"),
             "reference_price": self.number("reference_price"),
-            "reduce_only": reduce_only,
+            "reduce_only": self.flag("reduce_only"),
             "position_side": self.word("position_side"),
         }
 

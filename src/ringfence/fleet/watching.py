@@ -145,7 +145,8 @@ def watch(
     ticks done. Raises BadConfiguration where the tape has no symbol of the fleet, or the fleet lacks marks.
     """
     started = perf_counter()
-    market = market_of(fleet.terms.rulebook(), symbols_of(fleet))
+    named = tuple(walk.tape.symbols)
+    market = market_of(fleet.terms.rulebook(), symbols_of(fleet), fleet.terms, named=named)
     shared = [symbol for symbol in walk.tape.symbols if symbol in market.symbols]
     if not shared:
         raise BadConfiguration(

@@ -54,7 +54,7 @@ def test_flat_tables_that_stand_account_by_account_are_not_copied(fleet: Fleet) 
 
 def test_polars_takes_a_fleet_and_gives_it_back(fleet: Fleet) -> None:
     frame = pl.DataFrame(fleet)
-    assert frame.shape == (300, 7)
+    assert frame.shape == (300, 9)
     assert same_accounts(fleet, Fleet.from_arrow(frame, rulebook="binance-usdm", as_of=fleet.terms.as_of))
     flat = pl.from_arrow(fleet.positions())
     assert isinstance(flat, pl.DataFrame)
