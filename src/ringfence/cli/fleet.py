@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.fleet import Fleet
+    from ringfence.fleet.build import Built
     from ringfence.fleet.scenarios import Scenario
 
 app = typer.Typer(name="fleet", help="Very many accounts: built, screened, stressed, watched, explained.",
@@ -65,7 +66,6 @@ def build(  # noqa: PLR0913, PLR0917 - a parameter per option
 
     Every row is checked. When one is wrong nothing is written, and every fault is named up to a limit.
     """
-    from ringfence.cli import show
     from ringfence.cli.load import day
     from ringfence.errors import BadConfiguration
     from ringfence.fleet import build as building
@@ -92,6 +92,12 @@ def build(  # noqa: PLR0913, PLR0917 - a parameter per option
                 time=moment(time, "--time") if time else None,
             )  # fmt: skip
             built = building.build(sources or [], out, request, progress=done)
+    _print_built(built, out, json=json)
+
+
+def _print_built(built: Built, out: Path, *, json: bool) -> None:
+    from ringfence.cli import show
+
     terms = built.fleet.terms
     if json:
         show.print_json({
