@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from ringfence.study.distance import Distance
+    from ringfence.study.distance import CrashShare, Distance
 
 _HOUR, _DAY = 60, 24 * 60
 
@@ -84,7 +84,10 @@ def _print(screen: Console, found: Distance) -> None:
             f"{show.price(price, min(8, max(2, 4 - item.mark.adjusted())))}  {show.percent(move)}"
             for price, move in ((item.below, item.move_below), (item.above, item.move_above))
         ]  # fmt: skip
-        rows.append([item.symbol, item.pool, *cells, *([duration(item.minutes)] if found.estimate else [])])
+        put_in = found.estimate is not None and any(one.symbol == item.symbol for one in found.estimate.put_in)
+        rows.append(
+            [_starred(item.symbol, put_in), item.pool, *cells, *([duration(item.minutes)] if found.estimate else [])]
+        )
     headers = ["symbol", "pool", "dies below", "dies above", *(["one σ takes"] if found.estimate else [])]
     screen.print(show.simple_table("Alone", headers, rows, right=(2, 3, 4)))
     common = [
@@ -92,13 +95,28 @@ def _print(screen: Console, found: Distance) -> None:
         for item in found.common
     ]
     screen.print(show.simple_table("Together", ("pool", "marks move", "falling", "rising", ""), common, right=(2, 3)))
-    crashes = [[item.crash, item.pool, _share(item.share)] for item in found.crashes]
+    wide = any(item.between is not None for item in found.crashes)
+    crashes = [[_starred(item.crash, item.put_in), item.pool, _share(item.share), *([_between(item)] if wide else [])]
+               for item in found.crashes]  # fmt: skip
     if crashes:
-        screen.print(show.simple_table("Along past crashes", ("crash", "pool", "dies at"), crashes))
+        headers = ["crash", "pool", "dies at", *(["between"] if wide else [])]
+        screen.print(show.simple_table("Along past crashes", headers, crashes))
     if found.estimate is not None:
         _print_nearest(screen, found)
     for note in found.assumptions:
         screen.print(f"· {note}", style="dim", markup=False)
+
+
+def _starred(name: str, put_in: object) -> str:
+    """Return a name with the star of the notes where something was put in for a coin that a tape lacks."""
+    return f"{name} *" if put_in else name
+
+
+def _between(item: CrashShare) -> str:
+    """Say at what the pool dies with the least and the most that may be put in for coins that the tape lacks."""
+    if item.between is None or item.between[0] == item.between[1]:
+        return ""
+    return " and ".join("never" if share is None else _share(share) for share in item.between)
 
 
 def _share(share: Decimal | None) -> str:

@@ -189,9 +189,18 @@ def _rows(shocks: Sequence[Shocked], *, moves: bool = False) -> tuple[list[str],
             + (f" {shock.at[symbol]:%H:%M}" if symbol in shock.at else "*")
             for symbol, move in shock.moves.items()
         )
-        rows.append([shock.name, *([told] if moves else []), worst.pool, show.factor(worst.health),
+        rows.append([shock.name, *([told] if moves else []), worst.pool, _health(shock, worst.health),
                      show.amount(worst.balance, worst.asset), said])  # fmt: skip
     return headers, rows
+
+
+def _health(shock: Shocked, health: Decimal | None) -> str:
+    """Return a health, and between what it lies where the tape lacks a coin of the account."""
+    from ringfence.cli import show
+
+    if shock.between is None:
+        return show.factor(health)
+    return f"{show.factor(health)}\n({show.factor(shock.between[0])} to {show.factor(shock.between[1])})"
 
 
 __all__ = ["stress"]

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ringfence.numbers import Price
     from ringfence.rulebook import Rulebook
     from ringfence.study.likelihood import Likelihood
+    from ringfence.study.stand_in import PutIn
+    from ringfence.study.stress import Shocked
     from ringfence.study.volatility import Estimate
     from ringfence.tape.bars import Tape
 
@@ -77,11 +79,17 @@ class CommonMove(NamedTuple):
 
 
 class CrashShare(NamedTuple):
-    """How much of a past crash kills a pool: 0.4 is 40 % of every symbol's move in it. None: no multiple of it."""
+    """How much of a past crash kills a pool: 0.4 is 40 % of every symbol's move in it. None: no multiple of it.
+
+    ``put_in``: moves of the pool's symbols that the tape does not tell of, the median of its symbols; ``between``: the
+    share with all of these as small and as large as the tape's symbols moved, in that order.
+    """
 
     crash: str
     pool: str
     share: Decimal | None
+    put_in: tuple[PutIn, ...] = ()
+    between: tuple[Decimal | None, Decimal | None] | None = None
 
 
 class Nearest(NamedTuple):
@@ -128,7 +136,7 @@ def distance(
     """Return how far ``account`` is from death. ``horizon``: what to simulate; None simulates nothing.
 
     Raises BadAccount for an account without a position in a pool whose health is known, BadTape for a tape that is too
-    short or lacks a symbol, BadConfiguration for a horizon without a tape.
+    short or has no coin of it, BadConfiguration for a horizon without a tape.
     """
     if horizon is not None:
         check(horizon)
@@ -149,11 +157,7 @@ def distance(
     return Distance(
         tuple(item for surface in surfaces for item in _alone(surface, found)),
         tuple(item for surface in surfaces for item in _together(surface, betas, estimated)),
-        tuple(
-            CrashShare(crash.name, surface.assessment.pool.name, _share(surface, crash.moves))
-            for crash in past
-            for surface in surfaces
-        ),
+        tuple(_crash_share(surface, crash) for crash in past for surface in surfaces),
         found,
         estimated,
         () if found is None else tuple(n for s in surfaces if (n := _nearest(s, found)) is not None),
@@ -210,7 +214,7 @@ def _assumptions(
             f"volatilities and correlations: {found.returns} returns of {found.minutes_a_return:g} min on the tape "
             f"{found.tape} ({found.price_kind} prices), standard error of a volatility {error:.1%}; they may not last"
         )
-        said += [f"{name} stands in for {symbol} on the tape" for symbol, name in found.stand_ins.items()]
+        said += found.notes()
         said.append(f"estimated betas are against {_reference(held)}; variance grows with time, moves have no memory")
     if horizon is not None and any(surface.assessment.portfolio is not None for surface in surfaces):
         said.append(f"simulated portfolio margin: each risk unit moves as one, exact at {POINTS} prices of its coin")
@@ -258,6 +262,17 @@ def _deadly(surface: Surface, betas: Mapping[str, Decimal] | None) -> CombinedMo
     if surface.assessment.liquidatable:
         return CombinedMove(ZERO, ZERO, exact=True)
     return combined_move(surface.assessment.pool, surface.marks, surface.rulebook, betas=betas)
+
+
+def _crash_share(surface: Surface, crash: Shocked) -> CrashShare:
+    name = surface.assessment.pool.name
+    share = _share(surface, crash.moves)
+    given = tuple(one for one in crash.put_in if one.symbol in surface.symbols)
+    if not given:
+        return CrashShare(crash.name, name, share)
+    least = _share(surface, {**crash.moves, **{one.symbol: one.least for one in given}})
+    most = _share(surface, {**crash.moves, **{one.symbol: one.most for one in given}})
+    return CrashShare(crash.name, name, share, given, (least, most))
 
 
 def _share(surface: Surface, moves: Mapping[str, Decimal]) -> Decimal | None:
@@ -376,7 +391,7 @@ def as_json(found: Distance) -> dict[str, Any]:
         "schema": SCHEMA,
         "symbols": [_texts(item._asdict()) for item in found.symbols],
         "common_moves": [_texts(item._asdict()) for item in found.common],
-        "crashes": [_texts(item._asdict()) for item in found.crashes],
+        "crashes": [_crash_json(item) for item in found.crashes],
         "estimate": None
         if known is None
         else {
@@ -387,6 +402,12 @@ def as_json(found: Distance) -> dict[str, Any]:
             "volatility_a_minute": {symbol: f"{known.volatility(symbol):.6g}" for symbol in known.symbols},
             "correlations": [[f"{known.correlation(a, b):.4f}" for b in known.symbols] for a in known.symbols],
             "betas": _texts(dict(found.betas)),
+            "stand_ins": dict(known.stand_ins),
+            "put_in": [one.as_json() for one in known.put_in],
+            "put_in_correlation": None if known.common is None else {
+                "with_common_move": f"{known.common.correlation:.4f}", "least": f"{known.common.least:.4f}",
+                "most": f"{known.common.most:.4f}",
+            },
         },
         "nearest": [
             {**_texts(n._asdict()), "moves": _texts(dict(n.moves)), "marks": _texts(dict(n.marks))}
@@ -402,12 +423,21 @@ def as_json(found: Distance) -> dict[str, Any]:
             "steps": found.horizon.steps,
             "pools": [
                 {"pool": chance.pool, "deaths": chance.deaths, "probability": f"{chance.probability:.6g}",
-                 "standard_error": f"{chance.error:.2g}"}
+                 "standard_error": f"{chance.error:.2g}", "spread": f"{chance.spread:.2g}"}
                 for chance in found.likelihood
             ],
         },
         "assumptions": list(found.assumptions),
     }  # fmt: skip
+
+
+def _crash_json(item: CrashShare) -> dict[str, Any]:
+    between = None if item.between is None else [None if share is None else plain(share) for share in item.between]
+    return {
+        **_texts({"crash": item.crash, "pool": item.pool, "share": item.share}),
+        "put_in": [one.as_json() for one in item.put_in],
+        "share_between": between,
+    }
 
 
 def _texts(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,18 +27,28 @@ def html_page(found: Distance, *, title: str) -> str:
     """Return the distance as one HTML document. The same distance gives the same text."""
     alone = [(f"{item.symbol} alone", item.move_below, item.move_above) for item in found.symbols]
     together = [(f"{item.pool}, {item.by}", item.down, item.up) for item in found.common]
+    put_in = () if found.estimate is None else tuple(one.symbol for one in found.estimate.put_in)
     prices = [
-        (item.symbol, item.pool, price(item.below), price(item.mark), price(item.above), _minutes(item.minutes))
+        (
+            f"{item.symbol} *" if item.symbol in put_in else item.symbol,
+            item.pool,
+            price(item.below),
+            price(item.mark),
+            price(item.above),
+            _minutes(item.minutes),
+        )
         for item in found.symbols
     ]
+    wide = any(item.between is not None for item in found.crashes)
     crashes = [
-        (item.crash, item.pool, "no multiple of it" if item.share is None else f"{percent(item.share, 0)} of it")
+        (f"{item.crash}{' *' if item.put_in else ''}", item.pool, _share(item.share),
+         *((" and ".join(map(_share, item.between or ())),) if wide else ()))
         for item in found.crashes
-    ]
+    ]  # fmt: skip
     sections = [
         ("Moves that kill a pool", f"<div class='panel'>{_bars([*alone, *together])}</div>"),
         ("Prices", table(("symbol", "pool", "dies below", "mark", "dies above", "one σ takes"), prices)),
-        ("Along past crashes", table(("crash", "pool", "dies at"), crashes)),
+        ("Along past crashes", table(("crash", "pool", "dies at", *(("between",) if wide else ())), crashes)),
     ]
     if found.nearest:
         nearest = [
@@ -51,6 +61,10 @@ def html_page(found: Distance, *, title: str) -> str:
         heading = f"Likelihood within {found.horizon.minutes} minutes"
         sections.append((heading, table(("pool", "dies", "standard error"), chances)))
     return framed(title, over="Distance", sections=sections, notes=found.assumptions, style=_STYLE)
+
+
+def _share(share: Decimal | None) -> str:
+    return "no multiple of it" if share is None else f"{percent(share, 0)} of it"
 
 
 def _minutes(minutes: float | None) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ringfence.study.volatility import Estimate
 
 _STEPS = 12  # a horizon is walked in that many steps, of at least a minute
+_PATHS_AT_THE_ENDS = 20_000
 
 
 class Horizon(NamedTuple):
@@ -41,11 +42,15 @@ class Horizon(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """The share of paths on which a pool dies, and its standard error. ``pool`` ``any``: at least one of them."""
+    """The share of paths on which a pool dies, and its standard error. ``pool`` ``any``: at least one of them.
+
+    ``spread``: how far the share is off at most where what was put in for coins that the tape lacks is at its ends.
+    """
 
     pool: str
     deaths: int
     paths: int
+    spread: float = 0.0
 
     @property
     def probability(self) -> float:
@@ -54,9 +59,9 @@ class Likelihood(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The standard error ``√(p · (1 − p) ÷ paths)``; with no death or nothing but deaths that of one path."""
+        """The standard error ``√(p · (1 − p) ÷ paths + spread²)``; with no death or nothing but deaths, of one path."""
         p = min(max(self.probability, 1 / self.paths), 1 - 1 / self.paths)
-        return sqrt(p * (1 - p) / self.paths)
+        return sqrt(p * (1 - p) / self.paths + self.spread**2)
 
 
 def check(horizon: Horizon) -> None:
@@ -88,9 +93,22 @@ def simulate(
 ) -> tuple[Likelihood, ...]:
     """Return the likelihood of death of every pool that holds positions, and of any of them. The same seed, the same.
 
-    Pools that are liquidatable already die on every path.
+    Pools that are liquidatable already die on every path. Where the estimate has coins that its tape lacks, fewer paths
+    are walked again with each of its :meth:`~ringfence.study.volatility.Estimate.extremes`, which widens the error.
     """
     check(horizon)
+    found = _walked(assessments, estimate, marks, horizon)
+    fewer = horizon._replace(paths=min(horizon.paths, _PATHS_AT_THE_ENDS))
+    ends = [_walked(assessments, end, marks, fewer) for end in estimate.extremes()]
+    return tuple(
+        one._replace(spread=max((abs(end[index].probability - one.probability) for end in ends), default=0.0))
+        for index, one in enumerate(found)
+    )
+
+
+def _walked(
+    assessments: Sequence[Assessment], estimate: Estimate, marks: Mapping[str, float], horizon: Horizon
+) -> tuple[Likelihood, ...]:
     np = numpy()
     draw = np.random.Generator(np.random.PCG64(horizon.seed))
     margins = [Margin(assessment, estimate.symbols) for assessment in assessments]

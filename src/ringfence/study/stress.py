@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import Backing, CollateralMode, pools
@@ -30,7 +29,7 @@ from ringfence.numbers import (
     plain,
 )
 from ringfence.study.portfolio_words import portfolio_summary
-from ringfence.study.stand_in import stand_in
+from ringfence.study.stand_in import PutIn, put_in, said, standing
 from ringfence.study.surface import Surface
 from ringfence.tape.packaged import packaged_windows, summarise
 
@@ -67,12 +66,18 @@ class PoolState(NamedTuple):
 
 
 class Shocked(NamedTuple):
-    """The account after one shock. ``moves``: by symbol, with the moment they happened where they did."""
+    """The account after one shock. ``moves``: by symbol, with the moment they happened where they did.
+
+    ``put_in``: moves that the tape does not tell of, the median of its symbols; ``between``: the lowest health of the
+    pools with all of these as small and as large as the tape's symbols moved, lower one first.
+    """
 
     name: str
     moves: Mapping[str, Decimal]
     at: Mapping[str, datetime]
     pools: tuple[PoolState, ...]
+    put_in: tuple[PutIn, ...] = ()
+    between: tuple[Decimal, Decimal] | None = None
 
     @property
     def worst(self) -> PoolState | None:
@@ -384,14 +389,13 @@ def _turns(surfaces: Sequence[Surface], betas: Mapping[str, Decimal] | None) -> 
 def crashes(surfaces: Sequence[Surface]) -> tuple[tuple[Shocked, ...], list[str]]:
     """Return the account at the extremes of every packaged tape that has a coin of it, and what stood in for what.
 
-    Another contract on the same coin stands in for a symbol; a coin that the tape lacks moves by the median of those it
-    has.
+    By the rule of :mod:`ringfence.study.stand_in`: another contract on the same coin, else the median.
     """
     held = _held(surfaces)
     found: list[Shocked] = []
     notes: list[str] = []
     for window in packaged_windows():
-        names = {symbol: name for symbol in held if (name := stand_in(symbol, window.symbols)) is not None}
+        names = standing(held, window.symbols)
         if not names:
             continue
         summaries = {s.symbol: s for s in summarise(window.load())}
@@ -399,14 +403,27 @@ def crashes(surfaces: Sequence[Surface]) -> tuple[tuple[Shocked, ...], list[str]
         rises = {name: s.largest_rise for name, s in summaries.items()}
         extremes += [("high", rises)] if max(rises.values()) >= _RISE_SHOWN else []
         for end, moves in extremes:
-            applied = {s: moves[names[s]] if s in names else median(moves.values()) for s in held}
+            given = [put_in(symbol, moves.values(), tape=window.name) for symbol in held if symbol not in names]
+            guessed = {one.symbol: one.median for one in given}
+            applied = {s: guessed[s] if s in guessed else moves[names[s]] for s in held}
             at = {s: summaries[name].low_at if end == "low" else summaries[name].high_at for s, name in names.items()}
-            found.append(_shocked(f"{window.name} {end}", surfaces, applied, at))
-        absent = [symbol for symbol in held if symbol not in names]
-        if absent:
-            notes.append(f"* {window.name} has no {', '.join(absent)}: the median move of its symbols stands in")
+            shock = _shocked(f"{window.name} {end}", surfaces, applied, at)
+            found.append(shock._replace(put_in=tuple(given), between=_between(surfaces, applied, given)))
+            notes += said(given, of=f"{window.name} {end}")
         notes += [f"{name} stands in for {symbol} on past tapes" for symbol, name in names.items() if symbol != name]
     return tuple(found), list(dict.fromkeys(notes))
+
+
+def _between(
+    surfaces: Sequence[Surface], moves: Mapping[str, Decimal], given: Sequence[PutIn]
+) -> tuple[Decimal, Decimal] | None:
+    """Return the lowest health with what was put in at its least and at its most; None where nothing was."""
+    if not given:
+        return None
+    ends = [{**moves, **{one.symbol: one.least for one in given}}, {**moves, **{one.symbol: one.most for one in given}}]
+    found = [worst.health for end in ends if (worst := _shocked("", surfaces, end).worst) is not None]
+    known = sorted(health for health in found if health is not None)
+    return (known[0], known[-1]) if len(known) == len(ends) else None
 
 
 @exact
@@ -544,6 +561,8 @@ def _shocked_json(shock: Shocked) -> dict[str, Any]:
             {key: _text(value) if isinstance(value, Decimal) else value for key, value in pool._asdict().items()}
             for pool in shock.pools
         ],
+        "put_in": [one.as_json() for one in shock.put_in],
+        "health_between": None if shock.between is None else [plain(health) for health in shock.between],
     }
 
 

@@ -154,15 +154,17 @@ def _table(shocks: Sequence[Shocked], *, dated: bool = False) -> str:
     rows = []
     for shock in shocks:
         moves = ", ".join(
-            f"{symbol} {_move(move)}" + (f" ({shock.at[symbol]:%H:%M})" if dated and symbol in shock.at else "")
+            f"{symbol} {_move(move)}"
+            + ("" if not dated else f" ({shock.at[symbol]:%H:%M})" if symbol in shock.at else "*")
             for symbol, move in shock.moves.items()
         )
+        between = "" if shock.between is None else f" (health between {' and '.join(map(ratio, shock.between))})"
         pools = "".join(
             f"<td class='{pool.status or ''}'>{escape(pool.pool)}: {ratio(pool.health)} "
             f"{escape((pool.status or 'not known').replace('_', ' '))}</td>"
             for pool in shock.pools
         )
-        rows.append(f"<tr><th scope='row'>{escape(shock.name)}</th><td>{escape(moves)}</td>{pools}</tr>")
+        rows.append(f"<tr><th scope='row'>{escape(shock.name)}</th><td>{escape(moves + between)}</td>{pools}</tr>")
     return f"<div class='panel scroll'><table><tbody>{''.join(rows)}</tbody></table></div>"
 
 

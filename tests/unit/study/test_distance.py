@@ -186,12 +186,40 @@ def test_a_tape_too_short_is_refused_with_how_short_it_is() -> None:
     assert (refused.value.found or "").startswith(str(len(closes) - 1))
 
 
-def test_a_price_that_never_moves_and_a_symbol_the_tape_lacks_are_refused() -> None:
+def test_a_price_that_never_moves_and_a_tape_without_any_coin_of_the_account_are_refused() -> None:
     tape = read_csv_text(tape_text(("X", [100.0] * 100)), name="flat", file="t.csv")
     with pytest.raises(BadTape, match="never moves"):
         estimate(tape, ("X",))
     with pytest.raises(BadTape, match="2025-10-10"):
-        measured(account(AVAX, BTC), tape=load_tape("2021-05-19"))
+        measured(account(AVAX, BTC), tape=load_tape("2025-09-17"))
+
+
+def test_a_coin_that_the_tape_lacks_is_put_in_and_the_likelihood_is_less_certain() -> None:
+    file = account(AVAX, BTC, wallet="1300")
+    found = measured(file, tape=load_tape("2021-05-19"), horizon=Horizon(paths=2_000))  # bitcoin alone
+    assert found.estimate is not None
+    assert [one.symbol for one in found.estimate.put_in] == ["AVAXUSDT"]
+    assert any("has no AVAXUSDT" in note and "(ours)" in note for note in found.assumptions)
+    chance = found.likelihood[0]
+    p = chance.probability
+    assert chance.spread > 0
+    assert chance.error == pytest.approx(sqrt(p * (1 - p) / 2_000 + chance.spread**2))
+    told = as_json(found)["estimate"]["put_in"]
+    assert (told[0]["symbol"], told[0]["of"], told[0]["measure"]) == ("AVAXUSDT", 1, "volatility")
+
+
+def test_the_share_of_a_crash_lies_between_those_of_the_least_and_the_most_that_is_put_in() -> None:
+    found = measured(account(leg("ALGOUSDT", "long", "40000", "0.2105", "0.2105"), BTC, wallet="1500"))
+    crash = next(item for item in found.crashes if item.crash == "2024-08-05 low")
+    assert [one.symbol for one in crash.put_in] == ["ALGOUSDT"]
+    assert crash.between is not None
+    least, most = crash.between
+    assert least is not None
+    assert most is not None
+    assert crash.share is not None
+    assert most < crash.share < least  # the more it falls, the less of the crash it takes
+    whole = next(item for item in found.crashes if item.crash == "2025-10-10 low")
+    assert (whole.put_in, whole.between) == ((), None)
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_a_symbol_that_a_tape_lacks_moves_like_the_middle_one_and_that_is_said()
     low = next(shock for shock in found.crashes if shock.name == "2021-05-19 low")  # bitcoin alone
     assert low.moves["AVAXUSDT"] == low.moves["BTCUSDT"]
     assert "AVAXUSDT" not in low.at
-    assert any("2021-05-19 has no AVAXUSDT" in note for note in found.assumptions)
+    assert any("2021-05-19 low has no AVAXUSDT" in note for note in found.assumptions)
 
 
 def test_longs_pay_funding_and_shorts_receive_it() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ringfence.study.advice.scene import Agreement, Scene, check, valued
 from ringfence.study.advice.trials import score_of
 from ringfence.study.likelihood import numpy
-from ringfence.study.stand_in import stand_in
+from ringfence.study.stand_in import standing
 from ringfence.tape import packaged_windows
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Windows:
         if tape is not None and tape.name not in tapes:
             tapes = {tape.name: tape.symbols, **tapes}
         for name, known in tapes.items():
-            names = {symbol: other for symbol in symbols if (other := stand_in(symbol, known)) is not None}
+            names = standing(symbols, known)
             if not names:
                 continue
             course = _packaged(name) if name in packaged or tape is None else _course(np, tape)

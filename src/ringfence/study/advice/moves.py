@@ -62,7 +62,7 @@ def moves_of(
 ) -> Moves:
     """Return how ``symbols`` move. ``volatilities``: of a day, by symbol; ``correlations``: by pair; both override.
 
-    Raises BadTape for a tape that lacks a symbol or is too short (it says by how much), BadConfiguration for an
+    Raises BadTape for a tape that has no coin of them or is too short (it says by how much), BadConfiguration for an
     override of a symbol that is not held, out of range, or not possible together with the rest.
     """
     found = _assumed(symbols) if tape is None else estimate(tape, symbols)
@@ -113,8 +113,7 @@ def _notes(found: Estimate, symbols: Sequence[str], *, assumed: bool) -> tuple[s
     measured = f"{found.returns} returns of {found.minutes_a_return:g} min on the tape {found.tape}"
     prices = f"({found.price_kind} prices), standard error of a volatility {error:.1%}; they may not last"
     said = [f"volatilities and correlations: {measured} {prices}"]
-    said += [f"{name} stands in for {symbol} on the tape" for symbol, name in found.stand_ins.items()]
-    return tuple(said)
+    return (*said, *found.notes())
 
 
 def _overridden(
