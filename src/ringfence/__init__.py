@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ringfence.account_file import read as read_account
     from ringfence.contract import Contract, ContractKind
     from ringfence.errors import BadAccount, BadInput, BadRulebook, BadTape, RingfenceError
-    from ringfence.margin.assess import Assessment, PositionLine, assess, assess_account
+    from ringfence.margin.assess import assess, assess_account
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.margin.price import LiquidationPrices, bankruptcy_price, break_even_price, liquidation_price
     from ringfence.rulebook import Rulebook
     from ringfence.rulebooks import load as load_rulebook

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.account import Pool
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
 
 EXACTLY = Fraction(1, 10**20)
 CLOSELY = Fraction(1, 10**15)

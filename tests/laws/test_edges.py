@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,11 +19,14 @@ from ringfence import rulebooks
 from ringfence.account import Account, MarginMode, Position, PositionMode
 from ringfence.contract import Contract, ContractKind
 from ringfence.errors import BadRulebook
-from ringfence.margin.assess import Assessment, assess, assess_account
+from ringfence.margin.assess import assess, assess_account
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
 from ringfence.rulebook import Policies, Rulebook, Tier, TierTable
 from tests.laws.oracle import Book, sum_of_slices
 from tests.laws.strategies import rulebook_of
+
+if TYPE_CHECKING:
+    from ringfence.margin.assessment import Assessment
 
 BINANCE = rulebooks.load("binance-usdm", date(2025, 10, 10))
 BYBIT = rulebooks.load("bybit-uta", date(2025, 9, 2))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ringfence.account import Account, MarginMode, OpenOrder, Pool, Position
 from ringfence.contract import Contract, ContractKind
-from ringfence.margin.assess import Assessment, assess, assess_account
+from ringfence.margin.assess import assess, assess_account
 from ringfence.margin.basket import pool_at
 from ringfence.margin.price import LiquidationPrices, bankruptcy_price, liquidation_prices
 from ringfence.rulebook import Policies, Tier, TierTable
@@ -22,6 +22,8 @@ from tests.laws.strategies import AT_BANKRUPTCY, FROZEN, MOVING, PROGRESSIVE, ST
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
+
+    from ringfence.margin.assessment import Assessment
 
 NEAR = Decimal("1e-12")  # of the price
 REACH = [Decimal(10) ** exponent for exponent in range(-9, 10)]

@@ -10,7 +10,7 @@ from ringfence.cli.options import AccountArgument, AsOfOption, JsonOption, MarkO
 
 if TYPE_CHECKING:
     from ringfence.account_file import AccountFile
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.rulebook import Rulebook
 
 HEALTHY, WARNING, MARGIN_CALL, LIQUIDATABLE = 0, 10, 11, 12

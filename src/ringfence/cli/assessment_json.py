@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.account_file import AccountFile
-    from ringfence.margin.assess import Assessment, OrderLine, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import OrderLine, PositionLine
     from ringfence.margin.price import LiquidationPrices
     from ringfence.numbers import Price
     from ringfence.rulebook import Rulebook

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from ringfence.account_file import AccountFile
     from ringfence.cli.show import Cell, Column
-    from ringfence.margin.assess import Assessment, AssetLine, OrderLine, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import AssetLine, OrderLine, PositionLine
     from ringfence.rulebook import Rulebook
 
 _POOL_COLUMNS: tuple[Column, ...] = (

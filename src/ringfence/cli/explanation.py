@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ringfence.account_file import AccountFile
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.numbers import Price
     from ringfence.rulebook import Rulebook
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.account_file import AccountFile
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.rulebook import Rulebook
 
 STANDARD_INPUT = "standard input"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.margin.portfolio.requirement import Hedge, PortfolioRequirement
     from ringfence.margin.portfolio.unit import Unit
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event
     from ringfence.engine.state import State
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.numbers import Price, Quantity, Rate, Value
 
 _SIZINGS = 16  # a size that pays for its own slippage is found in a few rounds; more are not worth a better fit

@@ -56,7 +56,8 @@ if TYPE_CHECKING:
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event
     from ringfence.engine.state import State
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.numbers import Quantity
 
     Step: TypeAlias = Callable[[Case], Iterator[Event]]

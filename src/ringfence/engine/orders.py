@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ringfence.engine.commands import Command, PlaceOrder
     from ringfence.engine.events import Event
     from ringfence.engine.state import Order, State
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price, Quantity, Value
 
 _TYPES = frozenset({

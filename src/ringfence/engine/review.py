@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event
     from ringfence.engine.state import State
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
 
 _RANK = {"none": 0, "warning": 1, "margin_call": 2}
 

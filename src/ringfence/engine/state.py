@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ringfence.engine.setup import Setup
     from ringfence.guard_rails import GuardRails
     from ringfence.ledger import Posting
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price, Quantity, Rate, Value
     from ringfence.rulebook import Rulebook
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Pool
     from ringfence.fleet.pooling import Market, Pools
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price
 
     Floats = NDArray[np.float64]

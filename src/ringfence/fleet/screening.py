@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.judging import Judged
     from ringfence.fleet.schema import Terms
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Value
 
 ALL = -1  #: as a limit: whoever is called or liquidatable

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ringfence.fleet.scenario_kernel import Prepared
     from ringfence.fleet.scenarios import Scenario
     from ringfence.fleet.schema import Terms
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
 
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]

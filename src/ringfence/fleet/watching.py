@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.pooling import Market, Pools
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price, Value
     from ringfence.tape import Walk
 

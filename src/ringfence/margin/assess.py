@@ -9,16 +9,17 @@ liquidated. All decisions compare sums; the ratios are only shown.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ringfence.account import Backing, Requirement, pools
 from ringfence.errors import BadAccount, BadRulebook
 from ringfence.margin import formulas
+from ringfence.margin.assessment import Assessment
+from ringfence.margin.lines import AssetLine, Charge, OrderLine, PositionLine
 from ringfence.margin.portfolio.apply import with_requirement
 from ringfence.margin.portfolio.marks import at_marks
 from ringfence.numbers import (
     ONE,
-    RATIO_PLACES,
     ROUND_CEILING,
     ROUND_DOWN,
     ROUND_FLOOR,
@@ -34,192 +35,14 @@ from ringfence.numbers import (
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ringfence.account import Account, Collateral, Marks, OpenOrder, Pool, Position
+    from ringfence.account import Account, Marks, OpenOrder, Pool, Position
     from ringfence.contract import Contract
-    from ringfence.margin.portfolio.requirement import Known, PortfolioRequirement
+    from ringfence.margin.portfolio.requirement import Known
     from ringfence.numbers import Price, Rate, UnitValue, Value
     from ringfence.rulebook import Levels, Policies, Rulebook, TierTable
 
 _ROUNDINGS = {"up": ROUND_UP, "down": ROUND_DOWN}
 _PPM = ONE.scaleb(-6)
-
-
-class Charge(NamedTuple):
-    """How one leg's liquidation requirement depends on the value of one contract, ``v``.
-
-    ``requirement = size · v · (rate + funding) − deduction + fee_slope · v + fee`` where ``moving``; otherwise the
-    maintenance part stays at ``fixed``. The tier is that of ``tier_slope · v + tier_offset`` in ``table``.
-    ``size`` is 0 for a leg that its venue does not charge (the smaller side of a hedge). None: not known.
-    """
-
-    size: Decimal
-    moving: bool
-    fixed: Value | None
-    table: TierTable | None
-    tier_slope: Decimal
-    tier_offset: Decimal
-    flat_rate: Rate | None
-    funding: Rate
-    fee_slope: Decimal
-    fee: Value
-
-
-class PositionLine(NamedTuple):
-    """One position of a pool at its mark. Amounts are in the settlement asset, quantities signed.
-
-    ``notional``: at the mark; ``position_value``: on the venue's own basis. ``contract_value``: unsigned value of one
-    contract at the mark. ``entry_value``: signed. ``closing_fee``: held back inside ``liquidation_requirement``.
-    ``tier``: index into the table. None: not known (no table, no leverage).
-    """
-
-    position: Position
-    contract: Contract
-    mark_price: Price
-    contract_value: UnitValue
-    notional: Value
-    position_value: Value
-    entry_value: Value
-    unrealised_pnl: Value
-    initial_margin: Value | None
-    maintenance_margin: Value | None
-    closing_fee: Value
-    liquidation_requirement: Value | None
-    tier: int | None
-    maintenance_rate: Rate | None
-    deduction: Value
-    charge: Charge
-
-
-class OrderLine(NamedTuple):
-    """One open order. ``order_cost`` is what it locks: initial margin plus the opening loss or fees its venue adds.
-
-    ``liquidation_requirement`` and ``opening_fee`` are 0 except on venues that count orders against a pool.
-    """
-
-    order: OpenOrder
-    contract: Contract
-    notional: Value
-    initial_margin: Value | None
-    order_cost: Value | None
-    liquidation_requirement: Value
-    opening_fee: Value
-
-
-class AssetLine(NamedTuple):
-    """One asset of a basket. ``value``: what its equity counts for, in the account's currency; debts at the ask.
-
-    ``available``: what can open positions settled in it: the pool's available balance at the asset's ask, rounded down
-    (Binance, Multi-Assets mode). The other amounts are in the account's currency, balance and PnL in the asset.
-    """
-
-    asset: str
-    balance: Value | None
-    unrealised_pnl: Value
-    value: Value | None
-    initial_margin: Value | None
-    liquidation_requirement: Value | None
-    order_margin: Value | None
-    opening_fees: Value
-    terms: Collateral
-    premiums: Value = ZERO
-    available: Value | None = None
-
-    @property
-    @exact
-    def equity(self) -> Value | None:
-        """Balance with unrealised PnL, in the asset; of options their whole value, with the premium paid for it."""
-        return None if self.balance is None else self.balance + self.unrealised_pnl + self.premiums
-
-    @property
-    @exact
-    def haircut_loss(self) -> Value | None:
-        """What the asset counts for less than it is worth at its index: haircut of a credit, surcharge of a debt."""
-        equity = self.equity
-        return None if equity is None or self.value is None else equity * self.terms.index - self.value
-
-    @property
-    @exact
-    def effective_ratio(self) -> Rate | None:
-        """Share of the equity's worth at the index that counts, over all slices, to 18 places; None for nothing."""
-        equity = self.equity
-        return _ratio(self.value, None if equity is None else equity * self.terms.index)
-
-
-class Assessment(NamedTuple):
-    """A pool's margin. Amounts in the pool's asset, or in the account's currency for a basket. None: not known.
-
-    ``margin_balance = wallet_balance + unrealised_pnl`` (after haircut, in a basket). ``balance_held_against`` is what
-    the requirement is compared with: the margin balance, less the margin and the opening fees of orders where the venue
-    deducts them. ``portfolio``: how the requirement of a portfolio account comes about, None elsewhere.
-    """
-
-    pool: Pool
-    policies: Policies
-    levels: Levels
-    asset: str | None
-    wallet_balance: Value | None
-    unrealised_pnl: Value
-    margin_balance: Value | None
-    balance_held_against: Value | None
-    initial_margin: Value | None
-    order_margin: Value | None
-    maintenance_margin: Value | None
-    closing_fee: Value
-    liquidation_requirement: Value | None
-    available_balance: Value | None
-    notional: Value
-    net_notional: Value
-    lines: tuple[PositionLine, ...]
-    orders: tuple[OrderLine, ...]
-    assets: tuple[AssetLine, ...]
-    portfolio: PortfolioRequirement | None = None
-
-    @property
-    def health(self) -> Decimal | None:
-        """Margin balance ÷ liquidation requirement, 18 places, rounded down. None when nothing is required or known."""
-        if self.balance_held_against is None or not self.liquidation_requirement:
-            return None
-        return divide(
-            self.balance_held_against, self.liquidation_requirement, places=RATIO_PLACES, rounding=ROUND_FLOOR
-        )
-
-    @property
-    def shortfall(self) -> Value | None:
-        """What is missing to reach the liquidation requirement, never below 0. None when not known."""
-        if self.balance_held_against is None or self.liquidation_requirement is None:
-            return None
-        return max(ZERO, self.liquidation_requirement - self.balance_held_against)
-
-    @property
-    def liquidatable(self) -> bool | None:
-        """Whether the venue liquidates the pool at these marks. None when balance or requirement is not known."""
-        balance, required = self.balance_held_against, self.liquidation_requirement
-        if balance is None or required is None:
-            return None
-        if not required:
-            return bool(balance < 0)
-        return bool(balance < required or (self.policies.trigger == "at_or_below" and balance == required))
-
-    @exact
-    def reached(self, level: Decimal) -> bool | None:
-        """Whether health is at or below ``level``; False when nothing is required, None when not known."""
-        if self.balance_held_against is None or self.liquidation_requirement is None:
-            return None
-        return bool(self.liquidation_requirement and self.balance_held_against <= level * self.liquidation_requirement)
-
-    @property
-    def status(self) -> str | None:
-        """``healthy``, ``margin_call`` or ``liquidatable``; None when it cannot be known."""
-        if self.liquidatable is None:
-            return None
-        if self.liquidatable:
-            return "liquidatable"
-        return "margin_call" if self.reached(self.levels.margin_call) else "healthy"
-
-    @property
-    def margin_ratio(self) -> Decimal | None:
-        """The venue's own ratio, in its own direction, as a fraction with 18 places; None: not known, or infinite."""
-        return _margin_ratio(self)
 
 
 @exact
@@ -834,43 +657,7 @@ def _charged(amount: Value | None, ask: Decimal) -> Value | None:
     return None if amount is None else amount * ask
 
 
-def _margin_ratio(assessment: Assessment) -> Decimal | None:
-    balance, required = assessment.balance_held_against, assessment.liquidation_requirement
-    policy = assessment.policies.margin_ratio
-    if balance is None:
-        return None
-    if assessment.portfolio is not None:
-        maintenance = assessment.maintenance_margin
-        over = assessment.portfolio.rules.ratio == "balance / maintenance"
-        return _ratio(balance, maintenance) if over else _ratio(maintenance, balance)
-    if policy == "balance / notional":
-        return _ratio(balance, assessment.notional)
-    if policy == "balance / initial - adjustment":
-        factor = assessment.policies.adjustment_factor
-        if factor is None:  # of a tier instead: its share of the initial margin is the maintenance margin
-            maintenance = assessment.maintenance_margin
-            return _ratio(None if maintenance is None else balance - maintenance, assessment.initial_margin)
-        ratio = _ratio(balance, assessment.initial_margin)
-        return None if ratio is None else ratio - factor
-    if policy == "balance / requirement":
-        return _ratio(balance, required)
-    if policy == "maintenance / balance":
-        return _ratio(assessment.maintenance_margin, balance)
-    return _ratio(required, balance)
-
-
-def _ratio(numerator: Value | None, denominator: Value | None) -> Decimal | None:
-    if numerator is None or not denominator:
-        return None
-    return divide(numerator, denominator, places=RATIO_PLACES)
-
-
 __all__ = [
-    "Assessment",
-    "AssetLine",
-    "Charge",
-    "OrderLine",
-    "PositionLine",
     "assess",
     "assess_account",
     "closing_rate",

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.account import Collateral, Marks, Pool
-    from ringfence.margin.assess import Assessment, AssetLine, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import AssetLine, PositionLine
     from ringfence.numbers import Price, Value
 
 

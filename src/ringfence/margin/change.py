@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ringfence.account import Account, CollateralMode, MarginMode, Position, PositionMode
-from ringfence.margin.assess import Assessment, assess_account
+from ringfence.margin.assess import assess_account
 from ringfence.margin.refusal import Refusal, refuse
 from ringfence.numbers import (
     PRICE_PLACES,
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from ringfence.account import Marks
     from ringfence.contract import Contract
-    from ringfence.margin.assess import PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.numbers import Price, Quantity, Rate, Value
     from ringfence.rulebook import Rulebook, TierTable
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.account import Marks, Pool
-    from ringfence.margin.assess import Assessment, AssetLine, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import AssetLine, PositionLine
     from ringfence.margin.walk import Hinge
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook

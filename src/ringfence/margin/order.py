@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringfence.margin.assess import Assessment, assess, order_margin_with
+from ringfence.margin.assess import assess, order_margin_with
 from ringfence.margin.rails import against_rails_in_pool
 from ringfence.margin.refusal import Refusal, refuse
 from ringfence.numbers import ZERO, exact, plain
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ringfence.account import Marks, OpenOrder, Pool
     from ringfence.contract import Contract
     from ringfence.guard_rails import GuardRails
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook, TierTable
 

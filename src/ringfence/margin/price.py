@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from ringfence.account import Marks, Pool
     from ringfence.contract import Contract
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.margin.walk import Point
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Policies, Rulebook

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Marks, OpenOrder, Pool, Position
     from ringfence.guard_rails import GuardRails
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook
 

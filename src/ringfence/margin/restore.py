@@ -15,7 +15,8 @@ from ringfence.numbers import ONE, ROUND_CEILING, VALUE_PLACES, ZERO, divide, ex
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.numbers import Quantity, Rate, Value
 
 

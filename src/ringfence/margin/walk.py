@@ -21,7 +21,7 @@ from ringfence.numbers import ONE, ZERO
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ringfence.margin.assess import Charge
+    from ringfence.margin.lines import Charge
     from ringfence.numbers import UnitValue
 
 Point: TypeAlias = "tuple[Decimal, Decimal]"

@@ -67,7 +67,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ringfence.contract import Contract
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.numbers import Price, UnitValue
     from ringfence.rulebook import Policies
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import CollateralMode, MarginMode, pools
 from ringfence.errors import BadAccount, BadInput
-from ringfence.margin.assess import Assessment, assess
+from ringfence.margin.assess import assess
 from ringfence.margin.change import switch_margin_mode
 from ringfence.margin.move import CombinedMove, combined_move, exposure
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from ringfence.account import Account, Marks
     from ringfence.account_file import AccountFile
-    from ringfence.margin.assess import PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Offer, Rulebook
 

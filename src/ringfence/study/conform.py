@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from ringfence.margin.assess import Assessment, OrderLine, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import OrderLine, PositionLine
 
 SCHEMA = "ringfence.conform/1"
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from ringfence.account import Account, Marks, Position
     from ringfence.guard_rails import GuardRails
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.numbers import Price, Quantity, Rate, Value
     from ringfence.rulebook import Rulebook
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ringfence.account import Collateral
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.study.volatility import Estimate
 
 _STEPS = 12  # a horizon is walked in that many steps, of at least a minute

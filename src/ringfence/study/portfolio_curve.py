@@ -18,7 +18,7 @@ from ringfence.numbers import ONE, PRICE_PLACES, ZERO, divide, exact
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
 
 POINTS = 81
 LEAST, MOST = 0.05, 6.0

@@ -9,7 +9,7 @@ from ringfence.numbers import exact, plain
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
 
 CONVENTION = (
     "portfolio margin: a liquidation price moves the whole risk unit, options at unchanged volatility and the coin as "

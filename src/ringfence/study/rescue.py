@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ringfence.account import Account, Marks, Position
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.numbers import Quantity, Rate, Value
     from ringfence.rulebook import Rulebook
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ringfence.account import Account, Collateral, Marks
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price, Rate, Value
     from ringfence.rulebook import Rulebook
 

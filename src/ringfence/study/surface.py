@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ringfence.account import Marks, Pool
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.margin.portfolio.requirement import Known
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook

@@ -20,7 +20,7 @@ from ringfence.contract import Contract, ContractKind, OptionType
 from ringfence.margin.assess import assess_account
 
 if TYPE_CHECKING:
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.rulebook import Rulebook
 
 D = Decimal

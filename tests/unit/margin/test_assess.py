@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,8 +20,11 @@ from ringfence.account import (
 from ringfence.account_file import parse
 from ringfence.contract import Contract, ContractKind
 from ringfence.errors import BadAccount, BadRulebook
-from ringfence.margin.assess import Assessment, assess_account
+from ringfence.margin.assess import assess_account
 from ringfence.rulebook import Levels, Policies, Rulebook, Tier, TierTable
+
+if TYPE_CHECKING:
+    from ringfence.margin.assessment import Assessment
 
 FEE = Decimal("0.0005")
 LINEAR = Contract(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ringfence.account import Account, Collateral, CollateralMode, MarginMode, Position, PositionMode
 from ringfence.contract import Contract, ContractKind
-from ringfence.margin.assess import Assessment, assess, assess_account
+from ringfence.margin.assess import assess, assess_account
 from ringfence.margin.price import (
     LiquidationPrices,
     bankruptcy_price,
@@ -20,6 +20,9 @@ from ringfence.margin.price import (
     liquidation_prices,
 )
 from ringfence.rulebook import Policies, Rulebook, Tier, TierTable
+
+if TYPE_CHECKING:
+    from ringfence.margin.assessment import Assessment
 
 FEE = Decimal("0.0005")
 X = Contract("X", ContractKind.LINEAR, Decimal(1), "USDT", price_step=Decimal("0.5"), taker_fee_rate=FEE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import assume, given
@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from ringfence.account import Account, MarginMode, Pool, Position, PositionMode
 from ringfence.contract import Contract, ContractKind
-from ringfence.margin.assess import Assessment, assess
+from ringfence.margin.assess import assess
 from ringfence.margin.restore import smallest_deposit, smallest_reduction
 from ringfence.numbers import exact
 from ringfence.rulebook import Policies, Rulebook, Tier, TierTable
 from tests.laws.strategies import MOVING, Scene, scenes
+
+if TYPE_CHECKING:
+    from ringfence.margin.assessment import Assessment
 
 STEP = Decimal("0.001")
 LINEAR = Contract("X", ContractKind.LINEAR, Decimal(1), "USDT", quantity_step=STEP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,10 +19,13 @@ from ringfence.account import (
 )
 from ringfence.contract import Contract, ContractKind
 from ringfence.errors import BadRulebook
-from ringfence.margin.assess import Assessment, assess_account
+from ringfence.margin.assess import assess_account
 from ringfence.margin.order import check_order
 from ringfence.rulebook import Tier, TierTable
 from tests.unit.margin.portfolio_books import rules
+
+if TYPE_CHECKING:
+    from ringfence.margin.assessment import Assessment
 
 D = Decimal
 _TIER = TierTable((Tier(D(0), D("0.005"), D(0), D(125)),))

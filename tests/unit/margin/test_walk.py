@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from ringfence.margin.assess import Charge
+from ringfence.margin.lines import Charge
 from ringfence.margin.walk import Equity, Leg, Walk, fraction, root
 from ringfence.numbers import ONE, ZERO, exact
 from ringfence.rulebook import Tier, TierTable

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ringfence.account import Marks
-    from ringfence.margin.assess import Assessment, OrderLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import OrderLine
     from ringfence.margin.portfolio.requirement import Known, PortfolioRequirement
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook

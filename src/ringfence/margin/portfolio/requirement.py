@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Pool
     from ringfence.contract import Contract
-    from ringfence.margin.assess import PositionLine
+    from ringfence.margin.lines import PositionLine
     from ringfence.margin.portfolio.exposure import Exposure
     from ringfence.margin.scenario import Grid
     from ringfence.numbers import Price, Quantity, Rate, Value

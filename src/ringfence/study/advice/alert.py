@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ringfence.numbers import ONE, ROUND_CEILING, round_to
 
 if TYPE_CHECKING:
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.study.volatility import Estimate
 
 REACTION = 1440

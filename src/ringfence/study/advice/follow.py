@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ringfence.account import Account, Pool
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price, Rate, Value
     from ringfence.rulebook import Rulebook
     from ringfence.study.rescue import Way

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ringfence.account import Marks, Position
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ringfence.account import Position
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Value
     from ringfence.study.advice.advise import Advice
     from ringfence.study.advice.options import OptionsFound, Part

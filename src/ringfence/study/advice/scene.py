@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ringfence.account import Marks
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.rulebook import Rulebook
     from ringfence.study.advice.holding import Book, Holding
     from ringfence.study.advice.moves import Moves

@@ -17,7 +17,7 @@ from ringfence.study.advice.scene import Agreement, check, scenes
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Value
     from ringfence.study.advice.holding import Book, Holding
     from ringfence.study.advice.moves import Moves

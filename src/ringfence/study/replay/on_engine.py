@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Account, Marks, Pool
     from ringfence.account_file import AccountFile
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
     from ringfence.study.replay.replay import Prepared

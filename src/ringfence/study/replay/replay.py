@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Account, Pool
     from ringfence.account_file import AccountFile
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
     from ringfence.screen.bands import Band
