@@ -2,7 +2,8 @@
 
 Results go to standard output, progress and diagnostics to standard error. Exit codes: 0 done; 1 unexpected; 2 usage;
 3 a bad account, rulebook, tape or configuration; 4 authentication; 5 a source is unavailable; 6 a verification failed;
-10, 11, 12 ``check``: warning, margin call, liquidatable; 130 interrupted; 141 the reader of the output went away.
+10, 11, 12 ``check``: warning, margin call, liquidatable; 20, 21 ``size change``: refused by the venue's rules, by guard
+rails; 130 interrupted; 141 the reader of the output went away.
 """
 
 from __future__ import annotations

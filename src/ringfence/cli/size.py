@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ringfence.study.edit import Edit
     from ringfence.study.size import Sizing
 
+REFUSED_BY_VENUE, REFUSED_BY_GUARD_RAILS = 20, 21
+
 app = typer.Typer(
     name="size",
     help="Calculators: PnL, target and liquidation price, largest position, average entry, changes.",
@@ -305,7 +307,8 @@ def change(  # noqa: PLR0913 - a parameter per option
 ) -> None:
     """Show an account before and after changes: if I add 500, if I close a third, if I hedge.
 
-    Made in the order of the options above; each may be repeated. SYMBOL:long or SYMBOL:short names a leg.
+    Made in the order of the options above; each may be repeated. SYMBOL:long or SYMBOL:short names a leg. For scripts:
+    the exit code of a change that is refused is 20 by the venue's rules, 21 by the guard rails.
     """
     from ringfence import guard_rails
     from ringfence.account import MarginMode
@@ -338,8 +341,10 @@ def change(  # noqa: PLR0913 - a parameter per option
         _write(size_page.change_page(edited, rules, title=f"{file.where} before and after", **_head(rules)), report)
     if json:
         show.print_json(study.as_json(edited))
-        return
-    show_edited(edited, rules)
+    else:
+        show_edited(edited, rules)
+    if edited.refusal is not None:
+        raise typer.Exit(REFUSED_BY_GUARD_RAILS if edited.refusal.by_guard_rails else REFUSED_BY_VENUE)
 
 
 def _edit(kind: str, given: str) -> Edit:

@@ -62,12 +62,20 @@ REASONS = {
 }
 
 
+_GUARD_RAILS = 6  # hundreds
+
+
 class Refusal(NamedTuple):
     """Why the venue refuses: a number, its name, and the figures in a sentence."""
 
     number: int
     reason: str
     message: str
+
+    @property
+    def by_guard_rails(self) -> bool:
+        """Whether the account's own guard rails refuse, and not the venue."""
+        return self.number // 100 == _GUARD_RAILS
 
     def __str__(self) -> str:
         return f"refused ({self.number} {self.reason}): {self.message}"

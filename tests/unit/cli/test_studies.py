@@ -123,8 +123,14 @@ def test_size_change_holds_what_opens_to_guard_rails(ringfence: Command, account
     rails = tmp_path / "guardrails.toml"
     rails.write_text('schema = "ringfence.guardrails/1"\n[leverage]\nceiling = "3"\n', encoding="utf-8")
     opening = ("size", "change", account, "--leverage", "ETHUSDT=4", "--add", "ETHUSDT:long=0.01@4000")
-    assert "601 guard_rail_leverage" in ringfence(*opening, "--rails", rails).out
-    assert "601" not in ringfence(*opening).out
+    refused = ringfence(*opening, "--rails", rails)
+    assert "601 guard_rail_leverage" in refused.out
+    assert refused.code == 21
+    allowed = ringfence(*opening)
+    assert "601" not in allowed.out
+    assert allowed.code == 0
+    told = ringfence(*opening, "--rails", rails, "--json")
+    assert (told.code, told.json["refusal"]["number"], told.json["after"]) == (21, 601, None)
     rails.write_text("nothing", encoding="utf-8")
     assert ringfence(*opening, "--rails", rails).code == 3
 
@@ -137,10 +143,11 @@ def test_size_change_takes_a_third_for_a_third(ringfence: Command, account: Path
     assert abs(3 * left - Decimal(before["positions"][0]["quantity"])) <= Decimal("3E-18")
 
 
-def test_a_refused_change_is_an_answer_and_not_an_error(ringfence: Command, account: Path) -> None:
+def test_a_change_that_the_venue_refuses_is_an_answer_with_a_code_of_its_own(ringfence: Command, account: Path) -> None:
     printed = ringfence("size", "change", account, "--leverage", "BTCUSDT=500")
-    assert printed.code == 0
+    assert printed.code == 20
     assert "201 leverage_above_tier" in printed.out
+    assert not printed.err
 
 
 def test_rescue_ranks_the_ways_out_and_says_why_others_are_none(ringfence: Command, called: Path) -> None:
