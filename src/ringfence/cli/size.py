@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Position
     from ringfence.rulebook import Rulebook
-    from ringfence.study.edit import Edit
+    from ringfence.study.edit import Edit, Edited
     from ringfence.study.size import Sizing
 
 REFUSED_BY_VENUE, REFUSED_BY_GUARD_RAILS = 20, 21
@@ -343,6 +343,10 @@ def change(  # noqa: PLR0913 - a parameter per option
         show.print_json(study.as_json(edited))
     else:
         show_edited(edited, rules)
+    _end(edited)
+
+
+def _end(edited: Edited) -> None:
     if edited.refusal is not None:
         raise typer.Exit(REFUSED_BY_GUARD_RAILS if edited.refusal.by_guard_rails else REFUSED_BY_VENUE)
 
