@@ -18,9 +18,11 @@ from ringfence.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from ringfence.account import Position
+    from ringfence.errors import BadConfiguration
     from ringfence.rulebook import Rulebook
     from ringfence.study.edit import Edit, Edited
     from ringfence.study.size import Sizing
@@ -315,19 +317,17 @@ def change(  # noqa: PLR0913 - a parameter per option
     from ringfence.cli import show
     from ringfence.cli.load import load_account
     from ringfence.cli.size_tables import show_edited
-    from ringfence.errors import BadConfiguration, BadInput
+    from ringfence.errors import BadInput
     from ringfence.study import edit as study
 
     given = {"deposit": deposit, "leverage": leverage, "close": close, "add-margin": add_margin, "add": add,
              "hedge": hedge, "remove-margin": remove_margin}  # fmt: skip
     edits = [_edit(kind, text) for kind, texts in given.items() for text in texts or []]
     if not edits:
-        raise BadConfiguration("no change is given", where="size change", expected="one of --" + ", --".join(given),
-                               found="none", hint="say what to change, such as --close BTCUSDT=1/3")  # fmt: skip
+        raise _no_change(given)
     file, rules = load_account(account, marks=mark or [], as_of=as_of)
     limits = None if rails is None else guard_rails.read(rails)
-    usual = (limits.margin_mode if limits is not None else None) or MarginMode.CROSS
-    mode = MarginMode.ISOLATED if isolated else usual
+    mode = MarginMode.ISOLATED if isolated else (limits and limits.margin_mode) or MarginMode.CROSS
     try:
         edited = study.edit(
             file.account, edits, marks=file.marks, rulebook=rules, fee_rate=read_rate(fee_rate), mode=mode,
@@ -344,6 +344,13 @@ def change(  # noqa: PLR0913 - a parameter per option
     else:
         show_edited(edited, rules)
     _end(edited)
+
+
+def _no_change(kinds: Iterable[str]) -> BadConfiguration:
+    from ringfence.errors import BadConfiguration
+
+    return BadConfiguration("no change is given", where="size change", expected="one of --" + ", --".join(kinds),
+                            found="none", hint="say what to change, such as --close BTCUSDT=1/3")  # fmt: skip
 
 
 def _end(edited: Edited) -> None:
