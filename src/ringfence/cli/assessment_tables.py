@@ -11,6 +11,7 @@ from ringfence.cli.portfolio_view import print_portfolio
 from ringfence.margin.move import combined_move
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
 from ringfence.numbers import ONE, RATIO_PLACES, divide, exact
+from ringfence.study.unknown import health_known
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -93,6 +94,7 @@ def _pool_row(assessment: Assessment, file: AccountFile, rulebook: Rulebook) -> 
     used = _used(assessment)
     bar = "" if used is None else f"{show.gauge(used, width=8)} {show.percent(used, decimals=0).lstrip('+'):>5}"
     move = combined_move(assessment.pool, file.marks, rulebook)
+    never = "none" if health_known(assessment) else "not known"
     return [
         (assessment.pool.name, "bold"),
         (asset or (MODES.get(assessment.pool.mode) or "").replace("_", " "), "dim"),
@@ -102,8 +104,8 @@ def _pool_row(assessment: Assessment, file: AccountFile, rulebook: Rulebook) -> 
         (show.amount(_margin_used(assessment), asset), "dim"),
         (show.factor(assessment.health), style),
         (bar, style),
-        (show.percent(move.down) if assessment.lines else "", ""),
-        (show.percent(move.up) if assessment.lines else "", ""),
+        (show.percent(move.down, missing=never) if assessment.lines else "", ""),
+        (show.percent(move.up, missing=never) if assessment.lines else "", ""),
         (show.STATUS_WORDS[assessment.status] if holds else "idle", style if holds else "dim"),
         (_venue_ratio(assessment) if holds else "", "dim"),
     ]
@@ -154,7 +156,7 @@ def _position_row(assessment: Assessment, line: PositionLine) -> list[Cell]:
     position, contract, asset = line.position, line.contract, line.contract.settle_asset
     decimals = show.price_decimals(contract.price_step, (position.entry_price, line.mark_price))
     liquidation = liquidation_prices(assessment, position.symbol).of_side(position.side)
-    away = distance(liquidation, line.mark_price)
+    away, bankrupt = distance(liquidation, line.mark_price), bankruptcy_price(assessment, line)
     gain = "green" if line.unrealised_pnl > 0 else "red" if line.unrealised_pnl < 0 else ""
     pooled = assessment.portfolio is not None and bool(assessment.portfolio.units)
     tied = position.isolated_margin if position.isolated_margin is not None else line.initial_margin
@@ -170,12 +172,9 @@ def _position_row(assessment: Assessment, line: PositionLine) -> list[Cell]:
         (show.percent(_share(line.unrealised_pnl, tied), missing=""), gain),
         (show.amount(line.initial_margin, asset) if not pooled else "", ""),
         (show.amount(line.liquidation_requirement, asset) if not pooled else "in the book", ""),
-        (
-            show.price(liquidation, decimals) if pooled or line.liquidation_requirement is not None else "not known",
-            "bold",
-        ),
+        (show.price(liquidation, decimals) if health_known(assessment) else "not known", "bold"),
         (show.percent(away, missing=""), show.STATUS_STYLES[assessment.status]),
-        (show.price(bankruptcy_price(assessment, line), decimals), "dim"),
+        (show.price(bankrupt, decimals) if bankrupt or health_known(assessment) else "not known", "dim"),
     ]
 
 

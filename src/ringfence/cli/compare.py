@@ -59,6 +59,8 @@ def _print(comparison: Comparison, screen: Console) -> None:
     for name, architecture in held:
         if architecture.unavailable:
             screen.print(f"[yellow]{name}:[/] not possible: {architecture.unavailable}")
+        if architecture.not_known:
+            screen.print(f"[yellow]{name}:[/] not known: {'; '.join(architecture.not_known)}")
         if architecture.stand_ins:
             coins = ", ".join(architecture.stand_ins)
             screen.print(f"[yellow]{name}:[/] no index price of {coins} is given; the mark stands in for it")
@@ -99,8 +101,8 @@ def _add_rows(table: Table, held: list[Architecture], asset: str | None) -> None
     for symbol, side in _legs(held):
         row(f"  {symbol} {side}", *(_distance(a, symbol, side) for a in held))
     row("[bold]all marks together[/]", *("" for _ in held))
-    row("  fall, first to die", *(_death(a.first_death_down) for a in held))
-    row("  rise, first to die", *(_death(a.first_death_up) for a in held))
+    row("  fall, first to die", *(_death(a.first_death_down, a) for a in held))
+    row("  rise, first to die", *(_death(a.first_death_up, a) for a in held))
     row("[bold]most that can be lost[/]", *("" for _ in held))
     for symbol, side in _legs(held):
         row(f"  with {symbol} {side}", *(_stake(a, symbol, side, asset) for a in held))
@@ -129,15 +131,17 @@ def _distance(held: Architecture, symbol: str, side: str) -> str:
         if (position.symbol, position.side) != (symbol, side):
             continue
         dead = any(a.liquidatable for a in held.assessments if a.pool.name == position.pool)
+        if position.pool in held.unknown:
+            return "not known"
         return "[red]liquidated now[/]" if dead else show.percent(position.distance)
     return ""
 
 
-def _death(death: tuple[Decimal, str] | None) -> str:
+def _death(death: tuple[Decimal, str] | None, held: Architecture) -> str:
     from ringfence.cli import show
 
     if death is None:
-        return "none"
+        return "not known" if held.unknown else "none"
     move, pool = death
     kind, _, name = pool.partition(" ")  # "isolated BTCUSDT long", "cross USDT" or, of a basket, "account"
     told = show.percent(move) if move else "[red]now[/]"

@@ -58,7 +58,8 @@ def _print(screen: Console, found: Rescue) -> None:
 
     wanted = f"a health above {show.exactly(found.target)}"
     if not found.pools:
-        screen.print(f"Nothing to rescue: every pool has {wanted}, {found.level_source}.", markup=False)
+        which = "every pool whose health is known" if found.unknown else "every pool"
+        screen.print(f"Nothing to rescue: {which} has {wanted}, {found.level_source}.", markup=False)
     for pool in found.pools:
         _print_pool(screen, pool, wanted, found.level_source)
     if found.pools:

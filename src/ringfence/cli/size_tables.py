@@ -118,9 +118,9 @@ def _cells(held: HeldLeg | None, asset: str) -> dict[str, str]:
         "" if held.leverage is None else f"{show.exactly(held.leverage)}×",
         margin,
         show.amount(held.unrealised_pnl, asset),
-        _shown(held.liquidation_price, "price"),
-        show.percent(held.distance),
-        _shown(held.bankruptcy_price, "price"),
+        _shown(held.liquidation_price, "price") if held.known else "not known",
+        show.percent(held.distance) if held.known else "",
+        _shown(held.bankruptcy_price, "price") if held.known or held.bankruptcy_price is not None else "not known",
         show.factor(held.health),
     )
     return dict(zip(names, values, strict=True))

@@ -23,6 +23,7 @@ from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exac
 from ringfence.study.architecture import WORDS, held_as, with_indices
 from ringfence.study.portfolio_words import portfolio_notes
 from ringfence.study.surface import assessed_at
+from ringfence.study.unknown import health_known, unknown_of
 from ringfence.study.wording import listed
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Architecture(NamedTuple):
 
     ``amounts``: by asset. ``first_death``: the combined move, down and up, at which the first of its pools is
     liquidated, and which pool. ``refusals``: what the venue says to switching there. ``stand_ins``: coins whose index
-    price is not known, for which a contract's mark stands in.
+    price is not known, for which a contract's mark stands in. ``not_known``: what keeps pools from having a health.
     """
 
     name: str
@@ -118,6 +119,12 @@ class Architecture(NamedTuple):
     left: tuple[Left, ...]
     refusals: tuple[Refusal, ...]
     stand_ins: tuple[str, ...] = ()
+    not_known: tuple[str, ...] = ()
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the pools that hold positions and have no health: whether and where they die is not known."""
+        return tuple(a.pool.name for a in self.assessments if a.lines and not health_known(a))
 
 
 class Comparison(NamedTuple):
@@ -190,6 +197,7 @@ def _architecture(name: str, account: Account, given: Account, marks: Marks, rul
         last_death_down=downs[-1] if len(downs) == len(moves) and downs else None,
         left=tuple(_left(assessments, dict(moves), marks, rulebook)),
         refusals=_refusals(account, given, marks, rulebook),
+        not_known=unknown_of([a for a in assessments if a.lines], rulebook),
     )
 
 
@@ -368,6 +376,7 @@ def _architecture_json(held: Architecture) -> dict[str, Any]:
         "first_liquidation_up": death(held.first_death_up),
         "last_liquidation_down": death(held.last_death_down),
         "index_stand_ins": list(held.stand_ins),
+        "not_known": list(held.not_known),
         "refusals": [{"number": r.number, "reason": r.reason, "message": r.message} for r in held.refusals],
         "pools": [
             {"name": a.pool.name, "health": text(a.health), "status": a.status, "at_stake": text(a.margin_balance)}

@@ -65,6 +65,7 @@ def html_page(comparison: Comparison, *, title: str) -> str:
     over = f"Compare · {comparison.rulebook}"
     said = [f"{name}: this venue would refuse the switch now: {refusal.message}"
             for name, way in held for refusal in way.refusals]  # fmt: skip
+    said += [f"{name}: not known: {'; '.join(way.not_known)}." for name, way in held if way.not_known]
     said += [f"{name}: no index price of {', '.join(way.stand_ins)} is given; the mark stands in for it."
              for name, way in held if way.stand_ins]  # fmt: skip
     ours = portfolio_summary(assessment for _, way in held for assessment in way.assessments)
@@ -185,6 +186,8 @@ def _distances(held: _Ways) -> str:
                     f"<title>{price(found.liquidation_price)}</title></rect>"
                     f"<text x='{at:.1f}' y='{top + 9}' text-anchor='{anchor}'>{percent(found.distance)}</text>"
                 )
+            elif found is not None and found.pool in way.unknown:
+                parts.append(f"<text x='{middle + 5:.1f}' y='{top + 9}'>not known</text>")
             top += 14
         top += 12
     parts.append(f"<path class='zero' d='M{middle:.1f} 0V{top}'/>")
@@ -213,7 +216,13 @@ def _figures(held: _Ways) -> str:
     for symbol, side in sorted({(p.symbol, p.side) for _, way in held for p in way.positions}):
         own = [next((p for p in way.positions if (p.symbol, p.side) == (symbol, side)), None) for _, way in held]
         rows.append(
-            (f"{symbol} {side}: liquidation price", *("–" if p is None else price(p.liquidation_price) for p in own))
+            (
+                f"{symbol} {side}: liquidation price",
+                *(
+                    "–" if p is None else "not known" if p.pool in way.unknown else price(p.liquidation_price)
+                    for p, (_, way) in zip(own, held, strict=True)
+                ),
+            )
         )
         rows.append((f"{symbol} {side}: its death also closes",
                      *("–" if p is None else ", ".join(p.dies_with) or "nothing else" for p in own)))  # fmt: skip

@@ -29,6 +29,7 @@ from ringfence.study.portfolio_curve import POINTS
 from ringfence.study.portfolio_words import portfolio_summary
 from ringfence.study.stress import crashes
 from ringfence.study.surface import Surface
+from ringfence.study.unknown import nothing_known, unknown_of
 from ringfence.study.volatility import estimate
 
 if TYPE_CHECKING:
@@ -171,15 +172,17 @@ def _surfaces(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[tuple
     """Return the pools that hold positions and whose health is known, and sentences on the rest."""
     held = [Surface(a, marks, rulebook) for a in assess_account(account, marks, rulebook) if a.lines]
     known = tuple(surface for surface in held if surface.known)
-    unknown = [surface.assessment.pool.name for surface in held if not surface.known]
+    unknown = [surface.assessment for surface in held if not surface.known]
+    if not known and held:
+        raise nothing_known([surface.assessment for surface in held], rulebook, asked="measure")
     if not known:
-        raise BadAccount(
-            "nothing to measure: the health of no pool is known" if held else "nothing to measure: no position",
-            where="account", expected="a position in a pool whose balance and maintenance rates are known",
-            found=", ".join(unknown) or "no position", hint="give what is missing in the account file",
-        )  # fmt: skip
+        raise BadAccount("nothing to measure: no position", where="account", expected="at least one position",
+                         hint="add a position; `ringfence account example` prints an account")  # fmt: skip
     dead = [surface.assessment.pool.name for surface in known if surface.assessment.liquidatable]
-    notes = [f"the health of {name} is not known: it is left out" for name in unknown]
+    notes = [
+        f"the health of {a.pool.name} is not known: it is left out; not known: {'; '.join(unknown_of([a], rulebook))}"
+        for a in unknown
+    ]
     notes += [f"{name} is liquidatable now: its prices are those at which it would stop being so" for name in dead]
     return known, notes
 

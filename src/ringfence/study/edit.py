@@ -30,6 +30,7 @@ from ringfence.numbers import (
     plain,
     round_to,
 )
+from ringfence.study.unknown import health_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +62,10 @@ class Edit(NamedTuple):
 
 
 class HeldLeg(NamedTuple):
-    """A position as the account holds it. None: no such number, or not known."""
+    """A position as the account holds it. None: no such number, or not known.
+
+    ``known``: whether its pool has a health; where it has none, that there is no liquidation price says nothing.
+    """
 
     symbol: str
     side: str
@@ -76,6 +80,7 @@ class HeldLeg(NamedTuple):
     bankruptcy_price: Price | None
     health: Decimal | None
     formula: str
+    known: bool
 
 
 class _Terms(NamedTuple):
@@ -265,6 +270,7 @@ def _leg(assessment: Assessment, line: PositionLine) -> HeldLeg:
         bankruptcy_price(assessment, line),
         assessment.health,
         _formula(assessment, line),
+        health_known(assessment),
     )
 
 

@@ -23,6 +23,7 @@ from ringfence.margin.refusal import Refusal
 from ringfence.margin.restore import smallest_deposit, smallest_reduction
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, ZERO, divide, exact, plain, round_to
 from ringfence.study.portfolio_words import portfolio_summary
+from ringfence.study.unknown import health_known, nothing_known, unknown_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,12 +81,13 @@ class Endangered(NamedTuple):
 
 
 class Rescue(NamedTuple):
-    """Every endangered pool. ``level_source``: who says that the target is one."""
+    """Every endangered pool. ``level_source``: who says that the target is one. ``unknown``: pools without a health."""
 
     target: Decimal
     level_source: str
     pools: tuple[Endangered, ...]
     notes: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 class _Case(NamedTuple):
@@ -138,7 +140,8 @@ def rescue(
     """Return the ways out for every pool whose health is at or below ``health`` (the margin-call level if None).
 
     ``fee_rate``: what closing and hedging pay of the value; the contract's taker rate if None, 0 where that is not
-    known. Raises BadConfiguration for a target that is not above 0 or is above :data:`HIGHEST`.
+    known. Raises BadConfiguration for a target that is not above 0 or is above :data:`HIGHEST`, BadAccount where the
+    health of no pool that holds a position is known.
     """
     target = rulebook.levels.margin_call if health is None else health
     if not 0 < target <= HIGHEST:
@@ -148,10 +151,14 @@ def rescue(
             hint="1 is where the venue liquidates; 1.5 or 2 leaves room",
         )  # fmt: skip
     before = assess_account(account, marks, rulebook)
+    holding = [a for a in before if a.lines]
+    unknown = [a for a in holding if not health_known(a)]
+    if unknown and len(unknown) == len(holding):
+        raise nothing_known(unknown, rulebook, asked="rescue")
     notes = [
-        f"what {a.pool.name} holds or must hold is not known: no way out can be solved"
-        for a in before
-        if a.lines and (a.balance_held_against is None or a.liquidation_requirement is None)
+        f"the health of {a.pool.name} is not known: no way out can be solved; not known: "
+        f"{'; '.join(unknown_of([a], rulebook))}"
+        for a in unknown
     ]
     held = {p.symbol: rulebook.contract(p.symbol) for p in account.positions}
     free = sorted(symbol for symbol, contract in held.items() if contract.taker_fee_rate is None)
@@ -168,7 +175,7 @@ def rescue(
         pools.append(Endangered(name, asset, assessment.health, balance, required, assessment.status, ways))
     own = " (ringfence's own)" if rulebook.levels.source == "ours" else ""
     source = "asked for" if health is not None else f"the margin-call level of {rulebook.name}{own}"
-    return Rescue(target, source, tuple(pools), tuple(notes))
+    return Rescue(target, source, tuple(pools), tuple(notes), tuple(a.pool.name for a in unknown))
 
 
 def _ways(case: _Case) -> tuple[Way, ...]:
@@ -589,6 +596,7 @@ def as_json(found: Rescue) -> dict[str, Any]:
         "schema": SCHEMA,
         "target_health": plain(found.target),
         "target_source": found.level_source,
+        "unknown_pools": list(found.unknown),
         "pools": [
             {
                 "pool": pool.pool,

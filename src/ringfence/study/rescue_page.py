@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 def html_page(found: Rescue, *, title: str) -> str:
     """Return the rescue as one HTML document. The same rescue gives the same text."""
+    which = "Every pool whose health is known" if found.unknown else "Every pool"
     sections = [
         (f"{pool.pool}: health {ratio(pool.health)}, wanted above {ratio(found.target)}", _pool(pool))
         for pool in found.pools
-    ] or [("Nothing to rescue", f"<p>Every pool has a health above {ratio(found.target)}.</p>")]
+    ] or [("Nothing to rescue", f"<p>{which} has a health above {ratio(found.target)}.</p>")]
     notes = ("ranked by fees, then by cash from outside, then by what is tied up", f"target: {found.level_source}",
              "room: the smallest move of one mark alone that then liquidates the pool", *found.notes)  # fmt: skip
     return framed(title, over="Rescue", sections=sections, notes=notes)

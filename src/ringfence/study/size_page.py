@@ -301,7 +301,8 @@ def _beside(before: HeldLeg | None, after: HeldLeg | None, rulebook: Rulebook) -
         parts.append(f"<text class='name' x='{start - 12}' y='{top + 25}' text-anchor='end'>{name}</text>")
         for line, (kind, leg, value) in enumerate(zip(("was", "now"), (before, after), values, strict=True)):
             wide = 0.0 if value is None else abs(float(value)) / largest * longest
-            text = said(value) if value is not None else "not held" if leg is None else "none"
+            none = "not held" if leg is None else "none" if leg.known else "not known"
+            text = none if value is None else said(value)
             y = top + 21 * line
             parts.append(
                 f"<rect class='{kind}' x='{start}' y='{y}' width='{wide:.1f}' height='18'>"

@@ -31,6 +31,7 @@ from ringfence.numbers import (
 from ringfence.study.portfolio_words import portfolio_summary
 from ringfence.study.stand_in import PutIn, put_in, said, standing
 from ringfence.study.surface import Surface
+from ringfence.study.unknown import nothing_known, unknown_of
 from ringfence.tape.packaged import packaged_windows, summarise
 
 if TYPE_CHECKING:
@@ -176,7 +177,8 @@ def stress(
     """Return every shock of ``account``. ``symbols``: one or two for the grid, the largest if none are given.
 
     ``span``: how far the grid moves each way, 0.5 is 50 %, below 1; ``steps``: points each way, at least 2.
-    ``funding_rate``: what longs pay shorts per eight hours. Raises BadAccount for an account without positions.
+    ``funding_rate``: what longs pay shorts per eight hours. Raises BadAccount for an account without positions, and
+    where the health of no pool is known.
     """
     surfaces = _surfaces(account, marks, rulebook)
     chosen = _chosen(account, marks, rulebook, symbols)
@@ -190,6 +192,12 @@ def stress(
         f"all marks together: betas {given}, 1 for the rest" if given else "all marks together: every beta is 1",
         "past crashes: every symbol at its own extreme at once, from the window's first price; last prices",
         f"funding: {plain(funding_rate)} per 8 hours at today's value, {FUNDINGS_A_DAY} times a day, longs pay shorts",
+    ]
+    assumptions += [
+        f"the health of {surface.assessment.pool.name} is not known; not known: "
+        f"{'; '.join(unknown_of([surface.assessment], rulebook))}"
+        for surface in surfaces
+        if not surface.known
     ]
     assumptions += stood_in
     assumptions += portfolio_summary(surface.assessment for surface in surfaces)
@@ -218,6 +226,8 @@ def _surfaces(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Surfa
     if not held:
         raise BadAccount("nothing to stress: the account holds no position", expected="at least one position",
                          hint="add a position; `ringfence account example` prints an account")  # fmt: skip
+    if not any(surface.known for surface in held):
+        raise nothing_known([surface.assessment for surface in held], rulebook, asked="stress")
     return held
 
 
@@ -290,7 +300,10 @@ def grid(surfaces: Sequence[Surface], symbols: tuple[str, ...], *, span: Decimal
         second = {symbols[1]: row} if len(symbols) == 2 else {}
         cells.append(tuple(_cell(surfaces, {symbols[0]: column, **second}) for column in columns.values()))
     edges = tuple(
-        edge for surface in surfaces if set(symbols) & set(surface.symbols) for edge in _edges(surface, symbols, rows)
+        edge
+        for surface in surfaces
+        if surface.known and set(symbols) & set(surface.symbols)
+        for edge in _edges(surface, symbols, rows)
     )
     return Grid(symbols, tuple(marks[symbol] for symbol in symbols), moves, tuple(rows), tuple(cells), edges)
 
@@ -379,6 +392,8 @@ def ladder(surfaces: Sequence[Surface], betas: Mapping[str, Decimal] | None = No
 def _turns(surfaces: Sequence[Surface], betas: Mapping[str, Decimal] | None) -> list[Turn]:
     found = []
     for surface in surfaces:
+        if not surface.known:
+            continue
         for level in (surface.assessment.levels.margin_call, ONE):
             move = combined_move(surface.assessment.pool, surface.marks, surface.rulebook, health=level, betas=betas)
             found.append(Turn(surface.assessment.pool.name, level, move.down, move.up, move.exact))

@@ -56,7 +56,7 @@ def test_a_report_is_one_file_with_a_picture_per_way(ringfence: Command, tmp_pat
     (("--correlation", "BTCUSDT=0.5"), "not a pair of symbols"),
     (("--volatility", "BTCUSDT=much"), "not a name and a number"),
     (("--volatility", "BTCUSDT=4"), "cannot move like that"),
-    (("--tape", "2025-10-10"), "no prices of"),
+    (("--tape", "2025-09-17"), "no prices of"),
     (("--paths", "5"), "cannot be simulated"),
 ])  # fmt: skip
 def test_what_cannot_be_asked_is_refused_with_code_3(ringfence: Command, options: tuple[str, ...], said: str) -> None:

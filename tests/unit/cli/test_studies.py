@@ -206,3 +206,31 @@ def test_distance_refuses_a_tape_without_its_symbols(ringfence: Command, account
     refused = ringfence("distance", account, "--tape", "2025-09-17")
     assert refused.code == 3
     assert "the tape has no prices of BTCUSDT" in refused.err
+
+
+NO_RATES = {
+    "rulebook": "bingx-usdtm",
+    "account": {
+        "position_mode": "hedge",
+        "collateral_mode": "multi_asset",
+        "wallet": {"USDT": "2000", "BTC": "0.1"},
+        "collateral": {"BTC": {"index": "100000"}, "USDT": {"index": "1"}},
+        "positions": [
+            {"symbol": "BTCUSDT", "side": "long", "quantity": "0.2", "entry_price": "101000", "mark_price": "100000",
+             "margin_mode": "cross", "leverage": "10"}
+        ],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "command", [("compare",), ("assess",), ("size", "change", "--close", "BTCUSDT=1/2")], ids=lambda c: c[0]
+)
+def test_a_price_that_is_not_known_is_never_printed_as_none(
+    command: tuple[str, ...], ringfence: Command, tmp_path: Path
+) -> None:
+    verb = command[:2] if command[0] == "size" else command[:1]
+    printed = ringfence(*verb, written(tmp_path, NO_RATES), *command[len(verb) :])
+    assert printed.code == 0
+    assert "not known" in printed.out
+    assert "none" not in printed.out.replace("none in bingx-usdtm", "")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ringfence.account_file import AccountFile, parse
-from ringfence.errors import BadConfiguration
+from ringfence.errors import BadAccount, BadConfiguration
 from ringfence.margin import change
 from ringfence.margin.assess import assess_account
 from ringfence.margin.refusal import Refusal
@@ -261,12 +261,20 @@ def test_a_target_that_nothing_held_open_can_reach_is_refused(health: str) -> No
     assert "at most 1000000" in (caught.value.expected or "")
 
 
-def test_an_unknown_balance_is_said_and_not_guessed() -> None:
+def test_an_account_without_a_known_health_is_refused_and_not_called_safe() -> None:
     file = account(AVAX, wallet="1200")
     unknown = replace(file.account, wallet={"USDT": None})
+    with pytest.raises(BadAccount, match="the balance of USDT"):
+        rescue(unknown, marks=file.marks, rulebook=file.rulebook())
+
+
+def test_an_unknown_balance_is_said_and_the_other_pools_are_rescued() -> None:
+    file = account(AVAX, LINK, wallet="1200")
+    unknown = replace(file.account, wallet={"USDT": None})
     result = rescue(unknown, marks=file.marks, rulebook=file.rulebook())
-    assert result.pools == ()
-    assert any("not known" in note for note in result.notes)
+    assert [pool.pool for pool in result.pools] == ["isolated LINKUSDT long"]
+    assert result.unknown == ("cross USDT",)
+    assert any("the balance of USDT" in note for note in result.notes)
 
 
 def test_json_has_decimals_as_text_and_no_account() -> None:
