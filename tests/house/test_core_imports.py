@@ -37,7 +37,7 @@ PURE = {
 }
 # What else the readers of files need, and the engine for its bytes, by their place below src/ringfence.
 READING = {
-    "account_file.py": {"json", "pathlib", "tomllib"},
+    "account_file": {"json", "pathlib", "tomllib"},
     "guard_rails.py": {"json", "pathlib", "tomllib"},
     "rulebook.py": set(),
     "rulebooks": {"csv", "json", "os", "pathlib", "tomllib"},
