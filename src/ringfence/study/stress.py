@@ -295,25 +295,36 @@ def grid(surfaces: Sequence[Surface], symbols: tuple[str, ...], *, span: Decimal
     marks = surfaces[0].marks
     columns = {move: marks[symbols[0]] * (ONE + move) for move in moves}
     rows = {move: marks[symbols[1]] * (ONE + move) for move in moves} if len(symbols) == 2 else {ZERO: ZERO}
-    cells = []
-    for row in rows.values():
-        second = {symbols[1]: row} if len(symbols) == 2 else {}
-        cells.append(tuple(_cell(surfaces, {symbols[0]: column, **second}) for column in columns.values()))
+    cells = _cells(
+        surfaces,
+        [{symbols[0]: price} for price in columns.values()],
+        [{symbols[1]: price} for price in rows.values()] if len(symbols) == 2 else [{}],
+    )
     edges = tuple(
         edge
         for surface in surfaces
         if surface.known and set(symbols) & set(surface.symbols)
         for edge in _edges(surface, symbols, rows)
     )
-    return Grid(symbols, tuple(marks[symbol] for symbol in symbols), moves, tuple(rows), tuple(cells), edges)
+    return Grid(symbols, tuple(marks[symbol] for symbol in symbols), moves, tuple(rows), cells, edges)
 
 
-def _cell(surfaces: Sequence[Surface], prices: Mapping[str, Price]) -> Cell:
+def _cells(
+    surfaces: Sequence[Surface], columns: Sequence[Marks], rows: Sequence[Marks]
+) -> tuple[tuple[Cell, ...], ...]:
+    """Return the account's cells, row by row, where each of ``columns`` and of ``rows`` is moved."""
+    pools = []
+    for surface in surfaces:
+        across = [surface.with_units(column) for column in columns]
+        pools.append(list(surface.over(across, [surface.with_units(row) for row in rows])))
+    return tuple(tuple(_cell(found) for found in zip(*row, strict=True)) for row in zip(*pools, strict=True))
+
+
+def _cell(pools: Sequence[Assessment | None]) -> Cell:
     lowest: Decimal | None = None
     called = liquidated = 0
     unknown = False
-    for surface in surfaces:
-        found = surface.at(surface.with_units(prices))
+    for found in pools:
         if found is None:
             unknown = True
             continue

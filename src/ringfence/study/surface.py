@@ -3,8 +3,8 @@
 Most pools are *separable*: what a symbol gains and requires depends on its own mark only, so that a grid over two
 symbols needs each symbol's part once per price, and adds. The parts are exact assessments of the symbol's own positions
 and orders; where parts depend on one another (a closing fee at the pool's bankruptcy price, tiers over several
-expiries, orders whose margin is set aside, a requirement found by scenarios) the whole pool is assessed at every point.
-The sums are the same either way. The index prices of a basket's assets move with their coins' marks
+expiries, orders whose margin is set aside) the whole pool is assessed at every point. A portfolio account's parts are
+its coins (:mod:`ringfence.margin.portfolio.parts`). The sums are the same either way. The index prices of a basket's assets move with their coins' marks
 (:mod:`ringfence.margin.basket`).
 """
 
@@ -17,13 +17,16 @@ from ringfence.account import Backing, Requirement
 from ringfence.margin.assess import assess
 from ringfence.margin.basket import pool_at
 from ringfence.margin.portfolio.marks import scaled_marks
+from ringfence.margin.portfolio.parts import Parts, separable
 from ringfence.numbers import PRICE_PLACES, ZERO, divide, exact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ringfence.account import Marks, Pool
     from ringfence.margin.assessment import Assessment
+    from ringfence.margin.portfolio.parts import Part as CoinPart
+    from ringfence.margin.portfolio.parts import Totals
     from ringfence.margin.portfolio.requirement import Known
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
@@ -50,6 +53,7 @@ class Surface:
             and not (policies.order_margin_deducted and pool.orders)
             and pool.mode.requirement is Requirement.TIERED
         )
+        self.parts = Parts(assessment) if separable(assessment) else None
         self.known = assessment.balance_held_against is not None and assessment.liquidation_requirement is not None
         self._parts: dict[tuple[str, Price], Part | None] = {}
         self._required: dict[str, Value] = {}  # by asset, in it
@@ -81,6 +85,31 @@ class Surface:
             pnl[asset] = pnl.get(asset, ZERO) + there.pnl - here.pnl
             required[asset] = required.get(asset, ZERO) + there.required - here.required
         return self._summed(pnl, required, moved)
+
+    @exact
+    def over(self, columns: Sequence[Marks], rows: Sequence[Marks]) -> Iterator[list[Assessment | None]]:
+        """Yield, row by row, what :meth:`at` answers with each of ``columns`` and of ``rows`` moved at once."""
+        if self.parts is None or not self.known or not _apart(self.parts, columns, rows):
+            for row in rows:
+                yield [self.at({**column, **row}) for column in columns]
+            return
+        first = [self._changed(self.parts, column) for column in columns]
+        still = {coin: self.parts.part(coin, self.marks) for coin in self.parts.held}
+        for row in rows:
+            second = {**still, **self._changed(self.parts, row)}
+            yield [self._with(self.parts.together({**second, **parts}.values())) for parts in first]
+
+    def _changed(self, parts: Parts, prices: Marks) -> dict[str, CoinPart]:
+        """Return the parts of the coins whose marks ``prices`` move."""
+        moved = {symbol: price for symbol, price in prices.items() if symbol in self._asset}
+        marks = scaled(self.assessment.pool, self.marks, moved, self.rulebook)
+        coins = {line.contract.risk_unit for line in self.assessment.lines if line.position.symbol in moved}
+        return {coin: parts.part(coin, marks) for coin in coins}
+
+    def _with(self, totals: Totals) -> Assessment:
+        return self.assessment._replace(
+            balance_held_against=totals.balance, liquidation_requirement=totals.required
+        )
 
     @exact
     def with_units(self, prices: Mapping[str, Price]) -> dict[str, Price]:
@@ -116,6 +145,8 @@ class Surface:
         return before._replace(balance_held_against=balance + gained, liquidation_requirement=needed + more)
 
     def _whole(self, moved: dict[str, Price]) -> Assessment | None:
+        if self.parts is not None:
+            return self._with(self.parts.at(scaled(self.assessment.pool, self.marks, moved, self.rulebook)))
         portfolio = self.assessment.portfolio
         known = None if portfolio is None else portfolio.known
         found = assessed_at(self.assessment.pool, self.marks, moved, self.rulebook, known=known)
@@ -156,9 +187,21 @@ def assessed_at(
     there = pool_at(pool, marks, moved)
     after = {**marks, **moved}
     if there.mode.requirement is Requirement.SCENARIO:
-        factors = {symbol: divide(price, marks[symbol], places=PRICE_PLACES) for symbol, price in moved.items()}
-        after = scaled_marks(there, marks, rulebook.contract, factors)
+        after = scaled(there, marks, moved, rulebook)
     return assess(there, after, rulebook, known=known)
+
+
+def scaled(pool: Pool, marks: Marks, moved: Marks, rulebook: Rulebook) -> dict[str, Price]:
+    """Return a portfolio account's marks with some of them moved: options follow their coin."""
+    factors = {symbol: divide(price, marks[symbol], places=PRICE_PLACES) for symbol, price in moved.items()}
+    return scaled_marks(pool, marks, rulebook.contract, factors)
+
+
+def _apart(parts: Parts, columns: Sequence[Marks], rows: Sequence[Marks]) -> bool:
+    """Whether no coin is moved by both the columns and the rows."""
+    coin = {contract.symbol: name for name, items in parts.held.items() for contract, _ in items}
+    first, second = ({coin.get(symbol) for moved in side for symbol in moved} for side in (columns, rows))
+    return not (first & second - {None})
 
 
 @exact

@@ -106,9 +106,9 @@ def test_volatility_moves_with_the_days_left(move: VolatilityMove, days: float, 
 
 
 def test_no_shock_is_the_price_itself() -> None:
-    assert prices(_option("call", 1.0, 30.0, 0.6, 0.0), NO_SHOCK) == [
-        int(price(_option("call", 1.0, 30.0, 0.6, 0.0)) / STEP)
-    ]
+    assert prices(_option("call", 1.0, 30.0, 0.6, 0.0), NO_SHOCK) == (
+        int(price(_option("call", 1.0, 30.0, 0.6, 0.0)) / STEP),
+    )
 
 
 def test_a_libm_that_is_a_few_bits_off_gives_the_same_whole_steps(monkeypatch: pytest.MonkeyPatch) -> None:

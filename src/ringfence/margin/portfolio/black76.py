@@ -14,6 +14,7 @@ forward ``F = S · exp(r · T)``: ``call = exp(−r · T) · (F · N(d1) − K �
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from math import erfc, exp, log, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,7 @@ _HALF_SCALE = 5e9
 _DAYS_A_YEAR = 365.0
 _TERM = 30.0  # days at which a volatility move is stated
 _HALF_ROOT = sqrt(0.5)
+_REMEMBERED = 8192  # figures of single options that are kept, for many requirements of one book
 
 
 class VolatilityMove(NamedTuple):
@@ -107,7 +109,7 @@ def _between(steps: tuple[tuple[float, float], ...], days: float) -> float:
     return before[1]
 
 
-def prices(option: Option, shocks: Shocks) -> list[int]:
+def prices(option: Option, shocks: Shocks) -> tuple[int, ...]:
     """Return the option's price under each shock, in whole STEPs of the spot *before* the shock. Half-even."""
     call, moneyness, days_left, volatility, base_rate = option
     found = [0] * shocks.count
@@ -132,14 +134,21 @@ def prices(option: Option, shocks: Shocks) -> list[int]:
             for place, factor, logarithm in members:
                 near = start - logarithm * slope
                 found[place] = round((strike * erfc(-near - spread) - factor * erfc(-near)) * _HALF_SCALE)
-    return found
+    return tuple(found)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def price_now(option: Option) -> int:
+    """Return the option's price in whole STEPs of its spot."""
+    return prices(option, NO_SHOCK)[0]
 
 
 def price(option: Option) -> Decimal:
     """Return the option's price as a share of its spot, a whole number of STEPs."""
-    return prices(option, NO_SHOCK)[0] * STEP
+    return price_now(option) * STEP
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def delta(option: Option) -> Decimal:
     """Return the change of the option's price per unit of spot, a whole number of STEPs: N(d1), less 1 for a put."""
     years = option.days / _DAYS_A_YEAR
@@ -152,11 +161,11 @@ def delta(option: Option) -> Decimal:
     return round((share if option.call else share - 1.0) * _SCALE) * STEP
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def vega(option: Option, move: Decimal) -> Decimal:
     """Return what the price gains when volatility rises by the share ``move`` of itself, in STEPs of the spot."""
-    raised = Shocks((Shock(1.0), Shock(1.0, VolatilityMove("up", float(move)))))
-    before, after = prices(option, raised)
-    return (after - before) * STEP
+    raised = Shocks((Shock(1.0, VolatilityMove("up", float(move))),))
+    return (prices(option, raised)[0] - price_now(option)) * STEP
 
 
 __all__ = [
@@ -169,6 +178,7 @@ __all__ = [
     "VolatilityMove",
     "delta",
     "price",
+    "price_now",
     "prices",
     "vega",
 ]

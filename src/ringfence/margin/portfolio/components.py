@@ -68,7 +68,7 @@ def _scenarios(terms: ComponentTerms) -> Iterator[Scenario]:
 
 def margins(exposures: Sequence[Exposure], terms: ComponentTerms, index: Price, table: Grid) -> Margins:
     """Return the requirement of ``exposures``, in the account's currency, without what the account borrows."""
-    columns = totals([item.row for item in exposures], len(table.scenarios))
+    columns = totals([item.gains for item in exposures], table)
     found = losses(columns, table)
     stress = {number: worst(found, table, group) for number, group in _GROUPS.items()}
     parts: dict[int, Value] = {number: loss for number, (loss, _) in stress.items()}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.errors import BadAccount
 from ringfence.margin.portfolio.black76 import Option, delta, vega
-from ringfence.margin.scenario import Holding, gains
+from ringfence.margin.scenario import Gains, Holding
 from ringfence.numbers import ONE, RATIO_PLACES, ZERO, divide
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Exposure(NamedTuple):
 
     ``contract`` is None for spot. ``value``: gross, at the mark (an option: of what it is on, at the index).
     ``premium``: an option's whole value at its mark, signed; 0 elsewhere. ``days`` to expiry, 0 for what has none.
-    ``row``: its gain in each scenario.
+    ``gains``: in each scenario.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Exposure(NamedTuple):
     days: Decimal
     option: Option | None
     holding: Holding
-    row: tuple[Value, ...]
+    gains: Gains
 
     @property
     def coins(self) -> Decimal:
@@ -51,6 +52,11 @@ class Exposure(NamedTuple):
         if self.contract is None or self.contract.inverse:
             return abs(self.delta)
         return abs(self.quantity) * self.contract.contract_size
+
+    @property
+    def row(self) -> tuple[Value, ...]:
+        """Its gain in each scenario, in the account's currency."""
+        return self.gains.row
 
     @property
     def years(self) -> Decimal:
@@ -74,14 +80,20 @@ def days_left(contract: Contract, risk: RiskInputs) -> Decimal:
             f"{contract.symbol} expires, and the account says no time", where="account.time",
             expected="the moment of the marks", found="nothing", hint="add account.time, or as_of",
         )  # fmt: skip
-    left = contract.expiry - risk.time
-    seconds = ONE * (left.days * _SECONDS_A_DAY + left.seconds)
-    if seconds <= 0:
+    days = _days_between(risk.time, contract.expiry)
+    if days <= 0:
         raise BadAccount(
             f"{contract.symbol} is past its expiry", where=contract.symbol,
             expected=f"after {risk.time.isoformat()}", found=contract.expiry.isoformat(),
             hint="take it out of the account, with its settlement in the wallet",
         )  # fmt: skip
+    return days
+
+
+@lru_cache(maxsize=4096)
+def _days_between(time: datetime, expiry: datetime) -> Decimal:
+    left = expiry - time
+    seconds = ONE * (left.days * _SECONDS_A_DAY + left.seconds)
     return divide(seconds, ONE * _SECONDS_A_DAY, places=RATIO_PLACES)
 
 
@@ -130,7 +142,7 @@ def exposure(contract: Contract, quantity: Quantity, mark: Price, *, pool: Pool,
     holding = Holding(f"{contract.symbol} {side}", value, in_coin and (contract.inverse or contract.option), option)
     return Exposure(
         holding.name, contract.symbol, side, quantity, contract, abs(value), own_delta, premium, contract.expiry,
-        days_left(contract, risk), option, holding, gains(holding, grid),
+        days_left(contract, risk), option, holding, Gains(holding, grid),
     )  # fmt: skip
 
 
@@ -139,7 +151,7 @@ def spot_exposure(coin: str, quantity: Quantity, *, index: Price, grid: Grid) ->
     holding = Holding(f"{coin} spot", quantity * index, in_coin=False)
     return Exposure(
         holding.name, coin, "spot", quantity, None, quantity * index, quantity, ZERO, None, ZERO, None, holding,
-        gains(holding, grid),
+        Gains(holding, grid),
     )  # fmt: skip
 
 

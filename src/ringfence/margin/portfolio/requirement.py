@@ -21,7 +21,7 @@ from ringfence.portfolio_rules import ComponentTerms, MatrixTerms, StressTerms, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ringfence.account import Pool
+    from ringfence.account import Collateral, Pool
     from ringfence.contract import Contract
     from ringfence.margin.lines import PositionLine
     from ringfence.margin.portfolio.exposure import Exposure
@@ -82,7 +82,7 @@ class Known:
         found = self._units.get(key)
         if found is None:
             found = _unit(coin, items, pool, rules)
-            self._gains += sum(len(item.row) for item in found.exposures)
+            self._gains += sum(len(item.gains.prices) + 1 for item in found.exposures)
             if self._gains > MOST_GAINS:
                 self._units.clear()
                 self._gains = 0
@@ -174,19 +174,26 @@ def index_of(coin: str, pool: Pool) -> Price:
 
 
 def _unit(coin: str, items: list[tuple[Contract, Quantity, Price]], pool: Pool, rules: PortfolioRules) -> Unit:
-    terms, index = rules.terms_of(coin), index_of(coin, pool)
-    table = grid_of(terms, rules)
+    index = index_of(coin, pool)
+    table = grid_of(rules.terms_of(coin), rules)
     exposures = [
         exposure(contract, quantity, mark, pool=pool, index=index, grid=table) for contract, quantity, mark in items
     ]
+    return unit_of(coin, exposures, pool=pool, index=index, grid=table, rules=rules)
+
+
+def unit_of(
+    coin: str, exposures: list[Exposure], *, pool: Pool, index: Price, grid: Grid, rules: PortfolioRules
+) -> Unit:
+    """Return the unit that ``exposures`` make, with the spot of the pool that hedges them where it counts."""
     hedging = rules.spot == "offset" if pool.risk is None or pool.risk.spot_hedging is None else pool.risk.spot_hedging
     held = pool.balances.get(coin) if hedging else None
     if held is not None and held > 0:
         short = -sum((item.delta for item in exposures), ZERO)
         in_use = min(held, short)
         if in_use > 0:
-            exposures.append(spot_exposure(coin, in_use, index=index, grid=table))
-    return Unit(coin, index, table, tuple(exposures), margins_of(exposures, terms, index, table))
+            exposures = [*exposures, spot_exposure(coin, in_use, index=index, grid=grid)]
+    return Unit(coin, index, grid, tuple(exposures), margins_of(exposures, rules.terms_of(coin), index, grid))
 
 
 def grid_of(terms: Terms, rules: PortfolioRules) -> Grid:
@@ -235,18 +242,24 @@ def _borrowing(pool: Pool, terms: Terms) -> tuple[tuple[Charge, ...], Value]:
     """Return OKX's MR8, the maintenance of what the account owes, and the initial margin of it."""
     if not isinstance(terms, ComponentTerms):
         return (), ZERO
-    owed = {asset: _owed(asset, pool) for asset in pool.balances}
-    total = sum((amount * pool.collateral[asset].ask for asset, amount in owed.items()), ZERO)
+    total = sum((owed(asset, pool) * pool.collateral[asset].ask for asset in pool.balances), ZERO)
     if not total:
         return (), ZERO
     how = f"{plain(terms.borrow_rate * 100)} % of {plain(total)} borrowed"
     return (Charge("MR8 borrowing", total * terms.borrow_rate, how),), total * terms.borrow_initial_rate
 
 
-def _owed(asset: str, pool: Pool) -> Value:
+def owed(asset: str, pool: Pool) -> Value:
     """Return what is owed in an asset: its loan, or a balance that is negative by more than that."""
     loan = pool.risk.loans.get(asset, ZERO) if pool.risk is not None else ZERO
     return max(loan, -(pool.balances[asset] or ZERO), ZERO)
+
+
+def owed_charge(asset: str, amount: Value, terms: Terms, collateral: Collateral) -> Value:
+    """Return the maintenance margin of ``amount`` owed in an asset, in the account's currency."""
+    if isinstance(terms, ComponentTerms):
+        return amount * collateral.ask * terms.borrow_rate
+    return amount * collateral.index * terms.loan_rate if isinstance(terms, UnifiedTerms) else ZERO
 
 
 def _unified(
@@ -270,10 +283,10 @@ def _unified(
         rate = "" if line.maintenance_rate is None else f"{plain(line.maintenance_rate * 100)} % of its notional"
         charges.append(Charge(name, own * price, rate))
     for asset in pool.balances:
-        owed = _owed(asset, pool)
-        if owed:
-            how = f"{plain(terms.loan_rate * 100)} % of {plain(owed)} {asset} owed"
-            charges.append(Charge(f"{asset} loan", owed * terms.loan_rate * pool.collateral[asset].index, how))
+        loan = owed(asset, pool)
+        if loan:
+            how = f"{plain(terms.loan_rate * 100)} % of {plain(loan)} {asset} owed"
+            charges.append(Charge(f"{asset} loan", owed_charge(asset, loan, terms, pool.collateral[asset]), how))
     maintenance = sum((charge.amount for charge in charges), ZERO)
     return PortfolioRequirement(
         rules, rulebook, (), tuple(charges), maintenance, maintenance * terms.opening_ratio, terms.liquidation_ratio,
@@ -300,6 +313,9 @@ __all__ = [
     "hedges",
     "index_of",
     "margins_of",
+    "owed",
+    "owed_charge",
     "requirement",
     "rules_of",
+    "unit_of",
 ]

@@ -70,7 +70,7 @@ def percent(move: Decimal) -> str:
 
 def margins(exposures: Sequence[Exposure], terms: MatrixTerms, index: Price, table: Grid) -> Margins:
     """Return the requirement of ``exposures``, in the account's currency."""
-    columns = totals([item.row for item in exposures], len(table.scenarios))
+    columns = totals([item.gains for item in exposures], table)
     in_coin = any(item.holding.in_coin for item in exposures)
     found = losses(columns, table, in_coin=in_coin)
     loss, place = worst(found, table)

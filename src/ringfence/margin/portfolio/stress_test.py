@@ -45,7 +45,7 @@ def grid(terms: StressTerms, coin_loss_at: str) -> Grid:
 
 def margins(exposures: Sequence[Exposure], terms: StressTerms, index: Price, table: Grid) -> Margins:
     """Return the requirement of ``exposures``, in the account's currency."""
-    columns = totals([item.row for item in exposures], len(table.scenarios))
+    columns = totals([item.gains for item in exposures], table)
     found = losses(columns, table)
     loss, place = worst(found, table)
     charges = tuple(charge for charge in _charges(exposures, terms, index) if charge.amount)
