@@ -15,6 +15,7 @@ scan and bisection on exact assessments, and said to be so. So is portfolio marg
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,8 +23,9 @@ from ringfence.account import Backing, Requirement
 from ringfence.contract import coin
 from ringfence.margin.assess import assess
 from ringfence.margin.basket import Line, counted, set_aside
+from ringfence.margin.portfolio.crossing import narrowed
 from ringfence.margin.portfolio.marks import scaled_marks
-from ringfence.margin.portfolio.requirement import Known
+from ringfence.margin.price import unit_prices
 from ringfence.margin.walk import Equity, Leg, Walk
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ZERO, divide, exact
 
@@ -42,7 +44,7 @@ _SCAN_STEPS = 256
 _FURTHEST_RISE = 16 * ONE  # the scan looks for a rise up to seventeen-fold
 _BISECTIONS = 64
 _SCENARIO_SCAN_STEPS = 64  # a portfolio's requirement takes longer than a sum of tiers
-_SCENARIO_BISECTIONS = 40
+_SCENARIO_STEP = ONE.scaleb(-14)
 _FURTHEST_RISE_BY_SCENARIO = 4 * ONE
 
 
@@ -79,7 +81,20 @@ def combined_move(
     ``betas``: how much of the move each symbol (and each asset of a basket) makes; 1 where none is given. Rounded to 18
     places toward 0 (the earlier move). (None, None) when balance or requirement is not known.
     """
-    assessment = assess(pool, marks, rulebook)
+    return move_of(assess(pool, marks, rulebook), marks, rulebook, health=health, betas=betas)
+
+
+@exact
+def move_of(
+    assessment: Assessment,
+    marks: Marks,
+    rulebook: Rulebook,
+    *,
+    health: Decimal = ONE,
+    betas: Mapping[str, Decimal] | None = None,
+) -> CombinedMove:
+    """Return :func:`combined_move` of a pool that is assessed at ``marks`` already."""
+    pool = assessment.pool
     if not assessment.lines or assessment.balance_held_against is None or assessment.liquidation_requirement is None:
         return CombinedMove(None, None, exact=True)
     beta = {line.position.symbol: (betas or {}).get(line.position.symbol, ONE) for line in assessment.lines}
@@ -88,7 +103,7 @@ def combined_move(
     if not moving and not any(of_assets.values()):
         return CombinedMove(None, None, exact=True)
     if pool.mode.requirement is Requirement.SCENARIO:
-        return _by_scan(pool, marks, rulebook, beta, of_assets, health)  # the worst scenario changes: no line
+        return _by_scenario(assessment, marks, beta, of_assets, health)  # the worst scenario changes: no line
     if assessment.policies.closing_fee == "bankruptcy_price":
         return _by_scan(pool, marks, rulebook, beta, of_assets, health)  # the fees follow the pool's equity: no line
     if all(_is_linear(line, beta, of_assets) for line in assessment.lines):
@@ -253,34 +268,79 @@ def _by_scan(
     health: Decimal,
 ) -> CombinedMove:
     lowest, highest = _reach({**beta, **{f"index of {asset}": share for asset, share in of_assets.items()}})
-    scenarios = pool.mode.requirement is Requirement.SCENARIO
-    highest = min(highest, _FURTHEST_RISE_BY_SCENARIO if scenarios else _FURTHEST_RISE)
-    steps = _SCENARIO_SCAN_STEPS if scenarios else _SCAN_STEPS
-    known = Known()
+    highest = min(highest, _FURTHEST_RISE)
 
     def short_of(move: Decimal) -> bool:
-        factors = {symbol: ONE + share * move for symbol, share in beta.items()}
-        moved = (
-            scaled_marks(pool, marks, rulebook.contract, factors)
-            if scenarios
-            else {**marks, **{symbol: marks[symbol] * factor for symbol, factor in factors.items()}}
-        )
-        at = assess(pool_moved(pool, of_assets, move), moved, rulebook, known=known)
+        moved = {**marks, **{symbol: marks[symbol] * (ONE + share * move) for symbol, share in beta.items()}}
+        at = assess(pool_moved(pool, of_assets, move), moved, rulebook)
         return bool((at.balance_held_against or ZERO) < health * (at.liquidation_requirement or ZERO))
 
     state = short_of(ZERO)
     found: list[Decimal | None] = []
     for end in (lowest, highest):
-        step = divide(end, steps * ONE, places=12, rounding=ROUND_HALF_EVEN)
-        outside = next((step * n for n in range(1, steps) if short_of(step * n) != state), None)
+        step = divide(end, _SCAN_STEPS * ONE, places=12, rounding=ROUND_HALF_EVEN)
+        outside = next((step * n for n in range(1, _SCAN_STEPS) if short_of(step * n) != state), None)
         if outside is None:
             found.append(None)
             continue
         inside = outside - step
-        for _ in range(_SCENARIO_BISECTIONS if scenarios else _BISECTIONS):
+        for _ in range(_BISECTIONS):
             middle = divide(inside + outside, 2 * ONE, places=RATIO_PLACES)
             inside, outside = (middle, outside) if short_of(middle) == state else (inside, middle)
         found.append(inside)
+    down, up = found
+    return CombinedMove(up, down, exact=False) if state else CombinedMove(down, up, exact=False)
+
+
+def _by_scenario(
+    assessment: Assessment,
+    marks: Marks,
+    beta: dict[str, Decimal],
+    of_assets: dict[str, Decimal],
+    health: Decimal,
+) -> CombinedMove:
+    """Scan a portfolio account, whose worst scenario changes on the way; what a coin needs at a move is kept."""
+    portfolio, pool = assessment.portfolio, assessment.pool
+    assert portfolio is not None  # noqa: S101 - the caller asks a portfolio account
+    parts, contract_of = unit_prices(assessment).parts, portfolio.rulebook.contract
+    lowest, highest = _reach({**beta, **{f"index of {asset}": share for asset, share in of_assets.items()}})
+    highest = min(highest, _FURTHEST_RISE_BY_SCENARIO)
+    known: dict[Decimal, Decimal] = {}
+    tried: list[Decimal] = []
+
+    def surplus(move: Decimal) -> Decimal:
+        if move not in known:
+            moved = scaled_marks(
+                pool, marks, contract_of, {symbol: ONE + share * move for symbol, share in beta.items()}
+            )
+            there = pool_moved(pool, of_assets, move)
+            if parts is None:
+                at = assess(there, moved, portfolio.rulebook, known=portfolio.known)
+                balance, required = at.balance_held_against or ZERO, at.liquidation_requirement or ZERO
+            else:
+                balance, required, _ = parts.together([parts.part(coin, moved) for coin in parts.held], there)
+            known[move] = balance - health * required
+            insort(tried, move)
+        return known[move]
+
+    state = surplus(ZERO) < 0
+    found: list[Decimal | None] = []
+    for end in (lowest, highest):
+        step = divide(end, _SCENARIO_SCAN_STEPS * ONE, places=12, rounding=ROUND_HALF_EVEN)
+        places = [step * n for n in range(1, _SCENARIO_SCAN_STEPS)]
+        outside = next((move for move in places if (surplus(move) < 0) != state), None)
+        found.append(
+            None
+            if outside is None
+            else narrowed(
+                outside - step,
+                outside,
+                step=_SCENARIO_STEP,
+                changed=lambda move: (surplus(move) < 0) != state,
+                surplus=lambda move: float(surplus(move)),
+                tried=tried,
+            )[0]
+        )
     down, up = found
     return CombinedMove(up, down, exact=False) if state else CombinedMove(down, up, exact=False)
 
@@ -299,4 +359,4 @@ def exposure(assessment: Assessment, betas: Mapping[str, Decimal] | None = None)
     return Exposure(gross, net)
 
 
-__all__ = ["CombinedMove", "Exposure", "asset_betas", "combined_move", "exposure", "pool_moved"]
+__all__ = ["CombinedMove", "Exposure", "asset_betas", "combined_move", "exposure", "move_of", "pool_moved"]

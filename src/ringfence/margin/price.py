@@ -17,7 +17,7 @@ from ringfence.account import Backing
 from ringfence.margin.assess import assess, closing_rate
 from ringfence.margin.basket import along_symbol, amount_for
 from ringfence.margin.formulas import break_even_value
-from ringfence.margin.portfolio.price import marks_with, prices_of
+from ringfence.margin.portfolio.price import UnitPrices, marks_with
 from ringfence.margin.walk import Equity, Leg, Walk, root
 from ringfence.numbers import (
     ONE,
@@ -97,14 +97,19 @@ def liquidation_prices(assessment: Assessment, symbol: str, *, health: Decimal =
 
 def _by_search(assessment: Assessment, symbol: str, health: Decimal) -> LiquidationPrices:
     """Return a portfolio account's prices, its risk units moving as one (:mod:`.portfolio.price`)."""
-    portfolio = assessment.portfolio
-    assert portfolio is not None  # noqa: S101 - asked before
-    below, above = prices_of(
-        assessment, symbol, health=health,
-        assess_at=lambda marks: assess(assessment.pool, marks, portfolio.rulebook, known=portfolio.known),
-    )  # fmt: skip
+    below, above = unit_prices(assessment).of(symbol, health)
     contract = next(line.contract for line in assessment.lines if line.position.symbol == symbol)
     return LiquidationPrices(below, above, rounded=contract.price_step is not None)
+
+
+def unit_prices(assessment: Assessment) -> UnitPrices:
+    """Return the search for a portfolio account's prices; the same one for the same assessment."""
+    portfolio = assessment.portfolio
+    if portfolio is None:
+        raise TypeError("only a portfolio account moves by risk units")
+    if not portfolio.searches:
+        portfolio.searches.append(UnitPrices(assessment))
+    return portfolio.searches[0]
 
 
 @exact
@@ -289,4 +294,5 @@ __all__ = [
     "break_even_price",
     "liquidation_price",
     "liquidation_prices",
+    "unit_prices",
 ]

@@ -19,7 +19,6 @@ but for the division by ``1 + m``, which is carried to :data:`ringfence.numbers.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.margin.portfolio.black76 import STEP, UNMOVED, Shock, Shocks, price_now, prices
@@ -27,6 +26,7 @@ from ringfence.numbers import ONE, UNIT_VALUE_PLACES, ZERO, divide, exact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from ringfence.margin.portfolio.black76 import Option, VolatilityMove
     from ringfence.numbers import Rate, Value

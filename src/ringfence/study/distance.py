@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.errors import BadAccount, BadConfiguration
 from ringfence.margin.assess import assess_account
-from ringfence.margin.move import CombinedMove, combined_move
+from ringfence.margin.move import CombinedMove, move_of
 from ringfence.margin.price import liquidation_prices
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
 from ringfence.study.likelihood import Horizon, check, simulate
@@ -264,7 +264,7 @@ def _together(
 def _deadly(surface: Surface, betas: Mapping[str, Decimal] | None) -> CombinedMove:
     if surface.assessment.liquidatable:
         return CombinedMove(ZERO, ZERO, exact=True)
-    return combined_move(surface.assessment.pool, surface.marks, surface.rulebook, betas=betas)
+    return move_of(surface.assessment, surface.marks, surface.rulebook, betas=betas)
 
 
 def _crash_share(surface: Surface, crash: Shocked) -> CrashShare:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.margin.assess import assess
 from ringfence.margin.portfolio.marks import scaled_marks
+from ringfence.margin.price import unit_prices
 from ringfence.numbers import ONE, PRICE_PLACES, ZERO, divide, exact
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Curve:
         leading = next((line for line in lines if not line.contract.option), lines[0])
         self.symbol, self.mark = leading.position.symbol, float(leading.mark_price)
         self.coin = coin
-        self.factors, self.changes, self.gains = _points(assessment, [line.position.symbol for line in lines])
+        self.factors, self.changes, self.gains = _points(assessment, coin, [line.position.symbol for line in lines])
 
     def change(self, np: Any, prices: Any) -> Any:
         """Return the change of the surplus at an array of prices of :attr:`symbol`."""
@@ -51,16 +52,23 @@ def curves(assessment: Assessment) -> tuple[Curve, ...]:
 
 
 @exact
-def _points(assessment: Assessment, symbols: list[str]) -> tuple[list[float], list[float], list[float]]:
+def _points(assessment: Assessment, coin: str, symbols: list[str]) -> tuple[list[float], list[float], list[float]]:
     found = assessment.portfolio
     assert found is not None, "a curve is of a portfolio account"  # noqa: S101
     marks = {line.position.symbol: line.mark_price for line in assessment.lines}
+    parts = unit_prices(assessment).parts
+    others = [] if parts is None else [parts.part(other, marks) for other in parts.held if other != coin]
     here, held = surplus_of(assessment), assessment.margin_balance or ZERO
     logs = places()
     changes, gains = [], []
     for place in logs:
         factor = factor_of(exp(place))
         moved = scaled_marks(assessment.pool, marks, found.rulebook.contract, dict.fromkeys(symbols, factor))
+        if parts is not None:
+            balance, required, lost = parts.together([parts.part(coin, moved), *others])
+            changes.append(float(balance - required - here))
+            gains.append(float(balance + lost - held))
+            continue
         after = assess(assessment.pool, moved, found.rulebook, known=found.known)
         changes.append(float(surplus_of(after) - here))
         gains.append(float((after.margin_balance or ZERO) - held))

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ringfence.account import Backing, CollateralMode, pools
 from ringfence.errors import BadAccount, BadConfiguration, nearest
 from ringfence.margin.assess import assess, assess_account
-from ringfence.margin.move import combined_move
+from ringfence.margin.move import move_of
 from ringfence.margin.portfolio.marks import at_volatility
-from ringfence.margin.price import liquidation_prices
+from ringfence.margin.price import liquidation_prices, unit_prices
 from ringfence.numbers import (
     ONE,
     RATIO_PLACES,
@@ -344,13 +344,18 @@ def _edges(surface: Surface, symbols: tuple[str, ...], rows: Mapping[Decimal, Pr
     options = {line.position.symbol for line in surface.assessment.lines if line.contract.option}
     if symbols[0] not in surface.symbols or symbols[0] in options:
         return []
-    found: dict[Decimal, list[tuple[Price | None, Price | None]]] = {surface.assessment.levels.margin_call: [], ONE: []}
+    levels = (surface.assessment.levels.margin_call, ONE)
+    found: dict[Decimal, list[tuple[Price | None, Price | None]]] = {level: [] for level in levels}
     for move, price in rows.items():
         assessment = surface.assessment
-        if move and symbols[1] in surface.symbols:
-            row = surface.with_units({symbols[1]: price})
-            known = None if assessment.portfolio is None else assessment.portfolio.known
-            assessment = assess(assessment.pool, {**surface.marks, **row}, surface.rulebook, known=known)
+        row = surface.with_units({symbols[1]: price}) if move and symbols[1] in surface.symbols else {}
+        if assessment.portfolio is not None:
+            at_once = unit_prices(assessment).at_levels(symbols[0], levels, row)
+            for level, both in zip(levels, at_once, strict=True):
+                found[level].append(both)
+            continue
+        if row:
+            assessment = assess(assessment.pool, {**surface.marks, **row}, surface.rulebook)
         for level, prices in found.items():
             solved = liquidation_prices(assessment, symbols[0], health=level)
             prices.append((solved.below, solved.above))
@@ -406,7 +411,7 @@ def _turns(surfaces: Sequence[Surface], betas: Mapping[str, Decimal] | None) -> 
         if not surface.known:
             continue
         for level in (surface.assessment.levels.margin_call, ONE):
-            move = combined_move(surface.assessment.pool, surface.marks, surface.rulebook, health=level, betas=betas)
+            move = move_of(surface.assessment, surface.marks, surface.rulebook, health=level, betas=betas)
             found.append(Turn(surface.assessment.pool.name, level, move.down, move.up, move.exact))
     return found
 

@@ -4,8 +4,8 @@ Most pools are *separable*: what a symbol gains and requires depends on its own 
 symbols needs each symbol's part once per price, and adds. The parts are exact assessments of the symbol's own positions
 and orders; where parts depend on one another (a closing fee at the pool's bankruptcy price, tiers over several
 expiries, orders whose margin is set aside) the whole pool is assessed at every point. A portfolio account's parts are
-its coins (:mod:`ringfence.margin.portfolio.parts`). The sums are the same either way. The index prices of a basket's assets move with their coins' marks
-(:mod:`ringfence.margin.basket`).
+its coins (:mod:`ringfence.margin.portfolio.parts`). The sums are the same either way. The index prices of a basket's
+assets move with their coins' marks (:mod:`ringfence.margin.basket`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ringfence.account import Backing, Requirement
 from ringfence.margin.assess import assess
 from ringfence.margin.basket import pool_at
 from ringfence.margin.portfolio.marks import scaled_marks
-from ringfence.margin.portfolio.parts import Parts, separable
+from ringfence.margin.price import unit_prices
 from ringfence.numbers import PRICE_PLACES, ZERO, divide, exact
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ringfence.account import Marks, Pool
     from ringfence.margin.assessment import Assessment
     from ringfence.margin.portfolio.parts import Part as CoinPart
-    from ringfence.margin.portfolio.parts import Totals
+    from ringfence.margin.portfolio.parts import Parts, Totals
     from ringfence.margin.portfolio.requirement import Known
     from ringfence.numbers import Price, Value
     from ringfence.rulebook import Rulebook
@@ -53,7 +53,7 @@ class Surface:
             and not (policies.order_margin_deducted and pool.orders)
             and pool.mode.requirement is Requirement.TIERED
         )
-        self.parts = Parts(assessment) if separable(assessment) else None
+        self.parts = None if assessment.portfolio is None else unit_prices(assessment).parts
         self.known = assessment.balance_held_against is not None and assessment.liquidation_requirement is not None
         self._parts: dict[tuple[str, Price], Part | None] = {}
         self._required: dict[str, Value] = {}  # by asset, in it
@@ -107,9 +107,7 @@ class Surface:
         return {coin: parts.part(coin, marks) for coin in coins}
 
     def _with(self, totals: Totals) -> Assessment:
-        return self.assessment._replace(
-            balance_held_against=totals.balance, liquidation_requirement=totals.required
-        )
+        return self.assessment._replace(balance_held_against=totals.balance, liquidation_requirement=totals.required)
 
     @exact
     def with_units(self, prices: Mapping[str, Price]) -> dict[str, Price]:

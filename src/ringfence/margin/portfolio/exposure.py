@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from ringfence.contract import OptionType
 from ringfence.errors import BadAccount
 from ringfence.margin.portfolio.black76 import Option, delta, vega
 from ringfence.margin.scenario import Gains, Holding
@@ -107,7 +108,7 @@ def option_of(contract: Contract, risk: RiskInputs, index: Price) -> Option:
             hint="give implied_volatility with the position",
         )  # fmt: skip
     return Option(
-        contract.option_type.value == "call",
+        contract.option_type is OptionType.CALL,
         float(contract.strike) / float(index),
         float(days_left(contract, risk)),
         float(volatility),

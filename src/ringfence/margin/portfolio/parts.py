@@ -3,7 +3,7 @@
 Risk units do not offset one another, so an account's totals at other marks are sums over its coins, each of which
 depends on its own marks only: moves of two coins need each coin's part once per price, not once per pair of prices.
 What is shared is put together anew at every point: an asset's equity is what all coins gain in it, and counts by its
-terms; what is owed is charged at the asset's price there. Everything is exact, and sums do not depend on their order, so
+terms; what is owed is charged at the asset's price there. Everything is exact, and sums do not depend on their order:
 the totals are those of :func:`ringfence.margin.assess.assess` at the same marks (tests/laws/test_parts.py).
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Collateral, Marks, Pool, Position
     from ringfence.contract import Contract
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.margin.portfolio.exposure import Exposure
     from ringfence.margin.scenario import Grid
     from ringfence.numbers import Price, Quantity, Value
@@ -31,10 +31,14 @@ if TYPE_CHECKING:
 
 
 class Totals(NamedTuple):
-    """What an account's requirement is held against, and its liquidation requirement, in the account's currency."""
+    """What an account's requirement is held against, and its liquidation requirement, in the account's currency.
+
+    ``lost``: what open orders would lose at once, taken off the balance.
+    """
 
     balance: Value
     required: Value
+    lost: Value = ZERO
 
 
 class Part(NamedTuple):
@@ -117,7 +121,9 @@ class Parts:
             coin: replace(
                 self.pool,
                 positions=tuple(position for _, position in items),
-                orders=tuple(order for order in self.pool.orders if not found.units and order.symbol in self._names[coin]),
+                orders=tuple(
+                    order for order in self.pool.orders if not found.units and order.symbol in self._names[coin]
+                ),
             )
             for coin, items in self.held.items()
         }
@@ -158,24 +164,27 @@ class Parts:
 
     @exact
     def together(self, parts: Iterable[Part], pool: Pool | None = None) -> Totals:
-        """Return the totals of parts, one per coin. ``pool``: whose balances they are, where not the account's own."""
-        balances = self.pool.balances if pool is None else pool.balances
-        debts = self._owed if pool is None else {asset: owed(asset, pool) for asset in balances}
+        """Return the totals of parts, one per coin.
+
+        ``pool``: whose balances, loans and terms of collateral count, where they are not the account's own.
+        """
+        debts = self._owed if pool is None else {asset: owed(asset, pool) for asset in pool.balances}
+        pool = pool or self.pool
         gained: dict[str, Value] = {}
         moved: dict[str, Collateral] = {}
-        required = balance = ZERO
+        required = lost = balance = ZERO
         for part in parts:
             required += part.required
-            balance -= part.lost
+            lost += part.lost
             moved.update(part.collateral)
             for asset, amount in part.gained.items():
                 gained[asset] = gained.get(asset, ZERO) + amount
-        for asset, held in balances.items():
-            terms = moved.get(asset) or self.pool.collateral[asset]
+        for asset, held in pool.balances.items():
+            terms = moved.get(asset) or pool.collateral[asset]
             balance += terms.value((held or ZERO) + gained.get(asset, ZERO))
         for asset, amount in debts.items():
-            required += owed_charge(asset, amount, self.rules.terms, moved.get(asset) or self.pool.collateral[asset])
-        return Totals(balance, required * self._factor)
+            required += owed_charge(amount, self.rules.terms, moved.get(asset) or pool.collateral[asset])
+        return Totals(balance - lost, required * self._factor, lost)
 
 
 _MOST = 4096  # parts kept

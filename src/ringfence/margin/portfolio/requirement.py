@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ringfence.contract import Contract
     from ringfence.margin.lines import PositionLine
     from ringfence.margin.portfolio.exposure import Exposure
+    from ringfence.margin.portfolio.price import UnitPrices
     from ringfence.margin.scenario import Grid
     from ringfence.numbers import Price, Quantity, Rate, Value
     from ringfence.portfolio_rules import Band, PortfolioRules, Terms
@@ -37,7 +38,7 @@ class PortfolioRequirement:
 
     ``maintenance`` and ``initial``: of the units and the account's own ``charges`` (borrowing). ``liquidation_factor``:
     how many times the maintenance margin the balance is held against. ``assumptions``: terms that are ours, in words.
-    ``prices``: liquidation prices that were searched for already, by symbol and health. ``known``: units computed.
+    ``searches``: of the account's liquidation prices, once there is one. ``known``: units computed.
     """
 
     rules: PortfolioRules
@@ -48,7 +49,7 @@ class PortfolioRequirement:
     initial: Value
     liquidation_factor: Rate
     assumptions: tuple[str, ...]
-    prices: dict[tuple[str, Rate], tuple[Price | None, Price | None]] = field(default_factory=dict)
+    searches: list[UnitPrices] = field(default_factory=list)
     known: Known | None = None
 
     def band_at(self, ratio: Rate | None) -> Band | None:
@@ -255,7 +256,7 @@ def owed(asset: str, pool: Pool) -> Value:
     return max(loan, -(pool.balances[asset] or ZERO), ZERO)
 
 
-def owed_charge(asset: str, amount: Value, terms: Terms, collateral: Collateral) -> Value:
+def owed_charge(amount: Value, terms: Terms, collateral: Collateral) -> Value:
     """Return the maintenance margin of ``amount`` owed in an asset, in the account's currency."""
     if isinstance(terms, ComponentTerms):
         return amount * collateral.ask * terms.borrow_rate
@@ -286,7 +287,7 @@ def _unified(
         loan = owed(asset, pool)
         if loan:
             how = f"{plain(terms.loan_rate * 100)} % of {plain(loan)} {asset} owed"
-            charges.append(Charge(f"{asset} loan", owed_charge(asset, loan, terms, pool.collateral[asset]), how))
+            charges.append(Charge(f"{asset} loan", owed_charge(loan, terms, pool.collateral[asset]), how))
     maintenance = sum((charge.amount for charge in charges), ZERO)
     return PortfolioRequirement(
         rules, rulebook, (), tuple(charges), maintenance, maintenance * terms.opening_ratio, terms.liquidation_ratio,
