@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from ringfence.account import Marks
     from ringfence.contract import Contract
-    from ringfence.margin.assessment import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.margin.portfolio.parts import Part
     from ringfence.numbers import Price, Rate
 
