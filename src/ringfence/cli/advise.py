@@ -35,6 +35,9 @@ VolatilityOption = Annotated[
 CorrelationOption = Annotated[
     list[str] | None, typer.Option("--correlation", metavar="A:B=NUMBER", help="Of two symbols' returns.")
 ]
+FeeRateOption = Annotated[
+    str | None, typer.Option("--fee-rate", metavar="RATE", help="What closing pays; the taker rate if not given.")
+]
 
 
 def advise(  # noqa: PLR0913 - a parameter per option
@@ -51,6 +54,7 @@ def advise(  # noqa: PLR0913 - a parameter per option
     paths: Annotated[int, typer.Option("--paths", metavar="N", help="How many paths.")] = 10_000,
     tail: Annotated[float, typer.Option("--tail", metavar="N", help="Degrees of freedom of Student's t.")] = 4,
     seed: Annotated[int, typer.Option("--seed", help="Which paths.")] = 1,
+    fee_rate: FeeRateOption = None,
     report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -61,6 +65,7 @@ def advise(  # noqa: PLR0913 - a parameter per option
     """
     from ringfence.cli import show
     from ringfence.cli.load import load_account
+    from ringfence.cli.size import read_rate
     from ringfence.errors import BadInput
     from ringfence.study.advice import advise as study
     from ringfence.study.advice.circumstances import circumstances_of
@@ -86,6 +91,7 @@ def advise(  # noqa: PLR0913 - a parameter per option
                 outlook=Outlook(days, paths, seed, tail),
                 volatilities=_volatilities(volatility or []),
                 correlations=_correlations(correlation or []),
+                fee_rate=read_rate(fee_rate),
                 progress=progress,
             )
     except BadInput as error:
@@ -110,9 +116,8 @@ def _print(screen: Console, found: Advice, name: str) -> None:
 
     decided = verdicts(found)
     rows = [
-        (f"{v.symbol} {v.side}", v.verdict, v.how, "" if v.changed else "as it is", _decided(found, index))
-        for index, v in enumerate(decided)
-    ]
+        (f"{v.symbol} {v.side}", v.verdict, v.how, "" if v.changed else "as it is", v.decided) for v in decided
+    ]  # fmt: skip
     screen.print(show.simple_table("Verdict", ("position", "", "how", "", "decided by"), rows))
     for verdict in decided:
         screen.print(f"{verdict.symbol} {verdict.side}: {verdict.verdict}", style="bold", markup=False)
@@ -130,10 +135,6 @@ def _print(screen: Console, found: Advice, name: str) -> None:
     screen.print(NO_ADVICE, style="bold", markup=False)
 
 
-def _decided(found: Advice, index: int) -> str:
-    return "circumstances" if index in found.fixed else "evidence"
-
-
 def _listed(screen: Console, items: Sequence[str], *, numbered: bool = False) -> None:
     from rich.padding import Padding
     from rich.table import Table
@@ -149,8 +150,11 @@ def _listed(screen: Console, items: Sequence[str], *, numbered: bool = False) ->
 
 def _print_ways(screen: Console, found: Advice) -> None:
     from ringfence.cli import show
+    from ringfence.study.advice.desk import GIVEN
+    from ringfence.study.advice.figures import used_share
     from ringfence.study.advice.trials import certainty
 
+    tied = {trial.holding.name: used_share(found, trial) for trial in found.trials.trials}
     rows = [
         (
             trial.holding.name,
@@ -158,13 +162,16 @@ def _print_ways(screen: Console, found: Advice) -> None:
             f"{trial.ruined.share:.1%}",
             f"{trial.mean.share:+.1%}",
             f"{trial.worst.share:+.1%} ± {trial.worst.error:.1%}",
+            "–" if (share := tied[trial.holding.name]) is None else f"{share:.0%}",
             f"{certainty(found.scores[trial.holding.name].share):+.2%}",
         )
         for trial in found.trials.trials
     ]
     title = f"{found.outlook.paths:,} paths of {found.outlook.days} days"
-    headers = ("way", "liquidated", "ruined", "mean", "worst twentieth", "worth")
-    screen.print(show.simple_table(title, headers, rows, right=(1, 2, 3, 4, 5)))
+    headers = ("way", "liquidated", "ruined", "mean", "worst twentieth", "margin", "worth")
+    screen.print(show.simple_table(title, headers, rows, right=range(1, len(headers))))
+    if found.after is not None:
+        screen.print(f"· “{GIVEN}” has the present sizes, all other ways those advised", style="dim", markup=False)
     for way, why in found.unavailable:
         screen.print(f"· {way} cannot be: {why}", style="dim", markup=False)
 

@@ -8,12 +8,13 @@ read off curves of exact points (:mod:`ringfence.study.portfolio_curve`). Needs 
 
 from __future__ import annotations
 
-from math import sqrt
+from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import Backing
 from ringfence.contract import coin
 from ringfence.errors import BadConfiguration
+from ringfence.study.cores import in_order
 from ringfence.study.portfolio_curve import curves
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ringfence.margin.lines import PositionLine
     from ringfence.study.volatility import Estimate
 
+_BLOCK = 10_000  # paths that are walked at once: a block to a core
 _STEPS = 12  # a horizon is walked in that many steps, of at least a minute
 _PATHS_AT_THE_ENDS = 20_000
 
@@ -111,25 +113,41 @@ def _walked(
     assessments: Sequence[Assessment], estimate: Estimate, marks: Mapping[str, float], horizon: Horizon
 ) -> tuple[Likelihood, ...]:
     np = numpy()
-    draw = np.random.Generator(np.random.PCG64(horizon.seed))
     margins = [Margin(assessment, estimate.symbols) for assessment in assessments]
-    start = np.array([marks[symbol] for symbol in estimate.symbols])
-    factor = root(np, estimate) * sqrt(horizon.minutes / horizon.steps)
-    scale = (horizon.tail - 2) / horizon.tail
-    log = np.zeros((horizon.paths, len(estimate.symbols)))
-    dead = [np.full(horizon.paths, margin.liquidatable) for margin in margins]
-    for _ in range(horizon.steps):
-        normal = draw.standard_normal(log.shape) @ factor.T
-        spread = np.sqrt(scale * horizon.tail / draw.chisquare(horizon.tail, (horizon.paths, 1)))
-        log += normal * spread
-        prices = start * np.exp(log)
-        dead = [gone | (margin.surplus(np, prices) <= 0) for margin, gone in zip(margins, dead, strict=True)]
-    found = [
-        Likelihood(margin.name, int(gone.sum()), horizon.paths) for margin, gone in zip(margins, dead, strict=True)
-    ]
-    if len(found) > 1:
-        found.append(Likelihood("any", int(np.logical_or.reduce(dead).sum()), horizon.paths))
-    return tuple(found)
+    walk = _Walk(np, margins, np.array([marks[symbol] for symbol in estimate.symbols]), root(np, estimate), horizon)
+    blocks = list(in_order(walk.deaths, range(ceil(horizon.paths / _BLOCK))))
+    names = [*(margin.name for margin in margins), "any"][: len(margins) + (len(margins) > 1)]
+    return tuple(
+        Likelihood(name, sum(block[index] for block in blocks), horizon.paths) for index, name in enumerate(names)
+    )
+
+
+class _Walk(NamedTuple):
+    """What every block of paths is walked with: each from a stream of chance of its own."""
+
+    np: Any
+    margins: Sequence[Margin]
+    start: Any
+    root: Any
+    horizon: Horizon
+
+    def deaths(self, number: int) -> list[int]:
+        """Return on how many paths of a block each pool dies, and last any of them."""
+        np, horizon = self.np, self.horizon
+        draw = np.random.Generator(np.random.PCG64([horizon.seed, number]))
+        paths = min(_BLOCK, horizon.paths - number * _BLOCK)
+        factor = self.root * sqrt(horizon.minutes / horizon.steps)
+        scale = (horizon.tail - 2) / horizon.tail
+        log = np.zeros((paths, len(self.start)))
+        dead = [np.full(paths, margin.liquidatable) for margin in self.margins]
+        for _ in range(horizon.steps):
+            normal = draw.standard_normal(log.shape) @ factor.T
+            spread = np.sqrt(scale * horizon.tail / draw.chisquare(horizon.tail, (paths, 1)))
+            log += normal * spread
+            prices = self.start * np.exp(log)
+            dead = [gone | (margin.surplus(np, prices) <= 0) for margin, gone in zip(self.margins, dead, strict=True)]
+        anything = np.logical_or.reduce(dead) if dead else np.zeros(paths, dtype=bool)
+        return [*(int(gone.sum()) for gone in dead), int(anything.sum())]
 
 
 def root(np: Any, estimate: Estimate) -> Any:

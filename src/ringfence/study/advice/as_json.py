@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.numbers import plain
 from ringfence.study.advice.advise import SCHEMA
+from ringfence.study.advice.desk import GIVEN
+from ringfence.study.advice.figures import used_share
 from ringfence.study.advice.option_words import alert_of, role_of
 from ringfence.study.advice.steps import steps
 from ringfence.study.advice.trials import certainty
@@ -47,6 +49,11 @@ def as_json(advice: Advice, name: str = "ACCOUNT") -> dict[str, Any]:
             for g in advice.groups
         ],
         "ways": [_way(advice, trial) for trial in advice.trials.trials],
+        "closings": [
+            {"symbol": c.position.symbol, "side": c.position.side, "close": plain(c.size), "left": plain(c.left),
+             "fee": _text(c.fee), "smallest_order": _text(c.least), "lot_known": c.lot_known}
+            for c in advice.closings
+        ],
         "unavailable": [{"way": way, "why": why} for way, why in advice.unavailable],
         "past": [
             {"window": p.window, "way": p.holding, "liquidated": list(p.died), "kept": plain(p.kept),
@@ -68,7 +75,7 @@ def as_json(advice: Advice, name: str = "ACCOUNT") -> dict[str, Any]:
 def _judged(advice: Advice, index: int, verdict: Verdict) -> dict[str, Any]:
     found = advice.options
     if found is None:
-        return _position(advice, index, verdict)
+        return _position(advice, index, verdict) if index < len(advice.roles) else _closed(advice, verdict)
     part = found.parts[index]
     hedge = part.hedge
     return {
@@ -105,14 +112,27 @@ def _options(found: OptionsFound) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _closed(advice: Advice, verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict on a position of which nothing is to be left."""
+    now = next(p for p in advice.given.positions if (p.symbol, p.side) == (verdict.symbol, verdict.side))
+    return {
+        "symbol": verdict.symbol, "side": verdict.side, "verdict": verdict.verdict, "how": verdict.how,
+        "changed": True, "decided_by": verdict.decided, "quantity": "0", "quantity_now": plain(abs(now.quantity)),
+        "leverage_now": _text(now.leverage), "reasons": list(verdict.reasons),
+    }  # fmt: skip
+
+
 def _position(advice: Advice, index: int, verdict: Any) -> dict[str, Any]:
     role = advice.roles[index]
     turned = next((item for item in advice.turned if item.position == index), None)
+    held, now = advice.book.positions[index], advice.as_now(index)
     return {
         "symbol": verdict.symbol, "side": verdict.side, "verdict": verdict.verdict, "how": verdict.how,
         "account": verdict.account, "isolated_margin": _text(verdict.margin), "changed": verdict.changed,
         "decided_by": advice.fixed.get(index, "evidence"), "role": role.kind, "coin": role.coin,
-        "leverage": _text(role.leverage), "daily_sigma": f"{role.sigma:.6f}", "exposure": f"{role.exposure:.2f}",
+        "quantity": plain(abs(held.quantity)), "quantity_now": plain(abs(now.quantity)),
+        "leverage": _text(role.leverage), "leverage_now": _text(now.leverage),
+        "daily_sigma": f"{role.sigma:.6f}", "exposure": f"{role.exposure:.2f}",
         "liquidated_alone": None if role.alone is None else f"{role.alone:.6g}",
         "initial_margin": _text(role.initial), "comfortable_margin": plain(role.comfortable),
         "purpose": role.purpose,
@@ -129,6 +149,7 @@ def _position(advice: Advice, index: int, verdict: Any) -> dict[str, Any]:
 
 
 def _way(advice: Advice, trial: Trial) -> dict[str, Any]:
+    share = used_share(advice, trial)
     return {
         "way": trial.holding.name, "what": trial.holding.what,
         "liquidated": _chance(trial.liquidated), "ruined": _chance(trial.ruined), "mean": _chance(trial.mean),
@@ -136,6 +157,8 @@ def _way(advice: Advice, trial: Trial) -> dict[str, Any]:
         "worth": f"{certainty(advice.scores[trial.holding.name].share):.6g}",
         "worth_error": f"{advice.scores[trial.holding.name].error:.2g}",
         "quantiles": {share: f"{q:.6g}" for share, q in zip(_QUANTILES, trial.quantiles, strict=True)},
+        "sizes": "now" if advice.after is not None and trial.holding.name == GIVEN else "advised",
+        "margin_share": None if share is None else f"{share:.6f}",
         "margin_used": _amounts(trial.used), "out_of_reach": _amounts(trial.idle),
     }  # fmt: skip
 

@@ -10,8 +10,9 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.study.advice.scene import Agreement, Scene, check, valued
+from ringfence.study.advice.scene import Agreement, Margins, Scene, check, valued
 from ringfence.study.advice.trials import score_of
+from ringfence.study.cores import in_order
 from ringfence.study.likelihood import numpy
 from ringfence.study.stand_in import standing
 from ringfence.tape import packaged_windows
@@ -60,9 +61,11 @@ class Windows:
     """The packaged windows that have a coin of a book, and a tape of the user's, as scenes of one path each."""
 
     def __init__(
-        self, np: Any, book: Book, symbols: Sequence[str], *, tape: Tape | None = None, before: datetime | None = None
-    ) -> None:
+        self, np: Any, book: Book, symbols: Sequence[str], *, tape: Tape | None = None, before: datetime | None = None,
+        margins: Margins | None = None,
+    ) -> None:  # fmt: skip
         self.np, self.book = np, book
+        margins = margins or Margins()
         self.scenes: dict[str, Scene] = {}
         self.crashes: list[str] = []
         self.notes: list[str] = []
@@ -75,7 +78,7 @@ class Windows:
             if not names:
                 continue
             course = _packaged(name) if name in packaged or tape is None else _course(np, tape)
-            self.scenes[name] = _scene(np, book, symbols, course, names)
+            self.scenes[name] = _scene(np, book, symbols, course, names, margins)
             if name in packaged and course.fall >= float(A_CRASH):
                 self.crashes.append(name)
             absent = [symbol for symbol in symbols if symbol not in names]
@@ -96,21 +99,35 @@ class Windows:
 
     def replays(self, runner: Runner, holdings: Sequence[Holding], capital: float) -> Crashes:
         """Return every holding in every window, the deciding bars held to the exact lane."""
-        found: list[Past] = []
-        agreement = Agreement(0, 0, 0.0)
-        for name, scene in self.scenes.items():
-            for holding in holdings:
-                outcome = runner.play(scene, holding)
-                died = tuple(
-                    f"{position.symbol} {position.side}"
-                    for position, dead in zip(self.book.positions, outcome.positions, strict=True)
-                    if dead[0]
-                )
-                found.append(Past(name, holding.name, died, Decimal(f"{float(outcome.left[0]) / capital:.4f}")))
-            samples = _deciding(self.np, scene, runner, holdings)
-            again = Scene(self.np, scene.symbols, scene.prices, scene.worth, samples)
-            agreement += check(again, holdings, self.book.marks, self.book.rulebook)
-        return Crashes(tuple(found), tuple(self.notes), agreement, tuple(self.crashes))
+        for holding in holdings:
+            runner.assessed(holding)  # before several threads ask for it
+
+        def work(name: str) -> tuple[list[Past], Agreement]:
+            return self._replay(name, runner, holdings, capital)
+
+        parts = list(in_order(work, tuple(self.scenes)))
+        return Crashes(
+            tuple(past for found, _ in parts for past in found),
+            tuple(self.notes),
+            sum((agreement for _, agreement in parts), Agreement(0, 0, 0.0)),
+            tuple(self.crashes),
+        )
+
+    def _replay(
+        self, name: str, runner: Runner, holdings: Sequence[Holding], capital: float
+    ) -> tuple[list[Past], Agreement]:
+        scene, found = self.scenes[name], []
+        for holding in holdings:
+            outcome = runner.play(scene, holding)
+            died = tuple(
+                f"{symbol} {side}"
+                for (symbol, side), dead in zip(runner.legs, outcome.positions, strict=True)
+                if dead[0]
+            )
+            found.append(Past(name, holding.name, died, Decimal(f"{float(outcome.left[0]) / capital:.4f}")))
+        samples = _deciding(self.np, scene, runner, holdings)
+        again = Scene(self.np, scene.symbols, scene.prices, scene.worth, samples, margins=scene.margins)
+        return found, check(again, holdings, self.book.marks, self.book.rulebook)
 
 
 class _Course(NamedTuple):
@@ -141,13 +158,15 @@ def _course(np: Any, tape: Tape) -> _Course:
     return _Course(relative, typical, 1 - min(float(values.min()) for values in relative.values()))
 
 
-def _scene(np: Any, book: Book, symbols: Sequence[str], course: _Course, names: Mapping[str, str]) -> Scene:
+def _scene(
+    np: Any, book: Book, symbols: Sequence[str], course: _Course, names: Mapping[str, str], margins: Margins
+) -> Scene:
     """Return a scene of one path: every symbol from its mark along its coin's course, or the typical one."""
     prices = np.empty((len(course.typical), 1, len(symbols)))
     for index, symbol in enumerate(symbols):
         relative = course.relative[names[symbol]] if symbol in names else course.typical
         prices[:, 0, index] = float(book.marks[symbol]) * relative
-    return Scene(np, symbols, prices, valued(book, symbols))
+    return Scene(np, symbols, prices, valued(book, symbols), margins=margins)
 
 
 def _filled(np: Any, values: Any) -> Any:
@@ -163,7 +182,7 @@ def _deciding(np: Any, scene: Scene, runner: Runner, holdings: Sequence[Holding]
     """Return the points where pools come nearest to their requirement, and the first where they are past it."""
     steps: set[int] = set()
     every = (np.arange(scene.prices.shape[0]), np.zeros(scene.prices.shape[0], dtype=int))
-    whole = Scene(np, scene.symbols, scene.prices, scene.worth, every)
+    whole = Scene(np, scene.symbols, scene.prices, scene.worth, every, margins=scene.margins)
     for holding in holdings:
         for _, assessment in runner.assessed(holding):
             if assessment.lines:

@@ -1,7 +1,4 @@
-"""The desk at which advice is worked out: what each position is, the ways to hold a book, and the search among them.
-
-The search is greedy and sees paths of its own, so that what it finds is tried on paths it was not chosen by.
-"""
+"""The desk at which advice is worked out: what each position is, what circumstances fix, the ways to hold a book."""
 
 from __future__ import annotations
 
@@ -16,25 +13,31 @@ from ringfence.study.advice.crashes import Windows
 from ringfence.study.advice.groups import exposures, groups
 from ringfence.study.advice.holding import MAIN, Holding, Place, basket, checked, hold, initial_margins, pooled, whole
 from ringfence.study.advice.moves import class_of
-from ringfence.study.advice.scene import Outlook, scenes, valued
-from ringfence.study.advice.trials import CHARGE, Chance, Runner, score_of, start_capital
+from ringfence.study.advice.scene import Margins, Outlook, scenes, valued
+from ringfence.study.advice.stake import STAKE, stake_margin
+from ringfence.study.advice.trials import CHARGE, Chance, Runner, start_capital
+from ringfence.study.cores import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from ringfence.account import Account
-    from ringfence.numbers import Value
+    from ringfence.numbers import Quantity, Value
     from ringfence.study.advice.circumstances import Circumstances
     from ringfence.study.advice.holding import Book
     from ringfence.study.advice.moves import Moves
+    from ringfence.study.advice.scene import Scene
     from ringfence.tape.bars import Tape
 
 SAFE = 0.95
 """A comfortable margin keeps a position alive on this share of the paths. Ours."""
 
-LONG_SHOT_LEVERAGE = Decimal(10)
-"""From this leverage on a position in a small coin is called a long shot. Ours."""
+GAP = Decimal("0.5")
+"""By that share a small coin may gap. Ours: the three on record fell by 39 to 55 % within hours on 10 October 2025."""
+
+LONG_SHOT = Decimal(5)
+"""A position in a small coin is a long shot where a gap takes its own margin that many times over. Ours."""
 
 LOW_LEVERAGE = Decimal(5)
 """Up to this leverage a position in a major coin is called calm. Ours."""
@@ -42,13 +45,10 @@ LOW_LEVERAGE = Decimal(5)
 _SEARCH_PATHS = 6_000
 _SEARCH_CELLS = 60_000  # paths × positions of the search: a large book is searched on fewer paths
 _MOST_TURNED = 16  # positions whose other way is tried, the largest first
-_CLEAR = 2.0  # standard errors that a difference must have to be one
-_MATERIAL = 5e-4  # and the share of the capital that it must be worth
-
-FENCE = 0.01
-"""A ring-fence must be worth that share of the capital: what stands in it cannot help anything else. Ours."""
-
 ADVISED = "advised"
+GIVEN = "as given"
+SMALLER = "smaller only"
+"""The way that has the sizes advised and is otherwise held as given."""
 
 
 class Question(NamedTuple):
@@ -86,44 +86,64 @@ class Role(NamedTuple):
     purpose: str | None
 
 
-class _Scored(NamedTuple):
-    """A way's score by path, its mean over past crashes, both weighed together; how many positions it ring-fences."""
-
-    paths: Any
-    crash: float
-    total: float
-    fences: int
-
-
 class Desk:
-    """What advice on one book works with: its positions' roles, the ways to hold it, and the search among them."""
+    """What advice on one book works with: its positions' roles, the ways to hold it, paths and past windows.
 
-    def __init__(self, np: Any, book: Book, moves: Moves, question: Question, margins: Sequence[Value | None]) -> None:
+    ``scenes``: paths of the search, of which roles are judged too; ``present``: the book as it is now.
+    """
+
+    present: Book
+    margins: Margins
+    windows: Windows
+
+    def __init__(
+        self, np: Any, book: Book, moves: Moves, question: Question, margins: Sequence[Value | None],
+        *, now: Desk | None = None,
+    ) -> None:  # fmt: skip
+        """``margins``: that isolated positions have; ``now``: the desk of the book as it is, where ``book`` is smaller.
+
+        Paths, past windows and capital are those of ``now``.
+        """
         self.np, self.book, self.question = np, book, question
         self.circumstances, outlook = question.circumstances, question.outlook
         self.book_margins = margins
+        self.present = present = book if now is None else now.present
         symbols = moves.estimate.symbols
-        worth = valued(book, symbols)
+        worth = valued(present, symbols)
         here = np.array([float(book.marks[symbol]) for symbol in symbols])
-        assets = {book.asset(position) for position in book.positions}
-        self.prices = {asset: float(worth.at(asset, here)) for asset in assets}
+        self.prices = {present.asset(p): float(worth.at(present.asset(p), here)) for p in present.positions}
         exposure = exposures(book, self.prices)
         self.groups = groups(book, moves, exposure)
-        few = max(500, min(question.paths, _SEARCH_CELLS // len(book.positions)))
+        few = max(500, min(question.paths, _SEARCH_CELLS // len(present.positions)))
         search = outlook._replace(paths=few, seed=outlook.seed + 1_000_003)
-        self.scenes = tuple(scenes(np, book, symbols, moves, search))
-        self.windows = Windows(np, book, symbols, tape=question.tape, before=question.before)
+        self.margins = Margins() if now is None else now.margins
+        self.scenes: tuple[Scene, ...] = (
+            tuple(scenes(np, present, symbols, moves, search, margins=self.margins)) if now is None else now.scenes
+        )
+        self.windows = (
+            Windows(np, present, symbols, tape=question.tape, before=question.before, margins=self.margins)
+            if now is None else now.windows
+        )  # fmt: skip
         self.crash_chance = self.windows.chance(outlook.days)
         self.runner = Runner(np, book)
-        self.capital = start_capital(book, worth, symbols, np)
+        self.capital = start_capital(present, worth, symbols, np)
         self.initial = initial_margins(book)
-        self.roles = tuple(self._role(index, moves, exposure[index]) for index in range(len(book.positions)))
+        self._lines(())  # before several threads ask for them
+        needs = tuple(in_order(self._needs, self.scenes))
+        self.roles = tuple(
+            self._role(index, moves, exposure[index], np.concatenate([need[index] for need in needs]))
+            for index in range(len(book.positions))
+        )
 
     @property
-    def long_shots(self) -> frozenset[tuple[str, str]]:
-        """The positions whose margin, ring-fenced, is a stake that is meant to be lost."""
-        pairs = zip(self.book.positions, self.roles, strict=True)
-        return frozenset((p.symbol, p.side) for p, role in pairs if role.kind == "long shot")
+    def long_shots(self) -> frozenset[tuple[str, Quantity]]:
+        """The positions whose margin, ring-fenced, is a stake that is meant to be lost: symbol, signed quantity."""
+        return frozenset((self.book.positions[i].symbol, self.book.positions[i].quantity) for i in self.gamble)
+
+    @property
+    def gamble(self) -> frozenset[int]:
+        """The same by index."""
+        return frozenset(index for index, role in enumerate(self.roles) if role.kind == "long shot")
 
     # ── What each position is ────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,10 +158,13 @@ class Desk:
         lines = self._lines(members)
         return float(self.np.quantile(self.np.concatenate([scene.need(lines) for scene in self.scenes]), share))
 
-    def _role(self, index: int, moves: Moves, exposure: float) -> Role:
+    def _needs(self, scene: Scene) -> list[Any]:
+        """Return the cash with which each position alone lives, by path."""
+        return [scene.need(self._lines((index,))) for index in range(len(self.book.positions))]
+
+    def _role(self, index: int, moves: Moves, exposure: float, needs: Any) -> Role:
         position, initial = self.book.positions[index], self.initial[index]
         asset = self.book.asset(position)
-        needs = self.np.concatenate([scene.need(self._lines((index,))) for scene in self.scenes])
         alone = None if initial is None else float((needs >= float(initial)).mean())
         comfortable = whole(Decimal(f"{max(0.0, float(self.np.quantile(needs, SAFE))):.12f}"), asset)
         group = next((number for number, found in enumerate(self.groups) if index in found.members), None)
@@ -150,7 +173,7 @@ class Desk:
         kind = "other"
         if group is not None:
             kind = "hedge"
-        elif coin == "small" and leverage is not None and leverage >= LONG_SHOT_LEVERAGE:
+        elif coin == "small" and self._may_gap_far(index):
             kind = "long shot"
         elif coin != "small" and leverage is not None and leverage <= LOW_LEVERAGE:
             kind = "calm"
@@ -158,6 +181,17 @@ class Desk:
             kind, coin, leverage, moves.daily(position.symbol), exposure, alone, initial, comfortable, group,
             self.circumstances.purpose_of(position.symbol),
         )  # fmt: skip
+
+    @exact
+    def _may_gap_far(self, index: int) -> bool:
+        """Whether a gap takes a position's margin, its own or the initial one, several times over."""
+        position, given = self.book.positions[index], self.book_margins[index]
+        margin = self.initial[index] if given is None else given
+        if margin is None:
+            return False
+        contract = self.book.rulebook.contract(position.symbol)
+        value = abs(position.quantity) * contract.contract_value(position.entry_price)
+        return GAP * value >= LONG_SHOT * (margin - _step(contract.settle_asset))
 
     def needed(self, advised: Holding) -> float | None:
         """Return the capital that the pooled book needs, in dollars; None where several assets settle it.
@@ -172,6 +206,8 @@ class Desk:
             return max(0.0, self.capital - float(self.np.quantile(lowest, 1 - SAFE)))
         if len(self.prices) != 1:
             return None
+        if not self.book.positions:
+            return 0.0
         return self._need(range(len(self.book.positions))) * next(iter(self.prices.values()))
 
     # ── The ways ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,23 +228,24 @@ class Desk:
 
     def _builders(self, given: Account) -> Iterator[tuple[str, str, Callable[[str, str], Holding]]]:
         count = len(self.book.positions)
-        yield "as given", "as the account stands", lambda n, w: _as_given(self.book, given, n, w)
+        yield GIVEN, "as the account stands", lambda n, w: as_given(self.book, given, n, w)
         yield ("all isolated", "each position behind itself, on entry notional ÷ leverage; the rest idle",
-               lambda n, w: self._placed(n, w, {}, default="isolated"))  # fmt: skip
-        yield "all cross", "everything stands behind everything of its asset", lambda n, w: self._placed(n, w, {})
+               lambda n, w: self.placed(n, w, {}, default="isolated"))  # fmt: skip
+        yield "all cross", "everything stands behind everything of its asset", lambda n, w: self.placed(n, w, {})
         if any(role.kind == "hedge" for role in self.roles):
             apart = {i: "cross" if self.roles[i].group is not None else "isolated" for i in range(count)}
             yield ("hedges pooled", "what hedges one another is pooled, the rest ring-fenced",
-                   lambda n, w: self._placed(n, w, apart))  # fmt: skip
+                   lambda n, w: self.placed(n, w, apart))  # fmt: skip
         if any(role.kind == "long shot" for role in self.roles):
             fenced = {i: "isolated" if self.roles[i].kind == "long shot" else "cross" for i in range(count)}
             yield ("long shots fenced", "long shots ring-fenced, the rest pooled",
-                   lambda n, w: self._placed(n, w, fenced))  # fmt: skip
+                   lambda n, w: self.placed(n, w, fenced))  # fmt: skip
         offers = {offer.name: offer.offered for offer in self.book.rulebook.architectures()}
         assets = {asset for asset, held in self.book.account.wallet.items() if held} | set(self.prices)
         for mode in (CollateralMode.MULTI_ASSET, CollateralMode.PORTFOLIO):
             wanted = (
                 self.question.baskets
+                and self.book.positions
                 and offers.get(mode.value)
                 and (len(assets) > 1 or mode is CollateralMode.PORTFOLIO)
             )
@@ -217,7 +254,7 @@ class Desk:
                        lambda n, w, mode=mode: basket(self.book, n, w, mode))  # type: ignore[misc]  # fmt: skip
 
     @exact
-    def _placed(
+    def placed(
         self, name: str, what: str, states: Mapping[int, str], *, default: str = "cross",
         fixed: Mapping[int, tuple[str, str]] | None = None,
     ) -> Holding:  # fmt: skip
@@ -241,6 +278,17 @@ class Desk:
         given = self.book_margins[index]
         if state == "given" and given is not None:
             return given
+        if state == "stake" and role.leverage is not None:
+            position = self.book.positions[index]
+            contract, mark = self.book.rulebook.contract(position.symbol), self.book.marks[position.symbol]
+            wanted = stake_margin(position, mark, contract)
+            if given is None or given <= wanted:
+                return wanted
+            at_stake = given + position.quantity * (
+                contract.unit_value(mark) - contract.unit_value(position.entry_price)
+            )
+            allowed = float(STAKE["new"]) * self.capital / self.prices[contract.settle_asset]
+            return given if float(at_stake) <= allowed else wanted
         if state == "comfortable" or role.initial is None:
             return max(role.comfortable, role.initial or ZERO)
         return role.initial
@@ -268,135 +316,14 @@ class Desk:
                 found[index] = (f"sub:{name}", why)
             elif self.circumstances.experience == "new":
                 hedged = role.group is not None and self.groups[role.group].kind in {"hedge", "calendar spread"}
-                found[index] = (f"sub:hedge {(role.group or 0) + 1}", "new, hedged") if hedged else ("isolated", "new")
+                found[index] = (f"sub:hedge {(role.group or 0) + 1}", "new, hedged") if hedged else ("stake", "new")
         return found
 
-    # ── The search ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    def search(self, ways: Sequence[Holding], fixed: Mapping[int, tuple[str, str]]) -> Holding:
-        """Return the best way found: from the best of ``ways``, one unit after the other is moved while that helps.
-
-        Units are single positions and groups that hedge; places in ``fixed`` stay. A step must be better by
-        :data:`_CLEAR` standard errors of the paired difference and by :data:`_MATERIAL`, or by :data:`FENCE` where it
-        ring-fences more; so must any way be than the account as it is given, or that stays.
-
-        Raises BadAccount where the capital does not reach for any way that keeps to ``fixed``.
-        """
-        tried = list(self._starts(ways, fixed))
-        if not tried:
-            everything = dict.fromkeys(range(len(self.book.positions)), "cross")
-            tried = [(self._placed(ADVISED, "what the capital allows", everything, fixed=fixed), everything)]
-        scored = [(self._scores(holding), holding, states) for holding, states in tried]
-        plain = [item for item in scored if item[2] is not None] or scored
-        score, best, states = max(plain, key=lambda item: item[0].total)
-        for other in scored:  # another kind of account must be clearly better, in the order in which they are tried
-            if other[2] is None and self._clearly(other[0], score):
-                score, best, states = other
-        given = next((item for item in scored if item[1].name == "as given"), None)
-        if given is not None and not self._clearly(score, given[0]):
-            score, best, states = given
-        if states is None:
-            return best
-        units = [unit for unit in self._units() if not any(index in fixed for index in unit)]
-        for _ in range(len(units) + 1):
-            moved = self._step(states, score, units, fixed)
-            if moved is None:
-                break
-            best, states, score = moved
-        return self._simpler(best, states, score, units, fixed)
-
-    def _simpler(
-        self,
-        best: Holding,
-        states: dict[int, str],
-        score: _Scored,
-        units: Sequence[tuple[int, ...]],
-        fixed: Mapping[int, tuple[str, str]],
-    ) -> Holding:
-        """Return the way without what it does not need: a unit is pooled again where that is not clearly worse."""
-        for unit in units:
-            if best.name == "as given" or all(states.get(index) == "cross" for index in unit):
-                continue
-            tried = {**states, **dict.fromkeys(unit, "cross")}
-            holding = self._placed(ADVISED, "chosen by score on paths of the search", tried, fixed=fixed)
-            other = self._scores(holding)
-            if not self._clearly(score, other):
-                best, states, score = holding, tried, other
-        return best
-
-    def _starts(
-        self, ways: Sequence[Holding], fixed: Mapping[int, tuple[str, str]]
-    ) -> Iterator[tuple[Holding, dict[int, str] | None]]:
-        """Yield ways to begin with and the states of their positions; None for a basket, which has none."""
-        for way in ways:
-            if way.accounts[MAIN].collateral_mode is not CollateralMode.SINGLE_ASSET:
-                if not fixed:
-                    yield way, None
-                continue
-            own = "given" if way.name == "as given" else "isolated"
-            states = {i: own if place.kind == "isolated" else place.kind for i, place in enumerate(way.places)}
-            try:
-                yield self._placed(way.name, way.what, states, fixed=fixed), states
-            except BadInput:
-                continue
-
-    def _step(
-        self,
-        states: dict[int, str],
-        score: _Scored,
-        units: Sequence[tuple[int, ...]],
-        fixed: Mapping[int, tuple[str, str]],
-    ) -> tuple[Holding, dict[int, str], _Scored] | None:
-        """Return the best single move of a unit that is clearly better, or None."""
-        found: tuple[Holding, dict[int, str], _Scored] | None = None
-        for unit in units:
-            for state in self._states(unit):
-                if all(states.get(index) == state for index in unit):
-                    continue
-                tried = {**states, **dict.fromkeys(unit, state)}
-                try:
-                    holding = self._placed(ADVISED, "chosen by score on paths of the search", tried, fixed=fixed)
-                except BadInput:
-                    continue
-                other = self._scores(holding)
-                if self._clearly(other, score) and (found is None or other.total > found[2].total):
-                    found = (holding, tried, other)
-        return found
-
-    def _scores(self, holding: Holding) -> _Scored:
-        runner = Runner(self.np, self.book, self.long_shots)
-        outcomes = [runner.play(scene, holding) for scene in self.scenes]
-        paths = self.np.concatenate([score_of(self.np, o, self.capital, self.question.charge) for o in outcomes])
+    def combined(self, runner: Runner, holding: Holding, score: Chance) -> Chance:
+        """Return a score on paths weighed together with that of past crashes."""
         crash = self.windows.score(runner, holding, self.capital)
         weight = self.crash_chance
-        fences = sum(place.kind != "cross" for place in holding.places)
-        return _Scored(paths, crash, (1 - weight) * float(paths.mean()) + weight * crash, fences)
-
-    def _clearly(self, one: _Scored, other: _Scored) -> bool:
-        """Whether one score is above another by more than chance and by more than nothing; a fence must be worth it."""
-        difference = one.paths - other.paths
-        error = (1 - self.crash_chance) * float(self.np.std(difference)) / len(difference) ** 0.5
-        worth = FENCE if one.fences > other.fences else _MATERIAL
-        return bool(one.total - other.total > max(_CLEAR * error, worth))
-
-    def combined(self, holding: Holding, score: Chance) -> Chance:
-        """Return a score on paths weighed together with that of past crashes."""
-        crash = self.windows.score(Runner(self.np, self.book, self.long_shots), holding, self.capital)
-        weight = self.crash_chance
         return Chance((1 - weight) * score.share + weight * crash, (1 - weight) * score.error)
-
-    def _units(self) -> list[tuple[int, ...]]:
-        grouped = {index for group in self.groups for index in group.members}
-        return [group.members for group in self.groups] + [
-            (index,) for index in range(len(self.roles)) if index not in grouped
-        ]
-
-    def _states(self, unit: Sequence[int]) -> tuple[str, ...]:
-        if len(unit) > 1:
-            return ("cross", f"sub:hedge {1 + next(n for n, g in enumerate(self.groups) if unit[0] in g.members)}")
-        role = self.roles[unit[0]]
-        wider = role.initial is None or role.comfortable > role.initial
-        return ("cross", "isolated", "comfortable") if wider else ("cross", "isolated")
 
     # ── One position the other way ───────────────────────────────────────────────────────────────────────────────
 
@@ -428,7 +355,12 @@ def _same(one: Holding, other: Holding) -> bool:
     )
 
 
-def _as_given(book: Book, given: Account, name: str, what: str) -> Holding:
+def _step(asset: str) -> Value:
+    """Return the step in which an asset is transferred."""
+    return whole(Decimal("0.00000001"), asset)
+
+
+def as_given(book: Book, given: Account, name: str, what: str) -> Holding:
     """Return the account as it stands, without its orders."""
     places = [
         Place("cross") if position.isolated_margin is None else Place("isolated", position.isolated_margin)
@@ -441,4 +373,4 @@ def _as_given(book: Book, given: Account, name: str, what: str) -> Holding:
     return Holding(name, what, tuple(places), {MAIN: account}, {})
 
 
-__all__ = ["ADVISED", "FENCE", "SAFE", "Desk", "Question", "Role"]
+__all__ = ["ADVISED", "GAP", "GIVEN", "LONG_SHOT", "SAFE", "SMALLER", "Desk", "Question", "Role", "as_given"]

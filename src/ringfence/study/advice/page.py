@@ -30,6 +30,7 @@ _STYLE = """
 .verdicts h3 span { color: var(--soft); font-weight: 500; }
 .verdicts ul, .plain { margin: 6px 0 2px; padding-left: 20px; font-size: 14.5px; }
 .verdicts .fence { border-left: 4px solid var(--iso); } .verdicts .pool { border-left: 4px solid var(--cross); }
+.verdicts .close { border-left: 4px solid var(--bad); }
 .plain li { white-space: pre-line; }
 .disclaimer { font-size: 14px; color: var(--soft); }
 """
@@ -65,7 +66,7 @@ def _list(items: tuple[str, ...], *, ordered: bool = False) -> str:
 def _verdicts(advice: Advice) -> str:
     parts = []
     for verdict in verdicts(advice):
-        kind = "fence" if verdict.verdict == "ring-fence" else "pool"
+        kind = {"ring-fence": "fence", "close": "close"}.get(verdict.verdict, "pool")
         parts.append(
             f"<div class='panel {kind}'><h3>{escape(verdict.symbol)} {escape(verdict.side)}: {escape(verdict.verdict)} "
             f"<span>· {escape(verdict.how)}</span></h3>{_list(verdict.reasons)}</div>"

@@ -11,19 +11,22 @@ whole: nothing of it is left. Needs numpy.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from math import ceil, sqrt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ringfence.account import DOLLARS, Backing
 from ringfence.errors import BadAccount, BadConfiguration
 from ringfence.margin.assess import assess
 from ringfence.margin.basket import pool_at
 from ringfence.study.advice.moves import MINUTES_A_DAY
+from ringfence.study.cores import in_order
 from ringfence.study.likelihood import Margin, requirement, root
 from ringfence.study.stand_in import coin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ringfence.account import Marks
     from ringfence.margin.assessment import Assessment
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from ringfence.rulebook import Rulebook
     from ringfence.study.advice.holding import Book, Holding
     from ringfence.study.advice.moves import Moves
+
+R = TypeVar("R")
 
 _CELLS = 1_500_000  # steps × paths × symbols of one block: what fits into memory several times over
 _SAME = 1e-9  # relative: nearer to the edge than this, floats and exact numbers may differ
@@ -101,22 +106,40 @@ class Fate(NamedTuple):
     sampled: Any  # surplus at the scene's sampled points
 
 
+class Margins:
+    """Margins of baskets, by pool, found once: those of a portfolio are found point by point, exactly.
+
+    Shared by all scenes of one study, which may be played at once.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[Any, Margin] = {}
+        self._lock = Lock()
+
+    def of(self, assessment: Assessment, symbols: Sequence[str], key: Any) -> Margin:
+        """Return the margin of a pool over arrays of prices of ``symbols``."""
+        with self._lock:
+            if (key, symbols) not in self._found:
+                self._found[key, symbols] = Margin(assessment, symbols)
+            return self._found[key, symbols]
+
+
 class Scene:
     """A block of paths. ``prices``: (steps, paths, symbols); ``samples``: (steps, paths) to be checked exactly.
 
-    ``margins``: of baskets, by pool, shared by the blocks of one simulation: a portfolio's are found point by point.
+    ``margins``: shared by the scenes of one study.
     """
 
     def __init__(
         self, np: Any, symbols: Sequence[str], prices: Any, worth: Valued, samples: Any = None,
-        *, margins: dict[Any, Margin] | None = None,
+        *, margins: Margins | None = None,
     ) -> None:  # fmt: skip
         self.np, self.symbols, self.prices, self.worth, self.samples = np, tuple(symbols), prices, worth, samples
         self._column = {symbol: index for index, symbol in enumerate(symbols)}
         self._gains: dict[Any, Any] = {}
         self._required: dict[Any, Any] = {}
         self._fates: dict[Any, Fate] = {}
-        self._margins: dict[Any, Margin] = {} if margins is None else margins
+        self.margins = margins or Margins()
 
     @property
     def paths(self) -> int:
@@ -180,9 +203,8 @@ class Scene:
 
     def _basket(self, assessment: Assessment, key: Any) -> Fate:
         shape = self.prices.shape
-        if key not in self._margins:
-            self._margins[key] = Margin(assessment, self.symbols)
-        flat = self._margins[key].surplus(self.np, self.prices.reshape(-1, shape[2]))
+        margin = self.margins.of(assessment, self.symbols, key)
+        flat = margin.surplus(self.np, self.prices.reshape(-1, shape[2]))
         left: Any = self.np.zeros(shape[1])
         for item in assessment.assets:
             total = float((item.balance or 0) + item.unrealised_pnl)
@@ -203,35 +225,70 @@ class Scene:
         return short.max(axis=0)
 
 
-def scenes(
-    np: Any, book: Book, symbols: Sequence[str], moves: Moves, outlook: Outlook, *, samples: int = 0
-) -> Iterator[Scene]:
-    """Yield blocks of paths until there are as many as asked for. The same arguments, the same paths.
+class _Draw(NamedTuple):
+    """What every block of paths is drawn from."""
+
+    np: Any
+    symbols: Sequence[str]
+    worth: Valued
+    start: Any
+    factor: Any
+    outlook: Outlook
+    size: int
+    looks: int
+    margins: Margins
+
+    def block(self, number: int) -> Scene:
+        """Return a block of paths, from a stream of chance of its own."""
+        np, outlook, steps = self.np, self.outlook, self.outlook.days * self.outlook.steps
+        draw = np.random.Generator(np.random.PCG64([outlook.seed, number]))
+        paths = min(self.size, outlook.paths - number * self.size)
+        normal = draw.standard_normal((steps, paths, len(self.symbols))) @ self.factor.T
+        wild = np.sqrt((outlook.tail - 2) / draw.chisquare(outlook.tail, (outlook.days, paths)))
+        wild = np.repeat(wild, outlook.steps, axis=0)[:, :, None]
+        fair = (self.factor**2).sum(axis=1) / 2  # half the variance of a step: no price is expected to rise or to fall
+        prices = self.start * np.exp(np.cumsum(normal * wild - fair * wild**2, axis=0))
+        chosen = None
+        if self.looks:
+            chosen = (draw.integers(steps, size=self.looks), draw.integers(paths, size=self.looks))
+        return Scene(np, self.symbols, prices, self.worth, chosen, margins=self.margins)
+
+
+def played(
+    np: Any, book: Book, symbols: Sequence[str], moves: Moves, outlook: Outlook, work: Callable[[Scene], R],
+    *, samples: int = 0, margins: Margins | None = None,
+) -> Iterator[R]:  # fmt: skip
+    """Yield what ``work`` makes of block after block of paths, until there are as many paths as asked for.
+
+    Blocks are drawn and worked on several at a time, each from a stream of its own: the same arguments, the same paths,
+    whatever the number of cores.
 
     Log prices make normal steps whose variance is that of a day: Student's t, one draw for all symbols and the whole
     day, so that wild days are wild for every symbol at once. No price is expected to rise or to fall.
     """
-    draw = np.random.Generator(np.random.PCG64(outlook.seed))
-    choose = np.random.Generator(np.random.PCG64([outlook.seed, 1]))
-    worth = valued(book, symbols)
-    margins: dict[Any, Margin] = {}
     start = np.array([float(book.marks[symbol]) for symbol in symbols])
     factor = root(np, moves.estimate) * sqrt(MINUTES_A_DAY / outlook.steps)
-    fair = (factor**2).sum(axis=1) / 2  # half the variance of a step: no price is expected to rise or to fall
-    steps = outlook.days * outlook.steps
-    size = min(outlook.paths, max(100, _CELLS // (steps * len(symbols))))
+    size = min(outlook.paths, max(100, _CELLS // (outlook.days * outlook.steps * len(symbols))))
     blocks = ceil(outlook.paths / size)
-    for number in range(blocks):
-        paths = min(size, outlook.paths - number * size)
-        normal = draw.standard_normal((steps, paths, len(symbols))) @ factor.T
-        wild = np.sqrt((outlook.tail - 2) / draw.chisquare(outlook.tail, (outlook.days, paths)))
-        wild = np.repeat(wild, outlook.steps, axis=0)[:, :, None]
-        prices = start * np.exp(np.cumsum(normal * wild - fair * wild**2, axis=0))
-        chosen = None
-        if samples:
-            count = max(1, samples // blocks)
-            chosen = (choose.integers(steps, size=count), choose.integers(paths, size=count))
-        yield Scene(np, symbols, prices, worth, chosen, margins=margins)
+    looks = max(1, samples // blocks) if samples else 0
+    worth = valued(book, symbols)
+    draw = _Draw(np, tuple(symbols), worth, start, factor, outlook, size, looks, margins or Margins())
+    yield from in_order(partial(_worked, draw, work), range(blocks))
+
+
+def _worked(draw: _Draw, work: Callable[[Scene], R], number: int) -> R:
+    return work(draw.block(number))
+
+
+def scenes(
+    np: Any, book: Book, symbols: Sequence[str], moves: Moves, outlook: Outlook, *, margins: Margins | None = None
+) -> Iterator[Scene]:
+    """Yield the blocks of paths of :func:`played` themselves."""
+    yield from played(np, book, symbols, moves, outlook, _itself, margins=margins)
+
+
+def _itself(scene: Scene) -> Scene:
+    return scene
 
 
 class Agreement(NamedTuple):
@@ -279,4 +336,5 @@ def check(scene: Scene, holdings: Sequence[Holding], marks: Marks, rulebook: Rul
     return Agreement(same, looks, worst)
 
 
-__all__ = ["Agreement", "Fate", "Outlook", "Scene", "Valued", "check", "check_outlook", "scenes", "valued"]
+__all__ = ["Agreement", "Fate", "Margins", "Outlook", "Scene", "Valued", "check", "check_outlook", "played",
+           "scenes", "valued"]  # fmt: skip

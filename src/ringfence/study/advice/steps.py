@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ringfence.account import MarginMode
-from ringfence.margin.change import switch_margin_mode
-from ringfence.margin.refusal import Refusal
+from ringfence.account import CollateralMode, MarginMode
+from ringfence.margin.change import change_leverage, switch_margin_mode
+from ringfence.margin.refusal import REASONS, Refusal
 from ringfence.numbers import ZERO, plain
 from ringfence.study.advice import option_words
 from ringfence.study.advice.alert import SIGMAS, alert_level
-from ringfence.study.advice.beginning import smaller, transition
+from ringfence.study.advice.beginning import transition
 from ringfence.study.advice.holding import MAIN
+from ringfence.study.advice.stake import STAKE, taker_rate
 from ringfence.study.advice.words import verdicts
-from ringfence.study.wording import amount, fixed, listed
+from ringfence.study.wording import amount, fixed, listed, percent, price
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +29,52 @@ def steps(advice: Advice, name: str = "ACCOUNT") -> tuple[str, ...]:
         return option_words.steps(advice, advice.options, name)
     new = advice.circumstances.experience == "new"
     return (
-        *(smaller(advice) if new else ()),
+        *(_orders(advice) if new else ()),
+        *_closings(advice),
         *_transfers(advice),
         *_moves(advice),
         *_alerts(advice, name),
         *(transition(advice) if new else ()),
     )
+
+
+def _orders(advice: Advice) -> Iterator[str]:
+    """Say which open orders would undo what is advised to somebody new."""
+    left = {(p.symbol, p.side): abs(p.quantity) for p in advice.book.positions}
+    held = {(p.symbol, p.side) for p in advice.given.positions}
+    opening, closing = [], []
+    for order in advice.given.orders:
+        leg = order.position_side or ("short" if order.side == "buy" else "long")
+        works_on = (order.symbol, leg)
+        closes = order.reduce_only or (order.side == ("sell" if leg == "long" else "buy") and works_on in held)
+        said = f"{order.symbol} {order.side} {plain(abs(order.quantity))} at {price(order.price)}"
+        if not closes:
+            opening.append(said)
+        elif abs(order.quantity) > left.get(works_on, ZERO):
+            closing.append(said)
+    if opening:
+        yield f"Cancel what would open more: {listed(opening)}. If at all, place it again within stake and ceiling."
+    if closing:
+        yield f"Make no larger than what will be left, or cancel: {listed(closing)}."
+
+
+def _closings(advice: Advice) -> Iterator[str]:
+    for closing in advice.closings:
+        position = closing.position
+        asset = advice.book.rulebook.contract(position.symbol).settle_asset
+        fee = "the taker fee is not known here" if closing.fee is None else f"taker fee {amount(closing.fee, asset)}"
+        lot = "" if closing.lot_known or not closing.left else "; the lot is not known here: round down to the venue's"
+        what = f"close {plain(closing.size)} of {plain(closing.size + closing.left)}"
+        if not closing.left:
+            yield f"{position.symbol} {position.side}: close it, {plain(closing.size)} at the market ({fee})."
+            continue
+        leverage = next(
+            p for p in advice.book.positions if (p.symbol, p.side) == (position.symbol, position.side)
+        ).leverage
+        yield (
+            f"{position.symbol} {position.side}: {what} at the market ({fee}{lot}); what is left stakes at most "
+            f"{percent(STAKE['new'], 0)} of the capital at {plain(leverage or ZERO)}×."
+        )
 
 
 def _transfers(advice: Advice) -> Iterator[str]:
@@ -43,60 +85,101 @@ def _transfers(advice: Advice) -> Iterator[str]:
 
 
 def _moves(advice: Advice) -> Iterator[str]:
-    changes = 0
-    for index, verdict in enumerate(verdicts(advice)):
-        if not verdict.changed:
-            continue
-        changes += 1
-        place, given = advice.holding.places[index], advice.given.positions[index]
-        asset = advice.book.asset(given)
-        name = f"{given.symbol} {given.side}"
-        if place.kind == "sub_account":
-            yield f"{name}: close it here and open it there in one go{_fees(advice, index)}."
-            continue
-        if advice.holding.accounts[MAIN].collateral_mode is not advice.given.collateral_mode:
-            mode = advice.holding.accounts[MAIN].collateral_mode.value.replace("_", "-")
-            yield f"Switch the account to {mode} mode; positions stay, all of them cross."
-            return
-        wanted = MarginMode.ISOLATED if place.kind == "isolated" else MarginMode.CROSS
-        if wanted is given.margin_mode:
-            more = (place.margin or ZERO) - (given.isolated_margin or ZERO)
-            yield f"{name}: {'add' if more > 0 else 'take out'} {amount(abs(more), asset)} of margin."
-            continue
-        yield f"{name}: {_switch(advice, index, wanted)}"
-        initial = advice.roles[index].initial
-        if place.margin is not None and initial is not None and place.margin > initial:
-            yield f"{name}: add {amount(place.margin - initial, asset)} of margin to the {amount(initial, asset)}."
-    if not changes:
+    if not any(verdict.changed for verdict in verdicts(advice)):
         yield "Leave everything where it is: no other way of holding it is clearly better."
+        return
+    main = advice.holding.accounts[MAIN].collateral_mode
+    if main is not advice.given.collateral_mode:
+        yield from _leverages(advice)
+        whole = "" if main is CollateralMode.SINGLE_ASSET else ", all of them cross"
+        yield f"Switch the account to {main.value.replace('_', '-')} mode; positions stay{whole}."
+    if main is CollateralMode.SINGLE_ASSET:
+        for index in range(len(advice.book.positions)):
+            yield from _move(advice, index)
 
 
-def _switch(advice: Advice, index: int, wanted: MarginMode) -> str:
-    symbol = advice.given.positions[index].symbol
+def _move(advice: Advice, index: int) -> Iterator[str]:
+    """Say how a position gets to its leverage, its place and its margin."""
+    place, left, own = advice.holding.places[index], advice.as_left(index), advice.book.positions[index]
+    name, asset = f"{own.symbol} {own.side}", advice.book.asset(own)
+    lower = own.leverage != advice.as_now(index).leverage
+    if place.kind == "sub_account":
+        at = f" at {plain(own.leverage)}×" if lower and own.leverage is not None else ""
+        yield f"{name}: close it here and open it there in one go{at}{_fees(advice, index)}."
+        return
+    wanted = MarginMode.ISOLATED if place.kind == "isolated" else MarginMode.CROSS
+    if wanted is left.margin_mode:
+        yield from _leverage(advice, index)
+        more = (place.margin or ZERO) - (left.isolated_margin or ZERO)
+        if more:
+            yield f"{name}: {'add' if more > 0 else 'take out'} {amount(abs(more), asset)} of margin."
+        return
     outcome = switch_margin_mode(
-        advice.given, symbol, wanted, marks=advice.book.marks, rulebook=advice.book.rulebook
+        advice.after or advice.given, own.symbol, wanted, marks=advice.book.marks, rulebook=advice.book.rulebook
     )  # fmt: skip
-    if not isinstance(outcome, Refusal):
-        return f"switch {symbol} to {wanted.value}."
-    if outcome.number == 301:
-        return (
-            f"{advice.book.rulebook.title} switches a symbol only without a position in it: close it, switch to "
-            f"{wanted.value}, open it again{_fees(advice, index)}; or keep it and open the next one {wanted.value}."
+    anew = isinstance(outcome, Refusal) and outcome.number == REASONS["margin_mode_with_position"]
+    if anew:
+        set_it = f" set the leverage to {plain(own.leverage)}×," if lower and own.leverage is not None else ""
+        yield (
+            f"{name}: {advice.book.rulebook.title} switches a symbol only without a position in it: close it,{set_it} "
+            f"switch to {wanted.value}, open it again{_fees(advice, index)}; or keep it and open the next one "
+            f"{wanted.value}."
         )
-    return f"switch {symbol} to {wanted.value}; the venue says now: {outcome}."
+    else:
+        yield from _leverage(advice, index)
+        refused = f"; the venue says now: {outcome}" if isinstance(outcome, Refusal) else ""
+        yield f"{name}: switch {own.symbol} to {wanted.value}{refused}."
+    initial = advice.roles[index].initial
+    if place.margin is not None and initial is not None and place.margin > initial and not (anew and lower):
+        yield f"{name}: add {amount(place.margin - initial, asset)} of margin to the {amount(initial, asset)}."
+
+
+def _leverages(advice: Advice) -> Iterator[str]:
+    for index in range(len(advice.book.positions)):
+        yield from _leverage(advice, index)
+
+
+def _leverage(advice: Advice, index: int) -> Iterator[str]:
+    """Say how to lower a symbol's leverage, where that is advised: once for both legs of it."""
+    own, now = advice.book.positions[index], advice.as_now(index)
+    first = next(i for i, p in enumerate(advice.book.positions) if p.symbol == own.symbol)
+    if own.leverage is None or own.leverage == now.leverage or index != first:
+        return
+    account = advice.after or advice.given
+    before = tuple(
+        replace(p, leverage=now.leverage) if p.symbol == own.symbol else p for p in account.positions
+    )  # fmt: skip
+    outcome = change_leverage(
+        replace(account, positions=before), own.symbol, own.leverage, marks=advice.book.marks,
+        rulebook=advice.book.rulebook,
+    )  # fmt: skip
+    was = "none is given now" if now.leverage is None else f"now {plain(now.leverage)}×"
+    if not isinstance(outcome, Refusal):
+        yield f"{own.symbol}: set the leverage to {plain(own.leverage)}× ({was})."
+    elif now.margin_mode is MarginMode.ISOLATED:
+        yield (
+            f"{own.symbol}: leverage {plain(own.leverage)}× ({was}) is for the next position, the venue does not lower "
+            "it under an open isolated one; margin does the same."
+        )
+    else:
+        yield f"{own.symbol}: set the leverage to {plain(own.leverage)}× ({was}); the venue says now: {outcome}."
 
 
 def _fees(advice: Advice, index: int) -> str:
-    position = advice.given.positions[index]
+    position = advice.book.positions[index]
     contract = advice.book.rulebook.contract(position.symbol)
     value = abs(position.quantity) * contract.contract_value(advice.book.marks[position.symbol])
-    if contract.taker_fee_rate is None:
+    rate = taker_rate(advice.book.rulebook, position.symbol, advice.fee_rate)
+    if rate is None:
         return " (two taker fees; the rate is not known here)"
-    return f" (two taker fees, {amount(2 * value * contract.taker_fee_rate, contract.settle_asset)})"
+    return f" (two taker fees, {amount(2 * value * rate, contract.settle_asset)})"
 
 
 def _alerts(advice: Advice, name: str) -> Iterator[str]:
     """Say at which health to act on each pool, and which command shows how."""
+    changed = any(verdict.changed for verdict in verdicts(advice))
+    if advice.closings and advice.book.positions:
+        yield f"Write what you hold then into {name}; the following is of that."
     for account, assessment in advice.holding.assessed(advice.book.marks, advice.book.rulebook):
         if assessment.pool.isolated and _long_shot(advice, assessment.lines[0].position.symbol):
             yield f"{assessment.pool.name}: add nothing when it is called: its margin is the stake."
@@ -105,10 +188,11 @@ def _alerts(advice: Advice, name: str) -> Iterator[str]:
         if level is None or assessment.health is None:
             continue
         where = assessment.pool.name + ("" if account == MAIN else f" of “{account}”")
-        now = fixed(assessment.health, 1)
-        low = " It is there now: act today." if assessment.health <= level else ""
+        then = "after these steps" if changed else "now"
+        now = f"{fixed(assessment.health, 1)} {then}"
+        low = f" It is there {then}: act today." if assessment.health <= level else ""
         yield (
-            f"{where}: act when health falls to {plain(level)} (now {now}; below that, a day of {SIGMAS:g} σ can "
+            f"{where}: act when health falls to {plain(level)} ({now}; below that, a day of {SIGMAS:g} σ can "
             f"liquidate it).{low} `ringfence rescue {name} --health {plain(level)}` lists the ways."
         )
 

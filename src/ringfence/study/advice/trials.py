@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.margin.assess import assess_account
 from ringfence.numbers import ZERO, exact
-from ringfence.study.advice.scene import Agreement, check, scenes
+from ringfence.study.advice.scene import Agreement, check, played, valued
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ringfence.margin.assessment import Assessment
-    from ringfence.numbers import Value
+    from ringfence.numbers import Quantity, Value
     from ringfence.study.advice.holding import Book, Holding
     from ringfence.study.advice.moves import Moves
-    from ringfence.study.advice.scene import Outlook, Scene, Valued
+    from ringfence.study.advice.scene import Margins, Outlook, Scene, Valued
 
 FLOOR = 0.01
 """Less than this share of the capital counts as this share: a logarithm of nothing is without end. Ours."""
@@ -49,7 +49,7 @@ class Chance(NamedTuple):
 class Trial(NamedTuple):
     """One way on all paths. Results as shares of the capital: 0 is what it was, −1 is nothing left.
 
-    ``liquidated``: anything at all; ``ruined``: less than a tenth left; ``by_position``: by the order of the book;
+    ``liquidated``: anything at all; ``ruined``: less than a tenth left; ``by_position``: by the runner's legs;
     ``rest``: anything but that position.
     ``mean``, ``worst`` (mean of the worst twentieth), ``score`` with their standard errors; ``quantiles``: 5, 25, 50,
     75, 95 %. ``bars``: paths by result, in equal steps from −1 to the trial's common upper end. ``used``: capital tied
@@ -111,10 +111,21 @@ class Outcome(NamedTuple):
 
 
 class Runner:
-    """Plays ways of holding one book on scenes. ``long_shots``: (symbol, side) whose margin is a stake to be lost."""
+    """Plays ways of holding one book on scenes.
 
-    def __init__(self, np: Any, book: Book, long_shots: frozenset[tuple[str, str]] = frozenset()) -> None:
+    ``long_shots``: (symbol, signed quantity) of those whose margin is a stake to be lost. ``legs``: (symbol, side) in
+    the order of outcomes, that of the book if None; a way may leave some of them out.
+    """
+
+    def __init__(
+        self,
+        np: Any,
+        book: Book,
+        long_shots: frozenset[tuple[str, Quantity]] = frozenset(),
+        legs: Sequence[tuple[str, str]] | None = None,
+    ) -> None:
         self.np, self.book, self.long_shots = np, book, long_shots
+        self.legs = tuple((p.symbol, p.side) for p in book.positions) if legs is None else tuple(legs)
         self._assessed: dict[str, tuple[tuple[str, Assessment], ...]] = {}
 
     def assessed(self, holding: Holding) -> tuple[tuple[str, Assessment], ...]:
@@ -139,11 +150,12 @@ class Runner:
             fate = scene.fate(assessment)
             left, dead = left + fate.left, dead | fate.dead
             first = assessment.lines[0].position
-            if not (assessment.pool.isolated and (first.symbol, first.side) in self.long_shots):
+            if not (assessment.pool.isolated and (first.symbol, first.quantity) in self.long_shots):
                 charged = charged | fate.dead
             for line in assessment.lines:
                 by_leg[line.position.symbol, line.position.side] = fate.dead
-        return Outcome(left, dead, tuple(by_leg[p.symbol, p.side] for p in self.book.positions), charged)
+        alive = np.zeros(scene.paths, dtype=bool)
+        return Outcome(left, dead, tuple(by_leg.get(leg, alive) for leg in self.legs), charged)
 
 
 def score_of(np: Any, outcome: Outcome, capital: float, charge: float = CHARGE) -> Any:
@@ -152,29 +164,37 @@ def score_of(np: Any, outcome: Outcome, capital: float, charge: float = CHARGE) 
 
 
 def run_trials(
-    np: Any,
-    book: Book,
+    runner: Runner,
     symbols: Sequence[str],
     moves: Moves,
     outlook: Outlook,
     holdings: Sequence[Holding],
     *,
-    long_shots: frozenset[tuple[str, str]] = frozenset(),
+    margins: Margins | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Trials:
-    """Return what every holding comes to on ``outlook.paths`` paths. ``progress``: told the share that is done."""
-    runner = Runner(np, book, long_shots)
+    """Return what every holding comes to on ``outlook.paths`` paths from the marks of the runner's book.
+
+    Results are shares of that book's equity. ``progress``: told the share that is done.
+    """
+    np, book = runner.np, runner.book
+    for holding in holdings:
+        runner.assessed(holding)  # before several threads ask for it
+
+    def work(scene: Scene) -> tuple[list[Outcome], Agreement]:
+        outcomes = [runner.play(scene, holding) for holding in holdings]
+        return outcomes, check(scene, holdings, book.marks, book.rulebook)
+
     collected: list[list[Outcome]] = [[] for _ in holdings]
-    agreement = Agreement(0, 0, 0.0)
-    done, capital = 0, 0.0
-    for scene in scenes(np, book, symbols, moves, outlook, samples=_CHECKED):
-        capital = capital or start_capital(book, scene.worth, symbols, np)
-        for outcomes, holding in zip(collected, holdings, strict=True):
-            outcomes.append(runner.play(scene, holding))
-        agreement += check(scene, holdings, book.marks, book.rulebook)
-        done += scene.paths
+    agreement, done = Agreement(0, 0, 0.0), 0
+    for outcomes, looked in played(np, book, symbols, moves, outlook, work, samples=_CHECKED, margins=margins):
+        for one, outcome in zip(collected, outcomes, strict=True):
+            one.append(outcome)
+        agreement += looked
+        done += len(outcomes[0].left)
         if progress is not None:
             progress(done / outlook.paths)
+    capital = start_capital(book, valued(book, symbols), symbols, np)
     joined = [_joined(np, outcomes) for outcomes in collected]
     scores = [score_of(np, o, capital) for o in joined]
     best = max((float(np.quantile(o.left / capital - 1, 0.995)) for o in joined), default=0.5)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 class Verdict(NamedTuple):
     """One position's.
 
-    ``verdict``: ``pool`` or ``ring-fence``; in a book with options, which is one pool, ``keep``, ``reduce`` or
-    ``close``. ``how``: in words; ``margin``: of an isolated one.
+    ``verdict``: ``pool`` or ``ring-fence``, or ``close`` where nothing of it is to be left; in a book with options,
+    which is one pool, ``keep``, ``reduce`` or ``close``. ``how``: in words; ``margin``: of an isolated one;
+    ``decided``: by ``evidence`` or by ``circumstances``.
     """
 
     symbol: str
@@ -23,6 +24,7 @@ class Verdict(NamedTuple):
     account: str
     changed: bool
     reasons: tuple[str, ...]
+    decided: str = "evidence"
 
 
 __all__ = ["Verdict"]

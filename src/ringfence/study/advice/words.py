@@ -12,10 +12,14 @@ from ringfence.account import CollateralMode, pools
 from ringfence.margin.assess import assess
 from ringfence.numbers import ZERO, plain
 from ringfence.study.advice import option_words
-from ringfence.study.advice.beginning import CEILING, STAKE, smaller
+from ringfence.study.advice.account_words import account_wide
 from ringfence.study.advice.crashes import YEARS
-from ringfence.study.advice.groups import dated
+from ringfence.study.advice.desk import GAP, GIVEN, SMALLER
+from ringfence.study.advice.figures import chance, result, times, worth
 from ringfence.study.advice.holding import MAIN
+from ringfence.study.advice.moves import class_of
+from ringfence.study.advice.search import FENCE
+from ringfence.study.advice.stake import CEILING, STAKE
 from ringfence.study.advice.trials import CHARGE, FLOOR
 from ringfence.study.advice.verdict import Verdict
 from ringfence.study.wording import amount, fixed, listed, percent
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
     from ringfence.numbers import Value
     from ringfence.study.advice.advise import Advice, Role, Turned
-    from ringfence.study.advice.trials import Chance
+    from ringfence.study.advice.stake import Closing
 
 NO_ADVICE = (
     "This is arithmetic on assumptions, not financial advice: what you do with it is your own decision and risk."
@@ -33,17 +37,18 @@ NO_ADVICE = (
 
 
 def verdicts(advice: Advice) -> tuple[Verdict, ...]:
-    """Return a verdict per position, in the order of the book."""
+    """Return a verdict per position, in the order of the book; those of which nothing is to be left come last."""
     if advice.options is not None:
         return option_words.verdicts(advice, advice.options)
-    return tuple(_verdict(advice, index) for index in range(len(advice.book.positions)))
+    kept = tuple(_verdict(advice, index) for index in range(len(advice.book.positions)))
+    return (*kept, *(_closed(closing) for closing in advice.closings if not closing.left))
 
 
 def _verdict(advice: Advice, index: int) -> Verdict:
     position, place = advice.book.positions[index], advice.holding.places[index]
     asset = advice.book.asset(position)
     main = advice.holding.accounts[MAIN].collateral_mode
-    given = advice.given.positions[index]
+    given, closing = advice.as_now(index), advice.closing(index)
     if place.kind == "sub_account":
         funds = listed([amount(v, a) for (name, a), v in advice.holding.moved.items() if name == place.name])
         how, verdict = f"sub-account “{place.name}” with {funds}", "ring-fence"
@@ -53,11 +58,33 @@ def _verdict(advice: Advice, index: int) -> Verdict:
         how, verdict = f"{main.value.replace('_', '-')} account", "pool"
     else:
         how, verdict = f"cross {asset}", "pool"
+    if closing is not None:
+        how = f"{plain(closing.left)} of {plain(abs(given.quantity))}, {how}"
     kept = place.kind != "sub_account" and place.margin == given.isolated_margin
-    kept = kept and main is advice.given.collateral_mode
+    kept = kept and main is advice.given.collateral_mode and closing is None and position.leverage == given.leverage
     return Verdict(
-        position.symbol, position.side, verdict, how, place.margin, place.name, not kept, tuple(_reasons(advice, index))
-    )
+        position.symbol, position.side, verdict, how, place.margin, place.name, not kept,
+        tuple(_reasons(advice, index)), "circumstances" if index in advice.fixed else "evidence",
+    )  # fmt: skip
+
+
+def _closed(closing: Closing) -> Verdict:
+    """Return the verdict on a position of which nothing is to be left."""
+    position, stake = closing.position, percent(STAKE["new"], 0)
+    ceiling = CEILING[class_of(position.symbol)]
+    if closing.least:
+        why = (
+            f"The venue's smallest order is {plain(closing.least)} {position.symbol}: more than {stake} of the capital "
+            f"can hold at {min(ceiling, position.leverage or ceiling)}×."
+        )
+    else:
+        why = f"Not one lot of it fits into {stake} of the capital, or it hedges a position of which none does."
+    reasons = (_circumstance("new"), why, "With more capital, or at a venue with smaller orders, it may be held again.")
+    size = plain(abs(position.quantity))
+    return Verdict(
+        position.symbol, position.side, "close", f"all {size}", None, MAIN, changed=True, reasons=reasons,
+        decided="circumstances",
+    )  # fmt: skip
 
 
 # ── Reasons ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -68,6 +95,9 @@ def _reasons(advice: Advice, index: int) -> Iterator[str]:
     why = advice.fixed.get(index)
     if why is not None:
         yield _circumstance(why)
+    closing = advice.closing(index)
+    if closing is not None:
+        yield _made_smaller(advice, index, closing)
     yield from _role(advice, index, role)
     turned = next((item for item in advice.turned if item.position == index), None)
     if turned is not None:
@@ -91,18 +121,31 @@ def _reasons(advice: Advice, index: int) -> Iterator[str]:
         )
 
 
+def _made_smaller(advice: Advice, index: int, closing: Closing) -> str:
+    """Say how much is to be closed and why."""
+    role = advice.roles[index]
+    text = f"Close {plain(closing.size)} of {plain(closing.size + closing.left)}: at {times(role.leverage)} "
+    hedged = ", every leg of the hedge by the same share" if role.group is not None else ""
+    return f"{text}what is left puts at most {percent(STAKE['new'], 0)} of the capital at stake{hedged}."
+
+
 def _in_basket(advice: Advice, index: int) -> Iterator[str]:
     """Say what one pool over all assets is worth against pools by asset."""
-    apart = next((t for t in advice.trials.trials if t.holding.name in {"all cross", "as given"}), None)
+    apart = next((t for t in advice.trials.trials if t.holding.name in {"all cross", _as_now(advice)}), None)
     own = advice.trial(advice.chosen)
     asset = advice.book.asset(advice.book.positions[index])
     if apart is None or apart.holding.accounts[MAIN].collateral_mode is not CollateralMode.SINGLE_ASSET:
         return
     yield (
-        f"It is settled in {asset}. With a pool per asset it is liquidated on {_c(apart.by_position[index])} of the "
-        f"paths, in one account over all assets on {_c(own.by_position[index])}: a gain in another asset then stands "
-        "behind a loss in this one."
+        f"It is settled in {asset}. With a pool per asset it is liquidated on {chance(apart.by_position[index])} of "
+        f"the paths, in one account over all assets on {chance(own.by_position[index])}: a gain in another asset then "
+        "stands behind a loss in this one."
     )
+
+
+def _as_now(advice: Advice) -> str:
+    """Return the name of the way in which the book that is judged is held as now."""
+    return SMALLER if advice.after is not None else GIVEN
 
 
 def _circumstance(why: str) -> str:
@@ -126,11 +169,11 @@ def _role(advice: Advice, index: int, role: Role) -> Iterator[str]:
     if role.group is not None:
         yield _hedge(advice, index, role)
     elif role.kind == "long shot":
-        yield f"A long shot: {_times(role.leverage)} on a small coin that moves {role.sigma:.1%} a day (1 σ)."
+        yield from _long_shot(advice, index, role)
     elif role.kind == "calm":
-        yield f"Low leverage on a major coin: {_times(role.leverage)}, {role.sigma:.1%} a day (1 σ)."
+        yield f"Low leverage on a major coin: {_now_times(advice, index)}, {role.sigma:.1%} a day (1 σ)."
     else:
-        times = "no leverage given" if role.leverage is None else _times(role.leverage)
+        times = "No leverage given" if role.leverage is None else _now_times(advice, index)
         yield f"{times} on {symbol}, which moves {role.sigma:.1%} a day (1 σ)."
     if role.alone is not None and role.initial is not None:
         asset = advice.book.asset(advice.book.positions[index])
@@ -138,6 +181,32 @@ def _role(advice: Advice, index: int, role: Role) -> Iterator[str]:
             f"Alone on its initial margin of {amount(role.initial, asset)} it is liquidated on {role.alone:.1%} of the "
             f"paths; {amount(role.comfortable, asset)} brings that to 5 %{_ceiling(advice, index, role)}."
         )
+
+
+def _long_shot(advice: Advice, index: int, role: Role) -> Iterator[str]:
+    """Say what a long shot can take with it: its tail, its stake, and what a gap takes of a pool."""
+    yield f"A long shot: {times(role.leverage)} on a small coin that moves {role.sigma:.1%} a day (1 σ)."
+    held = advice.as_left(index).isolated_margin
+    margin = role.initial if held is None else held
+    if margin is None:
+        return
+    asset = advice.book.asset(advice.book.positions[index])
+    stake, gap = share_of_capital(advice, index, margin), float(GAP) * abs(role.exposure) / advice.trials.capital
+    multiple = f", {gap / float(stake):.0f} times as much" if stake else ""
+    pooled = "all of the capital and more" if gap > 1 else f"{gap:.1%} of the capital{multiple}"
+    yield (
+        f"How far such a coin gaps no path here knows. Behind its own margin it can lose that, {amount(margin, asset)} "
+        f"or {percent(stake)} of the capital; in the pool a gap by {percent(GAP, 0)} takes {pooled}, from what stands "
+        "behind the rest."
+    )
+    turned = next((item.trial for item in advice.turned if item.position == index), None)
+    if turned is None or index in advice.fixed:
+        return
+    gain = advice.scores[advice.chosen].share - advice.scores[turned.holding.name].share
+    if advice.holding.places[index].kind == "cross":
+        yield "It is pooled all the same, for that is clearly worth more (below)."
+    elif gain < 0:
+        yield f"Pooled is worth {worth(-gain)} more on what is known, too little for a tail that is not ({FENCE:.0%})."
 
 
 def _ceiling(advice: Advice, index: int, role: Role) -> str:
@@ -179,36 +248,27 @@ def _turned(advice: Advice, turned: Turned) -> Iterator[str]:
         hedge = advice.roles[index].group is not None
         bare = ", and leaves its hedge bare" if hedge else ""
         yield (
-            f"Isolated instead, it is liquidated on {_c(other.by_position[index])} of the paths{bare}; pooled on "
-            f"{_c(own.by_position[index])}. The rest of the book: {_c(other.rest[index])} against "
-            f"{_c(own.rest[index])}."
+            f"Isolated instead, it is liquidated on {chance(other.by_position[index])} of the paths{bare}; pooled on "
+            f"{chance(own.by_position[index])}. The rest of the book: {chance(other.rest[index])} against "
+            f"{chance(own.rest[index])}."
         )
     else:
         yield (
             f"Pooled with everything else in {asset} instead, the rest of the book is liquidated on "
-            f"{_c(other.rest[index])} of the paths; with it ring-fenced on {_c(own.rest[index])}. Itself: "
-            f"{_c(other.by_position[index])} against {_c(own.by_position[index])}."
+            f"{chance(other.rest[index])} of the paths; with it ring-fenced on {chance(own.rest[index])}. Itself: "
+            f"{chance(other.by_position[index])} against {chance(own.by_position[index])}."
         )
     gain = advice.scores[advice.chosen].share - advice.scores[other.holding.name].share
-    worse = f"Worst twentieth of the paths: {_r(own.worst)} as advised, {_r(other.worst)} {turned.to}"
-    yield f"{worse}; past crashes weighed in, advised is worth {_signed(gain)} of the capital against that."
+    worse = (
+        f"Worst twentieth of the paths: {result(own.worst.share)} as advised, {result(other.worst.share)} {turned.to}"
+    )
+    yield f"{worse}; past crashes weighed in, advised is worth {worth(gain)} of the capital against that."
 
 
-def _c(chance: Chance) -> str:
-    return f"{chance.share:.1%} ± {chance.error:.1%}"
-
-
-def _r(result: Chance) -> str:
-    return f"{result.share:+.1%}".replace("-", "−")
-
-
-def _signed(share: float) -> str:
-    text = f"{share:+.2%}"
-    return "0.00%" if not text.strip("+-0.%") else text.replace("-", "−")
-
-
-def _times(leverage: Decimal | None) -> str:
-    return "unknown leverage" if leverage is None else f"{plain(leverage)}×"
+def _now_times(advice: Advice, index: int) -> str:
+    """Return the leverage of a position, beside the one it has now where that is another."""
+    own, now = advice.book.positions[index].leverage, advice.as_now(index).leverage
+    return times(own) if own == now else f"{times(own)} ({'none given' if now is None else f'now {times(now)}'})"
 
 
 def at_stake(advice: Advice, index: int) -> tuple[Decimal, Value]:
@@ -240,117 +300,6 @@ def share_of_capital(advice: Advice, index: int, margin: Value) -> Decimal:
     return Decimal(f"{float(margin) * price / advice.trials.capital:.6f}")
 
 
-# ── The account as a whole ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def account_wide(advice: Advice) -> tuple[str, ...]:
-    """Return what holds for the whole account, in sentences."""
-    if advice.options is not None:
-        return option_words.account_wide(advice, advice.options)
-    return tuple(_account_wide(advice))
-
-
-def _account_wide(advice: Advice) -> Iterator[str]:
-    gross = sum(abs(role.exposure) for role in advice.roles)
-    capital = advice.trials.capital
-    yield f"All positions together are {gross / capital:.1f} times the capital of {_dollars(capital)}."
-    if advice.needed is not None:
-        if advice.needed <= capital:
-            yield (
-                f"Pooled, the book outlasts 95 % of the paths on {_dollars(advice.needed)}: what is above that may "
-                "stay outside as a reserve."
-            )
-        else:
-            yield (
-                f"Pooled, the book needs {_dollars(advice.needed)} to outlast 95 % of the paths: deposit "
-                f"{_dollars(advice.needed - capital)}, or hold at most {capital / advice.needed:.0%} of the sizes."
-            )
-    yield from _worst_window(advice)
-    yield from _portfolio_margin(advice)
-    if len({advice.book.asset(p) for p in advice.book.positions}) > 1:
-        yield from _several_assets(advice)
-    if any(dated(p.symbol) for p in advice.book.positions):
-        yield "A dated contract ends: roll both legs of a spread together, or one of them stands bare after delivery."
-    yield from _by_circumstance(advice)
-
-
-def _worst_window(advice: Advice) -> Iterator[str]:
-    """Say what the worst past window leaves under each way."""
-    own = [past for past in advice.crashes.past if past.holding == advice.chosen]
-    if not own:
-        return
-    worst = min(own, key=lambda past: past.kept)
-    others = [past for past in advice.crashes.past if past.window == worst.window and past.holding != advice.chosen]
-    listing = listed([f"{past.kept:.0%} {past.holding}" for past in others])
-    against = f", against {listing}" if others else ""
-    yield f"Through {worst.window} from today's marks, nobody acting, {worst.kept:.0%} is kept as advised{against}."
-
-
-def _several_assets(advice: Advice) -> Iterator[str]:
-    names = {trial.holding.name for trial in advice.trials.trials}
-    missing = dict(advice.unavailable).get("multi-asset")
-    given = advice.given.collateral_mode is CollateralMode.MULTI_ASSET
-    if given:
-        yield "It is a multi-asset account: its assets stand behind one another, after their haircuts."
-    elif "multi-asset" in names:
-        trial = advice.trial("multi-asset")
-        yield (
-            f"One multi-asset account would be liquidated on {_c(trial.liquidated)} of the paths, worst twentieth "
-            f"{_r(trial.worst)}: there the assets stand behind one another, after their haircuts."
-        )
-    elif missing is not None:
-        yield f"A multi-asset account could not be tried: {missing}."
-    else:
-        yield (
-            "Coin-margined and dollar-margined positions are separate pools here: keep both funded, or hold the hedge "
-            "where one account takes both as collateral."
-        )
-
-
-def _portfolio_margin(advice: Advice) -> Iterator[str]:
-    """Say what portfolio margin would be, and what the venue asks for it."""
-    trial = next((t for t in advice.trials.trials if t.holding.name == "portfolio"), None)
-    if trial is None:
-        return
-    asks = next((o.reason for o in advice.book.rulebook.architectures() if o.name == "portfolio" and o.reason), "")
-    used = listed([f"{fixed(value, 2)} {'' if asset == 'account' else asset}".strip() for asset, value in
-                   trial.used.items()])  # fmt: skip
-    condition = f" The venue asks for: {asks}." if asks else ""
-    yield (
-        f"Portfolio margin would need {used} as initial margin, and be liquidated on {_c(trial.liquidated)} of the "
-        f"paths, worst twentieth {_r(trial.worst)}: what it frees tempts to hold more.{condition}"
-    )
-
-
-def _by_circumstance(advice: Advice) -> Iterator[str]:
-    told = advice.circumstances
-    if told.purpose == "hedging" and len(advice.groups) != 1:
-        found = "nothing of it hedges anything" if not advice.groups else "its hedges do not hang together"
-        yield f"You hold this to hedge, and {found}: what offsets what is held elsewhere is not seen here."
-    if told.experience == "new":
-        over = [
-            f"{p.symbol} {_times(r.leverage)} → {CEILING[r.coin]}×"
-            for p, r in zip(advice.book.positions, advice.roles, strict=True)
-            if r.leverage is not None and r.leverage > CEILING[r.coin]
-        ]
-        yield "Leverage ceilings for a beginning (ours): 5× on bitcoin and ether, 3× on majors, 2× on small coins" + (
-            f"; here that is {listed(over)}." if over else "; this book keeps them."
-        )
-        stake = percent(STAKE["new"], 0)
-        yield f"Stake at most {stake} of the capital on one position until three months have gone well (ours)."
-        if smaller(advice):
-            yield (
-                f"The row “{advice.chosen}”, its margins and its fees hold the sizes as they are: the smaller stake is "
-                "not simulated. Ask again with the smaller sizes."
-            )
-    if told.purpose == "bot" or "bot" in told.purposes.values():
-        yield option_words.WATCHER
-
-
-def _dollars(value: float) -> str:
-    return f"{fixed(Decimal(f'{value:.2f}'), 0)} $"
-
-
 def unknown(advice: Advice) -> tuple[str, ...]:
     """Return what the advice does not know, in sentences."""
     told = advice.circumstances
@@ -362,7 +311,7 @@ def unknown(advice: Advice) -> tuple[str, ...]:
     said += [
         "what you hold elsewhere, what you can afford to lose, and whether you are there when it calls",
         "where prices go: paths have no drift, and yesterday's volatilities and correlations may not be tomorrow's",
-        "fees, funding, slippage and gaps on the way; the venue's own partial liquidation, which may leave something",
+        "funding, slippage, gaps and further fees; the venue's own partial liquidation, which may leave something",
         "whether the venue offers sub-accounts to you, what it does in a crash, and whether it is there afterwards",
     ]
     if advice.given.orders:
@@ -409,5 +358,5 @@ def _portfolio(advice: Advice) -> tuple[str, ...]:
     return (f"portfolio margin: ours, not the venue's: {named}; `ringfence assess` of such an account says each",)
 
 
-__all__ = ["CEILING", "NO_ADVICE", "STAKE", "Verdict", "account_wide", "assumptions", "at_stake", "share_of_capital",
-           "unknown", "verdicts"]  # fmt: skip
+__all__ = ["NO_ADVICE", "account_wide", "assumptions", "at_stake", "share_of_capital", "unknown",
+           "verdicts"]  # fmt: skip
