@@ -65,7 +65,7 @@ def advise(  # noqa: PLR0913 - a parameter per option
     """
     from ringfence.cli import show
     from ringfence.cli.load import load_account
-    from ringfence.cli.size import read_rate
+    from ringfence.cli.options import read_rate
     from ringfence.errors import BadInput
     from ringfence.study.advice import advise as study
     from ringfence.study.advice.circumstances import circumstances_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,6 +45,7 @@ def replay_population(choices: CrowdChoices) -> None:
     """Replay a crowd and show what came of it."""
     from ringfence.cli import show
     from ringfence.cli.load import day
+    from ringfence.study.cores import cores
     from ringfence.study.crowd.crowd import DEFAULT_RULEBOOK, DEFAULT_TICKS_PER_BAR, Options, replay_crowd
     from ringfence.tape import load_tape
 
@@ -53,7 +53,7 @@ def replay_population(choices: CrowdChoices) -> None:
         rulebook=choices.rulebook or DEFAULT_RULEBOOK,
         ticks_per_bar=choices.ticks_per_bar or DEFAULT_TICKS_PER_BAR,
         impact=choices.impact,
-        processes=choices.processes or _cores(),
+        processes=choices.processes or cores(),
         journal=choices.journal,
         asset=choices.asset,
         as_of=None if choices.as_of is None else day(choices.as_of),
@@ -70,10 +70,6 @@ def replay_population(choices: CrowdChoices) -> None:
     else:
         print_crowd(show.console(), crowd, choices.report)
         say_journals(choices.journal)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _write(crowd: Crowd, path: Path) -> None:
