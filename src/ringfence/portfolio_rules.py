@@ -122,7 +122,9 @@ _CHOICES = {
     "ratio": ("balance / maintenance", "maintenance / balance"),
     "coins": ("listed", "all"),
 }
-_TOP = (*_CHOICES, "schema", "minimum_equity", "terms", "group", "bands", "sources", "assumptions")
+_TOP = (
+    *_CHOICES, "schema", "minimum_equity", "sequence", "repay_at", "terms", "group", "bands", "sources", "assumptions",
+)  # fmt: skip
 
 SCHEMA = "ringfence.portfolio/1"
 
@@ -143,6 +145,8 @@ class PortfolioRules:
     whether spot balances enter the scenarios as far as they ``offset`` derivatives. ``ratio``: the venue's display.
     ``by_coin``: terms of the coins that have their own; ``terms`` of the rest, which are the venue's only where
     ``coins`` is ``all``. ``bands``: highest first. ``minimum_equity``: what the venue asks an account to hold.
+    ``sequence``: steps of a liquidation; none where they are the rulebook's own. ``repay_at``: balance ÷ maintenance
+    margin at or below which the venue repays what is borrowed; None: only in a liquidation.
     """
 
     model: str
@@ -155,6 +159,8 @@ class PortfolioRules:
     ratio: str
     minimum_equity: Value | None
     bands: tuple[Band, ...]
+    sequence: tuple[str, ...]
+    repay_at: Rate | None
     sources: Mapping[str, str]
     assumptions: Mapping[str, str]
 
@@ -197,6 +203,8 @@ def read_rules(data: Mapping[str, Any], *, day: str, where: str) -> PortfolioRul
             Band(Decimal(band["above"]) if "above" in band else None, band["name"], band["permits"])
             for band in data.get("bands", ())
         ),
+        sequence=tuple(data.get("sequence", ())),
+        repay_at=Decimal(data["repay_at"]) if "repay_at" in data else None,
         sources=dict(data.get("sources", {})),
         assumptions=dict(data.get("assumptions", {})),
     )
@@ -222,8 +230,12 @@ def faults_of(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, choices in _CHOICES.items():
         if data.get(key, None if key == "model" else choices[0]) not in choices:
             yield key, f"cannot be {data.get(key)!r}; expected one of {', '.join(choices)}"
-    if "minimum_equity" in data and _number(data["minimum_equity"]) is None:
-        yield "minimum_equity", f"expected a decimal string, found {data['minimum_equity']!r}"
+    for key in ("minimum_equity", "repay_at"):
+        if key in data and _number(data[key]) is None:
+            yield key, f"expected a decimal string, found {data[key]!r}"
+    steps = data.get("sequence", [])
+    if not isinstance(steps, list) or not all(isinstance(step, str) for step in steps):
+        yield "sequence", f"expected a list of steps, found {steps!r}"
     yield from _band_faults(data.get("bands", ()))
     if data.get("model") in _MODELS:
         yield from _term_faults(data, _MODELS[data["model"]])

@@ -12,6 +12,8 @@ from ringfence import ledger as books
 from ringfence.account import MarginMode, PositionMode
 from ringfence.engine.collateral import not_accepted
 from ringfence.engine.events import SettingChanged
+from ringfence.engine.orders import unplayed
+from ringfence.engine.portfolio import ISOLATED_NOT_HELD
 from ringfence.engine.refuse import refused
 from ringfence.engine.review import review
 from ringfence.engine.settle import Side, Trade, opening_margin, traded
@@ -74,9 +76,13 @@ def _misfit(state: State, command: AdoptPosition) -> No:
         contract, table = state.rulebook.entry(command.symbol)
     except BadInput as error:
         return "unknown_symbol", error.message
-    return _beside_what_is_there(state, command, contract) or _above_tier(command, contract, table) or _unfunded(
-        state, command, contract
-    )  # fmt: skip
+    pooled = state.trader(command.account).portfolio  # no leverage is chosen there
+    return (
+        unplayed(contract, state)
+        or _beside_what_is_there(state, command, contract)
+        or (None if pooled else _above_tier(command, contract, table))
+        or _unfunded(state, command, contract)
+    )
 
 
 def _leg(state: State, command: AdoptPosition) -> str:
@@ -95,7 +101,9 @@ def _beside_what_is_there(state: State, command: AdoptPosition, contract: Contra
             return "margin_mode_with_orders", f"open orders in {symbol}, which is {mode.value}"
     isolated = command.margin_mode == "isolated"
     no = None if isolated else not_accepted(state, command.account, contract.settle_asset)
-    if isolated and trader.basket and "isolated_margin_in_basket" in state.rulebook.refusals:
+    if isolated and trader.portfolio:
+        no = "isolated_margin_in_portfolio", ISOLATED_NOT_HELD
+    elif isolated and trader.basket and "isolated_margin_in_basket" in state.rulebook.refusals:
         no = "isolated_margin_in_basket", state.rulebook.refusals["isolated_margin_in_basket"]
     if no is not None:
         return no

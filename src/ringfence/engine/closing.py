@@ -17,7 +17,7 @@ from ringfence.ledger import move
 from ringfence.margin.basket import amount_for
 from ringfence.margin.price import bankruptcy_price
 from ringfence.margin.restore import smallest_reduction
-from ringfence.numbers import PRICE_PLACES, ROUND_CEILING, ROUND_FLOOR, VALUE_PLACES, ZERO, divide
+from ringfence.numbers import ONE, PRICE_PLACES, ROUND_CEILING, ROUND_FLOOR, VALUE_PLACES, ZERO, divide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,11 @@ class Case(NamedTuple):
     def isolated(self) -> bool:
         """Whether the pool ring-fences one position."""
         return self.pool.startswith("isolated ")
+
+    @property
+    def portfolio(self) -> bool:
+        """Whether the pool is held to portfolio margin."""
+        return not self.isolated and self.state.trader(self.name).portfolio
 
     def assessed(self) -> Assessment | None:
         """Return the pool at the present marks, or None where it holds nothing any more."""
@@ -139,10 +144,31 @@ def _order(
         account=case.name,
         side="sell" if position.quantity > 0 else "buy",
         quantity=min(quantity, abs(position.quantity)),
-        limit=bankruptcy_price(assessment, line),
+        limit=_bound(assessment, line),
         time_in_force=time_in_force,
         self_trade="cancel_taker",
     )
+
+
+def _bound(assessment: Assessment, line: PositionLine) -> Price | None:
+    """Return the price beyond which no forced trade of a line goes: its bankruptcy price.
+
+    In portfolio margin no position has one of its own: the account's equity is shared out by value (ours), so that
+    each line is at most as far from its mark as equity ÷ gross value. None where that is no price.
+    """
+    if assessment.portfolio is None:
+        return bankruptcy_price(assessment, line)
+    collateral, size = assessment.pool.collateral, abs(line.position.quantity)
+    gross = sum((one.notional * collateral[one.contract.settle_asset].ask for one in assessment.lines), ZERO)
+    if not gross:
+        return None
+    share = divide(assessment.margin_balance or ZERO, gross, places=VALUE_PLACES, rounding=ROUND_FLOOR)
+    sign = line.contract.orientation if line.position.quantity > 0 else -line.contract.orientation
+    value = line.contract_value * size * (ONE - sign * share)  # what gains with the value of a contract loses below it
+    if value <= 0:
+        return None
+    rounding = ROUND_CEILING if line.position.quantity > 0 else ROUND_FLOOR
+    return line.contract.price_at(value, size, places=PRICE_PLACES, rounding=rounding)
 
 
 def restoring_quantity(case: Case, assessment: Assessment, line: PositionLine, health: Decimal) -> Quantity | None:
@@ -279,7 +305,7 @@ def _hand_over_price(case: Case, assessment: Assessment, line: PositionLine, *, 
     For the last line of a pool it is never one that leaves the trader owing: then it is the price at which exactly
     nothing is left, rounded for the trader.
     """
-    price = bankruptcy_price(assessment, line)
+    price = _bound(assessment, line)
     if not last and price is not None:
         return price
     quantity, contract = line.position.quantity, line.contract

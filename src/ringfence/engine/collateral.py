@@ -70,13 +70,21 @@ def assets_of(state: State, name: str) -> list[str]:
     return sorted(found | {state.rulebook.contract(symbol).settle_asset for symbol in symbols})
 
 
+def counted_at(state: State, pool: Pool) -> set[str]:
+    """Return the assets whose index a basket counts at: its own, and in portfolio margin the coins it is exposed to."""
+    if pool.risk is None:
+        return set(pool.collateral)
+    contract = state.rulebook.contract
+    return {*pool.collateral, *(contract(position.symbol).risk_unit for position in pool.positions)}
+
+
 def indices_fresh(state: State, pool: Pool, at: int) -> bool:
     """Whether every index a basket is counted at came, is not in doubt, and is not older than the guard allows.
 
     An asset that counts from an index of 1, because none ever came for it, is always fresh.
     """
     limit = state.setup.guard.stale_after
-    for asset in pool.collateral:
+    for asset in counted_at(state, pool):
         if asset not in state.index:
             continue
         if ("index", asset) in state.doubts:
@@ -100,7 +108,7 @@ def with_asset(pool: Pool, asset: str, rulebook: Rulebook, index: Value | None) 
 
 
 def cannot_choose(state: State, command: asked.SetCollateralMode) -> No:
-    """Return why a trader cannot choose a collateral mode, or None."""
+    """Return why a trader cannot choose ``single_asset`` or ``multi_asset``, or None."""
     if command.mode not in {"single_asset", "multi_asset"}:
         return "unknown_choice", f"collateral mode {command.mode}"
     trader, rulebook = state.trader(command.account), state.rulebook
@@ -122,14 +130,18 @@ def cannot_choose(state: State, command: asked.SetCollateralMode) -> No:
             return no
     elif any(amount < 0 for amount in state.ledger.assets_of(books.wallet(command.account)).values()):
         return "debt_open", f"{command.account} owes an asset: a single-asset account cannot"
-    return _liquidated_by(state, command.account, mode)
+    return liquidated_by(state, command.account, mode)
 
 
-def _liquidated_by(state: State, name: str, mode: CollateralMode) -> No:
+def liquidated_by(state: State, name: str, mode: CollateralMode) -> No:
+    """Return why a trader cannot go over to a collateral mode at the present marks, or None: he would be liquidated."""
     unpriced = next((symbol for symbol, _ in state.trader(name).held if symbol not in state.marks), None)
     if unpriced is not None:
         return "no_price", f"no mark for {unpriced} yet, which {name} holds"
-    account = replace(state.account(name), collateral_mode=mode, index_prices=state.index)
+    account = replace(
+        state.account(name), collateral_mode=mode, index_prices=state.index,
+        risk=state.risk_inputs(state.trader(name)) if mode is CollateralMode.PORTFOLIO else None,
+    )  # fmt: skip
     for pool in pools(account, state.rulebook.contract, state.rulebook.collateral):
         if pool.positions and assess(pool, state.marks, state.rulebook).liquidatable:
             return "would_be_liquidated", f"{pool.name} would be liquidated"
@@ -159,15 +171,18 @@ def exchange_due(state: State, name: str, command: Command) -> Iterator[Event]:
         yield from _pay(state, name, pool, asset, rule, cause, command)
 
 
-def repay(state: State, name: str, command: Command) -> Iterator[Event]:
-    """Yield the repayment of every debt of a basket in liquidation, by the venue's rule, else at the index (ours)."""
+def repay(state: State, name: str, command: Command, cause: str = "liquidation") -> Iterator[Event]:
+    """Yield the repayment of every debt of a basket in liquidation, by the venue's rule, else at the index (ours).
+
+    ``cause``: ``maintenance_rate`` where the venue repays before it liquidates.
+    """
     pool = basket(state, name)
     if pool is None:
         return
     rule = state.rulebook.auto_exchange or _AT_THE_INDEX
     for asset, held in state.ledger.assets_of(books.wallet(name)).items():
         if held < 0:
-            yield from _pay(state, name, pool, asset, rule, "liquidation", command)
+            yield from _pay(state, name, pool, asset, rule, cause, command)
 
 
 def settle_rest(state: State, name: str, command: Command) -> Iterator[Event]:
@@ -217,5 +232,5 @@ def _postings(name: str, sale: Sale) -> tuple[books.Posting, ...]:
     return made
 
 
-__all__ = ["assets_of", "basket", "cannot_choose", "exchange_due", "indices_fresh", "not_accepted", "repay",
-           "settle_rest", "uncounted", "with_asset"]  # fmt: skip
+__all__ = ["assets_of", "basket", "cannot_choose", "counted_at", "exchange_due", "indices_fresh", "liquidated_by",
+           "not_accepted", "repay", "settle_rest", "uncounted", "with_asset"]  # fmt: skip

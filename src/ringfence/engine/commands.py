@@ -205,7 +205,11 @@ class SetPositionMode(Command):
 
 @dataclass(frozen=True, slots=True)
 class SetCollateralMode(Command):
-    """Choose ``single_asset`` (a pool per settlement asset) or ``multi_asset`` (one pool) for the account."""
+    """Choose what backs the account's cross positions.
+
+    ``single_asset`` (a pool per settlement asset), ``multi_asset`` (one pool of all assets) or ``portfolio``
+    (that pool, held to the requirement of portfolio margin).
+    """
 
     kind: ClassVar[str] = "set_collateral_mode"
     account: str

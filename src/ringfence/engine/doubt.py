@@ -66,7 +66,10 @@ def in_doubt(state: State, pool: Pool) -> bool:
     return bool(state.doubts) and (
         any(("mark", position.symbol) in state.doubts for position in pool.positions)
         or any(("index", asset) in state.doubts for asset in pool.collateral)
-    )
+        or (pool.risk is not None and any(
+            ("index", state.rulebook.contract(position.symbol).risk_unit) in state.doubts for position in pool.positions
+        ))
+    )  # fmt: skip
 
 
 __all__ = ["Doubt", "agreeing", "confirmed", "in_doubt"]

@@ -204,6 +204,7 @@ def _price_moved(state: State, event: happened.PriceMoved) -> None:
             _tell(state, kind, event.symbol, table[event.symbol])
             table[event.symbol] = price
             state.item((kind, event.symbol), plain(price))
+    _forget_baskets(state, index=False)
     _press(state, event.symbol, event.pressure, event.at)
 
 
@@ -336,9 +337,15 @@ def _prices_changed(state: State, event: happened.PricesChanged) -> None:
                 item(("told", kind, symbol), None)
             if state.doubts and state.doubts.pop((kind, symbol), None) is not None:
                 item(("doubt", kind, symbol), None)
-    if event.index:
-        for name in state.baskets:
-            state.traders[name].forget()
+    _forget_baskets(state, index=bool(event.index))
+
+
+def _forget_baskets(state: State, *, index: bool) -> None:
+    """Forget the views of baskets after an index moved; of portfolio accounts after any price: time is in them."""
+    for name in state.baskets:
+        trader = state.traders[name]
+        if index or trader.portfolio:
+            trader.forget()
 
 
 def _margin_called(state: State, event: happened.MarginCalled) -> None:
@@ -400,6 +407,7 @@ def _resumed(state: State, event: happened.Resumed) -> None:
     for symbol in state.marked_at:
         state.item(("marked_at", symbol), None)
     state.marked_at.clear()
+    _forget_baskets(state, index=False)
 
 
 @exact

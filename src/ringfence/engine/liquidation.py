@@ -22,6 +22,8 @@ reduce_in_parts                closes at market, a fifth of a large position fir
                                ones (Hyperliquid)
 backstop_vault                 takes over where equity is below two thirds of the requirement; else the pool waits for
                                the next price (Hyperliquid)
+hedge_delta, hedge_basis,      of portfolio accounts: :mod:`~ringfence.engine.reduction`. There reduce_at_market and
+reduce_in_increments           step_down_to_90_percent are the last of them
 take_over                      hands everything left to the insurance fund at its bankruptcy price
 =============================  ========================================================================================
 
@@ -46,6 +48,7 @@ from ringfence.engine.closing import (
 )
 from ringfence.engine.collateral import repay, settle_rest
 from ringfence.engine.events import LiquidationEnded, LiquidationStarted, LiquidationStep
+from ringfence.engine.reduction import CLEAR, hedge_basis, hedge_delta, reduce_in_increments
 from ringfence.margin.assess import assess
 from ringfence.numbers import ONE, ROUND_CEILING, VALUE_PLACES, ZERO, divide, exact, round_to
 
@@ -66,7 +69,6 @@ if TYPE_CHECKING:
 _LARGE = Decimal(100_000)  # Hyperliquid: of a position above this value a fifth is closed first
 _FIFTH = Decimal("0.2")
 _COOLDOWN = 30_000_000  # microseconds after it in which whole positions are closed
-_CLEAR = Decimal("1.000001")  # at 1 most venues still liquidate: a reduction aims just above. Ours
 _SMALLEST_STEP = Decimal("0.00000001")  # of a quantity whose step is not known
 
 _ALSO_CALLED = {
@@ -88,12 +90,12 @@ def liquidate(state: State, name: str, pool_name: str, command: Command) -> Iter
         return
     if pool_name not in state.trader(name).liquidating:
         yield LiquidationStarted(command.id, command.at, name, pool_name, *_margin(assessment))
-    for given in sequence(state, isolated=case.isolated):
+    for given in sequence(state, isolated=case.isolated, portfolio=case.portfolio):
         assessment = case.assessed()
         if assessment is None or safe(state, assessment):
             break
         yield LiquidationStep(command.id, command.at, name, pool_name, given, *_margin(assessment))
-        for event in _STEPS[_ALSO_CALLED.get(given, given)](case):
+        for event in _step(case, given)(case):
             yield event
             if isinstance(event, LiquidationEnded):  # it goes on later: after a cooldown, at the next price
                 return
@@ -104,10 +106,18 @@ def liquidate(state: State, name: str, pool_name: str, command: Command) -> Iter
     yield LiquidationEnded(command.id, command.at, name, pool_name, outcome)
 
 
-def sequence(state: State, *, isolated: bool) -> list[str]:
+def _step(case: Case, name: str) -> Step:
+    found = _OF_PORTFOLIOS.get(name) if case.portfolio else None
+    return found or _STEPS[_ALSO_CALLED.get(name, name)]
+
+
+def sequence(state: State, *, isolated: bool, portfolio: bool = False) -> list[str]:
     """Return the venue's steps for a pool. A take-over ends every sequence in which nothing else can."""
     book = state.rulebook
-    steps = book.isolated_sequence if isolated and book.isolated_sequence is not None else book.liquidation_sequence
+    if portfolio and book.portfolio is not None and book.portfolio.sequence:
+        steps = book.portfolio.sequence
+    else:
+        steps = book.isolated_sequence if isolated and book.isolated_sequence is not None else book.liquidation_sequence
     left_out = _AFTERWARDS | {"net_opposing_legs"} if isolated else _AFTERWARDS  # one position has no opposing leg
     found = [step for step in steps if step not in left_out]
     return found if "backstop_vault" in found else list(dict.fromkeys([*found, "take_over"]))
@@ -181,7 +191,7 @@ def _unsafe(case: Case, key: Key) -> tuple[Assessment, PositionLine] | None:
 
 
 def _reduce_at_market(case: Case) -> Iterator[Event]:
-    bar = _CLEAR if case.isolated else max(case.state.rulebook.stop_at_health, _CLEAR)
+    bar = CLEAR if case.isolated else max(case.state.rulebook.stop_at_health, CLEAR)
     for key in _keys_in_order(case):
         found = _unsafe(case, key)
         if found is None:
@@ -332,6 +342,15 @@ _STEPS: dict[str, Step] = {
     **dict.fromkeys(_NOTHING_TO_DO, _nothing),
 }
 
-STEPS = frozenset({*_STEPS, *_ALSO_CALLED, *_AFTERWARDS})  #: every name a rulebook's sequence may use
+_OF_PORTFOLIOS: dict[str, Step] = {
+    "hedge_delta": hedge_delta,
+    "hedge_basis": hedge_basis,
+    **dict.fromkeys(
+        ("reduce_in_increments", "reduce_at_market", "step_down_to_90_percent", "step_down_two_tiers"),
+        reduce_in_increments,
+    ),
+}  # a position has no requirement of its own there: these look at the whole account
+
+STEPS = frozenset({*_STEPS, *_ALSO_CALLED, *_AFTERWARDS, *_OF_PORTFOLIOS})  #: every name a rulebook's sequence may use
 
 __all__ = ["STEPS", "liquidate", "safe", "sequence", "triggered"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ringfence.account import MarginMode, OpenOrder, PositionMode
+from ringfence.account import Collateral, MarginMode, OpenOrder, PositionMode
 from ringfence.engine import commands as asked
+from ringfence.engine import portfolio
 from ringfence.engine.collateral import not_accepted, with_asset
 from ringfence.engine.events import OrderAmended, OrderClosed, OrderDone, OrderRested, Refused, SettingChanged
 from ringfence.engine.matching import (
@@ -77,11 +78,21 @@ def _malformed(state: State, command: PlaceOrder) -> tuple[str, str] | None:
     if no is not None or contract is None:
         return no
     return (
-        _bad_amount(command)
+        unplayed(contract, state)
+        or _bad_amount(command)
         or _bad_trigger(state, command)
         or _bad_leg(state, command)
         or _against_contract(state, command, contract)
     )
+
+
+def unplayed(contract: Contract, state: State) -> tuple[str, str] | None:
+    """Return why the venue trades no such contract here, or None: options have no book, what expired is over."""
+    if contract.option:
+        return "option_not_played", f"{contract.symbol}: options are valued and stressed, but not traded by the engine"
+    if contract.expiry is not None and state.moment is not None and state.moment >= contract.expiry:
+        return "past_expiry", f"{contract.symbol} expired at {contract.expiry.isoformat()}"
+    return None
 
 
 def _unknown_choice(command: PlaceOrder) -> tuple[str, str] | None:
@@ -259,7 +270,7 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
         return refused(command, "being_liquidated", f"{name} is being liquidated: only orders that reduce are taken")
     price = _order_price(state, command, planned)
     leverage = trader.leverage.get(symbol)
-    if leverage is None:
+    if leverage is None and not trader.portfolio:
         return refused(command, "leverage_unknown", f"choose a leverage for {symbol} first")
     order = OpenOrder(
         symbol, quantity if command.side == "buy" else -quantity, price, leverage, state.marks.get(symbol),
@@ -270,6 +281,10 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
         missing = not_accepted(state, name, contract.settle_asset)
         if missing is not None:
             return refused(command, *missing)
+        if trader.portfolio:
+            cost = _cost_at_once(state, command, contract, planned) * _asks(state, contract.settle_asset)
+            no, before = portfolio.check(state, name, pool, order, cost=cost)
+            return _within_rails(state, command, order) or before if no is None else as_event(command, no)
         pool = with_asset(pool, contract.settle_asset, state.rulebook, state.index.get(contract.settle_asset))
         no, before, _, needed = check_order(pool, order, state.marks, state.rulebook)
         ask, unit = pool.collateral[contract.settle_asset].ask, "in the account's currency"
@@ -288,13 +303,35 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
             command, "insufficient_balance",
             f"needs {needed + fee} {unit} with fees, {available} is available",
         )  # fmt: skip
+    return _within_rails(state, command, order) or before
+
+
+def _within_rails(state: State, command: PlaceOrder, order: OpenOrder) -> Refused | None:
+    """Return what a trader's own guard rails say to an order that the venue would take, or None."""
+    trader = state.trader(command.account)
     rails = trader.rails
-    if rails is not None:
-        fill = as_fill(order, trader.margin_mode.get(symbol, rails.margin_mode))
-        no = against_rails(state.account(name), fill, rails, marks=state.marks, rulebook=state.rulebook)
-        if no is not None:
-            return as_event(command, no)
-    return before
+    if rails is None:
+        return None
+    fill = as_fill(order, trader.margin_mode.get(command.symbol, rails.margin_mode))
+    no = against_rails(state.account(command.account), fill, rails, marks=state.marks, rulebook=state.rulebook)
+    return None if no is None else as_event(command, no)
+
+
+def _cost_at_once(state: State, command: PlaceOrder, contract: Contract, planned: Plan) -> Value:
+    """Return what an order's fills would cost at once: their fees, and what they lose against the mark (≥ 0)."""
+    rate, mark = taker_rate(state, command.account, contract), contract.unit_value(state.marks[command.symbol])
+    sign = 1 if command.side == "buy" else -1
+    cost = ZERO
+    for fill in planned.fills:
+        lost = sign * (contract.unit_value(fill.price) - mark)
+        cost += fill.quantity * (rate * contract.contract_value(fill.price) + max(ZERO, lost))
+    return cost
+
+
+def _asks(state: State, asset: str) -> Value:
+    """Return what a unit of an asset costs a basket that owes it."""
+    terms = state.rulebook.collateral(asset) or Collateral()
+    return replace(terms, index=state.index.get(asset, ONE)).ask
 
 
 def _ask(state: State, pool: Assessment | None, symbol: str) -> Value:
@@ -309,7 +346,7 @@ def _mode_by_guard_rails(state: State, command: PlaceOrder) -> Iterator[Event]:
     trader, symbol = state.trader(command.account), command.symbol
     if trader.rails is None or trader.rails.margin_mode is None or symbol in trader.margin_mode:
         return
-    if trader.basket and "isolated_margin_in_basket" in state.rulebook.refusals:
+    if trader.portfolio or (trader.basket and "isolated_margin_in_basket" in state.rulebook.refusals):
         return  # the venue holds cross only there
     if not any(held == symbol for held, _ in trader.held):
         mode = trader.rails.margin_mode.value
@@ -423,8 +460,10 @@ def _cannot_move(
     index = same_pool.index(order.id)
     old = rest.pop(index)
     moved = replace(old, price=price, quantity=quantity if order.side == "buy" else -quantity)
-    checked = check_order(replace(pool, orders=tuple(rest)), moved, state.marks, state.rulebook)
-    no = checked.refusal
+    if trader.portfolio:
+        no, _ = portfolio.check(state, order.account, replace(pool, orders=tuple(rest)), moved, cost=ZERO)
+    else:
+        no = check_order(replace(pool, orders=tuple(rest)), moved, state.marks, state.rulebook).refusal
     if no is None and trader.rails is not None:
         account = replace(state.account(order.account), orders=tuple(rest))
         fill = as_fill(moved, trader.margin_mode.get(order.symbol))
@@ -447,4 +486,4 @@ def cancel_all(state: State, command: asked.CancelAllOrders) -> Iterator[Event]:
             yield OrderClosed(command.id, command.at, command.account, order.id, "cancelled")
 
 
-__all__ = ["amend", "cancel", "cancel_all", "fill_from_market", "place", "set_off_triggers"]
+__all__ = ["amend", "cancel", "cancel_all", "fill_from_market", "place", "set_off_triggers", "unplayed"]

@@ -14,6 +14,7 @@ from ringfence.engine.collateral import exchange_due, indices_fresh
 from ringfence.engine.doubt import in_doubt
 from ringfence.engine.events import LiquidationEnded, MarginCalled, Traded
 from ringfence.engine.liquidation import liquidate, safe, triggered
+from ringfence.engine.portfolio import repay_early
 from ringfence.engine.replenishment import replenish
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.margin.restore import smallest_deposit
@@ -73,6 +74,9 @@ def review_pool(state: State, name: str, pool_name: str, command: Command) -> It
         assessment = current(state, name, pool_name, command.at)
         if assessment is None:
             return
+    if assessment.portfolio is not None:
+        yield from repay_early(state, name, assessment, command)
+        assessment = current(state, name, pool_name, command.at) or assessment
     yield from _call(state, name, assessment, command)
     until = state.trader(name).liquidating.get(pool_name)
     if until is None:
@@ -105,8 +109,12 @@ def current(state: State, name: str, pool_name: str, at: int) -> Assessment | No
 
 
 def unpriced(state: State, name: str) -> str | None:
-    """Return a symbol that a trader holds and that has no mark yet: nothing that depends on margin can be decided."""
-    return next((symbol for symbol, _ in state.trader(name).held if symbol not in state.marks), None)
+    """Return a symbol that a trader holds and that has no mark yet: nothing that depends on margin can be decided.
+
+    In portfolio margin also one that is past its expiry.
+    """
+    missing = next((symbol for symbol, _ in state.trader(name).held if symbol not in state.marks), None)
+    return missing or (state.past_expiry(name) if state.trader(name).portfolio else None)
 
 
 def fresh(state: State, pool: Pool, at: int) -> bool:

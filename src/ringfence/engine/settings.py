@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ringfence import guard_rails
 from ringfence import ledger as books
 from ringfence.account import MarginMode, PositionMode
+from ringfence.engine import portfolio
 from ringfence.engine.collateral import assets_of, cannot_choose, uncounted
 from ringfence.engine.events import MoneyMoved, RulebookAdopted, SettingChanged
 from ringfence.engine.refuse import as_event, refused
@@ -76,6 +77,9 @@ def set_margin_mode(state: State, command: asked.SetMarginMode) -> Iterator[Even
     if before is mode:
         yield refused(command, "unchanged", f"{command.symbol} is {command.mode} already")
         return
+    if mode is MarginMode.ISOLATED and trader.portfolio:
+        yield refused(command, "isolated_margin_in_portfolio", portfolio.ISOLATED_NOT_HELD)
+        return
     said = state.rulebook.refusals.get("isolated_margin_in_basket")
     if mode is MarginMode.ISOLATED and trader.basket and said is not None:
         yield refused(command, "isolated_margin_in_basket", said)
@@ -133,8 +137,9 @@ def set_collateral_mode(state: State, command: asked.SetCollateralMode) -> Itera
 
     Refused where the venue does not offer it, with an isolated symbol where baskets hold cross only, with an asset that
     cannot be counted, and where the account would be liquidated by it; back to single assets also with a debt open.
+    Portfolio margin asks for more: :func:`ringfence.engine.portfolio.cannot_choose`.
     """
-    no = cannot_choose(state, command)
+    no = (portfolio.cannot_choose if command.mode == "portfolio" else cannot_choose)(state, command)
     if no is not None:
         yield refused(command, *no)
         return
@@ -214,8 +219,12 @@ def adopt_rulebook(state: State, command: asked.AdoptRulebook) -> Iterator[Event
         for symbol in sorted({*held, *ordered}):
             adopted.entry(symbol)
         pooled = next(offer for offer in adopted.architectures() if offer.name == "multi_asset")
-        if state.baskets and not pooled.offered:
-            yield refused(command, "collateral_mode_not_offered", f"{adopted.name}: {pooled.reason}")
+        multi = any(not state.trader(name).portfolio for name in state.baskets)
+        no_more = f"{adopted.name}: {pooled.reason}" if multi and not pooled.offered else None
+        if no_more is None and any(state.trader(name).portfolio for name in state.baskets):
+            no_more = portfolio.not_offered(adopted)
+        if no_more is not None:
+            yield refused(command, "collateral_mode_not_offered", no_more)
             return
         for name in state.baskets:
             no = uncounted(state, assets_of(state, name), adopted)

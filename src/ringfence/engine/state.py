@@ -11,11 +11,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
-from ringfence.account import Account, CollateralMode, MarginMode, OpenOrder, Pool, Position, PositionMode, pools
+from ringfence.account import (
+    Account,
+    CollateralMode,
+    MarginMode,
+    OpenOrder,
+    Pool,
+    Position,
+    PositionMode,
+    RiskInputs,
+    pools,
+)
 from ringfence.engine.items import Items
 from ringfence.engine.orderbook import Book
 from ringfence.engine.triggers import Triggers
@@ -39,6 +50,7 @@ if TYPE_CHECKING:
 
 HOUSE = "@market"  #: the tape's market, which takes the other side of what traders cannot give each other
 _TRADERS_OWN = frozenset({"wallet", "isolated", "bonus", "voucher"})  # kinds of accounts of the ledger
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FUND = "@insurance"  #: the insurance fund's own positions, while it disposes of what it took over
 
 
@@ -173,6 +185,11 @@ class Trader:
         """Whether one pool of many assets backs the trader's cross positions."""
         return self.collateral_mode is not CollateralMode.SINGLE_ASSET
 
+    @property
+    def portfolio(self) -> bool:
+        """Whether that pool is held to the requirement of portfolio margin."""
+        return self.collateral_mode is CollateralMode.PORTFOLIO
+
     def shared_pool(self, asset: str) -> str:
         """Return the name of the pool that backs cross positions settled in an asset."""
         return "account" if self.basket else f"cross {asset}"
@@ -287,7 +304,7 @@ class State:
     def assessment(self, name: str, pool_name: str) -> Assessment | None:
         """Return a trader's pool assessed at the present marks; None without such a pool, or where a mark is missing.
 
-        Kept until the trader or a price changes.
+        None too for a portfolio account that holds what is past its expiry. Kept until the trader or a price changes.
         """
         trader = self.trader(name)
         kept = trader.assessed.get(pool_name)
@@ -296,6 +313,8 @@ class State:
         pool = self.pool(name, pool_name)
         if pool is None or any(position.symbol not in self.marks for position in pool.positions):
             return None  # the second: adopted before there was any price
+        if pool.risk is not None and self.past_expiry(name) is not None:
+            return None
         found = assess(pool, self.marks, self.rulebook)
         trader.assessed[pool_name] = (self.priced, found)
         return found
@@ -323,7 +342,46 @@ class State:
             position_mode=trader.position_mode,
             collateral_mode=trader.collateral_mode,
             index_prices=self.index if trader.basket else {},
+            risk=self.risk_inputs(trader) if trader.portfolio else None,
         )
+
+    @property
+    def moment(self) -> datetime | None:
+        """When the latest mark came, which is when portfolio margin is reckoned; None before the first one."""
+        latest = max(self.marked_at.values(), default=None)
+        return None if latest is None else _EPOCH + timedelta(microseconds=latest)
+
+    def risk_inputs(self, trader: Trader, *more: str) -> RiskInputs:
+        """Return what portfolio margin needs of prices and time for what a trader holds and has ordered.
+
+        A coin counts at the index named after it; where none ever came, the mark of the first contract on it stands in.
+        ``more``: symbols that are to be ordered.
+        """
+        index, stand_ins, reference = dict(self.index), {}, {}
+        for symbol in (*(symbol for symbol, _ in trader.held), *(o.symbol for o in trader.orders.values()), *more):
+            mark = self.marks.get(symbol)
+            if mark is None:
+                continue
+            reference[symbol] = mark
+            unit = self.rulebook.contract(symbol).risk_unit
+            if unit not in index:
+                index[unit] = mark
+                stand_ins[unit] = symbol
+        return RiskInputs(time=self.moment, index=index, reference=reference, stand_ins=stand_ins)
+
+    def past_expiry(self, name: str) -> str | None:
+        """Return a symbol a trader holds or has ordered whose contract is past its expiry, or None.
+
+        Also one that expires while nobody knows what time it is: after a restart, until a mark comes.
+        """
+        trader, now = self.trader(name), None
+        for symbol in (*(symbol for symbol, _ in trader.held), *(o.symbol for o in trader.orders.values())):
+            expiry = self.rulebook.contract(symbol).expiry
+            if expiry is not None:
+                now = now or self.moment
+                if now is None or now >= expiry:
+                    return symbol
+        return None
 
     def voucher_margin(self, trader: Trader) -> dict[str, Value]:
         """Return what is left, by asset, of a trader's vouchers of kinds that count as margin."""

@@ -34,7 +34,7 @@ def against_rails(
       ÷ the account's wallet in the settlement asset, isolated margins included, above ``largest_share``.
     - health: of the pool that then holds the position, below ``health_floor``. A health that is not known passes.
     """
-    if not _opens(account, fill):
+    if not opens(account, fill):
         return None
     ceiling = rails.leverage_of(fill.symbol)
     held = account.position(fill.symbol)
@@ -80,7 +80,7 @@ def as_fill(order: OpenOrder, mode: MarginMode | None) -> Fill:
     return Fill(order.symbol, order.quantity, order.price, order.leverage, mode, order.position_side)
 
 
-def _opens(account: Account, fill: Fill) -> bool:
+def opens(account: Account, fill: Fill) -> bool:
     """Whether a fill adds to a position or turns one around."""
     if account.position_mode is PositionMode.HEDGE:
         return fill.position_side is None or (fill.quantity > 0) == (fill.position_side == "long")
@@ -137,4 +137,4 @@ def _against_health(floor: Decimal | None, holding: list[Assessment]) -> Refusal
     return None
 
 
-__all__ = ["against_rails", "against_rails_in_pool", "as_fill"]
+__all__ = ["against_rails", "against_rails_in_pool", "as_fill", "opens"]

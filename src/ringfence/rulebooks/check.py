@@ -44,8 +44,9 @@ COLUMNS = {
 
 STEPS = (
     "assignment", "auto_deleveraging", "auto_exchange", "auto_repay", "backstop_vault", "cancel_orders",
-    "cancel_orders_if_replenishing", "close_at_market", "close_largest_loss_first", "freeze", "insurance_fund",
-    "net_opposing_legs", "reduce_at_fillable_price", "reduce_at_market", "reduce_in_increments", "reduce_in_parts",
+    "cancel_orders_if_replenishing", "close_at_market", "close_largest_loss_first", "freeze", "hedge_basis",
+    "hedge_delta", "insurance_fund", "net_opposing_legs",
+    "reduce_at_fillable_price", "reduce_at_market", "reduce_in_increments", "reduce_in_parts",
     "step_down_at_bankruptcy", "step_down_fill_or_kill", "step_down_tiers", "step_down_to_90_percent",
     "step_down_two_tiers", "step_down_two_tiers_per_pass", "take_over", "unwind",
 )  # fmt: skip

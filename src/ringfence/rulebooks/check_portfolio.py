@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ringfence.errors import nearest
 from ringfence.portfolio_rules import faults_of
-from ringfence.rulebooks.check import Fault, open_toml
+from ringfence.rulebooks.check import STEPS, Fault, open_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,11 @@ def portfolio_faults(path: Path) -> list[Fault]:
     for key, message in faults_of(file.data):
         section, _, name = key.rpartition(".")
         faults.append(file.fault(section.partition("[")[0], name, message))
+    steps = file.data.get("sequence", [])
+    for step in steps if isinstance(steps, list) else []:
+        if step not in STEPS:
+            hint = nearest(str(step), STEPS) or f"expected one of {', '.join(STEPS)}"
+            faults.append(file.fault("", "sequence", f"no step {step!r} of a liquidation; {hint}"))
     return sorted(faults, key=lambda fault: fault.line or 0)
 
 

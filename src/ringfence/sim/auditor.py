@@ -365,6 +365,8 @@ class Auditor:
         if event.cause == "liquidation":
             active = self._active
             return None if active is not None and active.name == event.account else "no liquidation"
+        if event.cause == "maintenance_rate":
+            return self._not_repaid_early(event)
         if rule is None:
             return "the venue has no such rule"
         if event.cause == "threshold":
@@ -376,6 +378,15 @@ class Auditor:
         share = Fraction(rule.loan_to_value or 0)
         good = rule.loan_to_value is not None and owed >= share * counted * (1 - TOLERANCE)
         return None if good and (idle or not rule.idle_only) else f"{_short(owed)} of {_short(counted)}"
+
+    def _not_repaid_early(self, event: happened.CollateralExchanged) -> str | None:
+        """Return why a debt of a portfolio account is not repaid before a liquidation, or None (Bybit: 85 %)."""
+        rules, found = self.shadow.rulebook.portfolio, self.shadow.reckoned(event.account, "account")
+        if rules is None or rules.repay_at is None or found is None:
+            return "the venue has no such rule"
+        if found.balance <= Fraction(rules.repay_at) * found.required * (1 + TOLERANCE):
+            return None
+        return f"{_short(found.balance)} for {_short(found.required)}"
 
     def _called(self, event: happened.MarginCalled) -> None:
         key = (event.account, event.pool)

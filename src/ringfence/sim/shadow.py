@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.engine import events as happened
+from ringfence.portfolio_rules import ComponentTerms, UnifiedTerms
+from ringfence.sim import scenarios
 from ringfence.sim.reckoning import Counting, Leg, Reckoned, Terms, Working, counting, profit, reckon, terms, worth
+from ringfence.sim.scenarios import Stake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
+    from ringfence.contract import Contract
     from ringfence.engine.events import (
         CollateralExchanged,
         Event,
@@ -70,6 +75,7 @@ class Shadow:
     leverage: dict[tuple[str, str], Fraction] = field(default_factory=dict)
     hedged: dict[str, bool] = field(default_factory=dict)
     pooled: dict[str, bool] = field(default_factory=dict)  # traders with one pool of all assets
+    scenarios: dict[str, bool] = field(default_factory=dict)  # those of them in portfolio margin
     marks: dict[str, Fraction] = field(default_factory=dict)
     marked_at: dict[str, int] = field(default_factory=dict)
     last: dict[str, Fraction] = field(default_factory=dict)
@@ -189,7 +195,8 @@ class Shadow:
     def reckoned(self, name: str, pool: str, prices: dict[str, Fraction] | None = None) -> Reckoned | None:
         """Return what a pool holds and needs at the marks, or at other ``prices``."""
         if pool == "account":
-            return self._basket(name, prices or self.marks)
+            of = self._portfolio if self.scenarios.get(name) else self._basket
+            return of(name, prices or self.marks)
         legs = [leg for _, leg in self.members(name, pool)]
         isolated = pool.startswith("isolated ")
         policies = self.rulebook.isolated if isolated else self.rulebook.cross
@@ -228,6 +235,77 @@ class Shadow:
             required += part.required * how.price * how.debt
         return Reckoned(balance, required, policies.trigger == "at_or_below")
 
+    def _portfolio(self, name: str, prices: dict[str, Fraction]) -> Reckoned | None:
+        """Return what a portfolio account counts for and needs: by tiers and loans, or coin by coin by scenarios."""
+        rules = self.rulebook.portfolio
+        assert rules is not None  # noqa: S101 - else nobody could have chosen it
+        balance = self.worth_at_marks(name, "account")
+        at_equal = self.rulebook.basket.trigger == "at_or_below"
+        owed = {asset: max(NOTHING, -self.money(name, asset)) for asset in self.assets(name)}
+        legs = [leg for _, leg in self.members(name, "account")]
+        if isinstance(rules.terms, UnifiedTerms):
+            needed = NOTHING
+            for asset in self.assets(name):
+                own = [leg for leg in legs if self.term(leg.symbol).asset == asset]
+                part = reckon(self.rulebook.basket, NOTHING, own, (), self.term, prices, isolated=False)
+                if part is None:
+                    return None
+                needed += (part.required + owed[asset] * Fraction(rules.terms.loan_rate)) * self.counts(asset).price
+            lost = sum((self._lost_by_opening(order) for order in self._openings(name)), NOTHING)
+            return Reckoned(balance - lost, needed * Fraction(rules.terms.liquidation_ratio), at_equal)
+        required = NOTHING
+        for coin, price, stakes in self._stakes(name, legs):
+            required += scenarios.required(coin, stakes, price, rules)
+        if isinstance(rules.terms, ComponentTerms):
+            borrowed = sum((amount * self.counts(asset).price * self.counts(asset).debt
+                            for asset, amount in owed.items()), NOTHING)  # fmt: skip
+            required += borrowed * Fraction(rules.terms.borrow_rate)
+        return Reckoned(balance, required, at_equal)
+
+    def _stakes(self, name: str, legs: list[Leg]) -> Iterator[tuple[str, Fraction, list[Stake]]]:
+        """Yield each coin that is traded on, its index (or the mark of the first contract on it), and what is held."""
+        contracts = {leg.symbol: self.rulebook.contract(leg.symbol) for leg in legs}
+        for coin in dict.fromkeys(contract.risk_unit for contract in contracts.values()):
+            own = [leg for leg in legs if contracts[leg.symbol].risk_unit == coin]
+            price = self.index.get(coin, self.marks[own[0].symbol])
+            stakes = [self._stake(leg, contracts[leg.symbol], coin, price) for leg in own]
+            rules = self.rulebook.portfolio
+            short = -sum((stake.coins for stake in stakes), NOTHING)
+            spot = min(self.money(name, coin), short)
+            if rules is not None and rules.spot == "offset" and spot > 0:
+                stakes.append(Stake(spot, spot * price, coin, in_coin=False, fee=None, expiry=None, years=NOTHING,
+                                    spot=True))  # fmt: skip
+            yield coin, price, stakes
+
+    def _stake(self, leg: Leg, contract: Contract, coin: str, price: Fraction) -> Stake:
+        term, mark = self.term(leg.symbol), self.marks[leg.symbol]
+        in_coin = term.asset == coin
+        coins = leg.quantity * (worth(term, mark) if term.inverse else term.size)
+        value = coins * price if term.inverse else coins * mark * (price if in_coin else self.counts(term.asset).price)
+        years = NOTHING
+        if contract.expiry is not None:
+            left = contract.expiry - self.now()
+            years = Fraction(left.days * 86400 + left.seconds, 86400 * 365)
+        fee = None if contract.taker_fee_rate is None else Fraction(contract.taker_fee_rate)
+        return Stake(coins, value, term.asset, in_coin and term.inverse, fee, contract.expiry, years)
+
+    def now(self) -> datetime:
+        """Return when the latest mark, or index of an asset, came."""
+        times = [*self.marked_at.values(), *(at for of, at in self.index_at.items() if of not in self.marks)]
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=max(times))
+
+    def _openings(self, name: str) -> Iterator[Known]:
+        yield from (o for o in self.orders.get(name, {}).values() if not (o.waits or o.reduces or o.price is None))
+
+    def _lost_by_opening(self, order: Known) -> Fraction:
+        """Return what an order would lose against the mark if it filled at its price (≥ 0)."""
+        term = self.term(order.symbol)
+        price = NOTHING if order.price is None else order.price
+        mark = self.marks.get(order.symbol, price)
+        sign = (1 if order.side == "buy" else -1) * (-1 if term.inverse else 1)
+        lost = sign * order.size * (worth(term, price) - worth(term, mark))
+        return max(NOTHING, lost) * self.counts(term.asset).price
+
     def _working(self, name: str, asset: str) -> Iterator[Working]:
         for order in self.orders.get(name, {}).values():
             if (
@@ -248,7 +326,11 @@ class Shadow:
         ) and (pool != "account" or self.indices_fresh(name, at, limit))
 
     def indices_fresh(self, name: str, at: int, limit: int | None) -> bool:
-        """Whether every index that a basket counts at came, is not in doubt, and is young enough."""
+        """Whether every index that a basket counts at came, is not in doubt, and is young enough.
+
+        In portfolio margin also those of the coins that are traded on.
+        """
+        coins = [self.rulebook.contract(leg.symbol).risk_unit for _, leg in self.members(name, "account")]
         return all(
             asset not in self.index
             or (
@@ -256,7 +338,7 @@ class Shadow:
                 and asset not in self.doubted
                 and (limit is None or at - self.index_at[asset] <= limit)
             )
-            for asset in self.assets(name)
+            for asset in (*self.assets(name), *(coins if self.scenarios.get(name) else ()))
         )
 
     def worth_at_marks(self, name: str, pool: str) -> Fraction:
@@ -318,6 +400,7 @@ def _set(shadow: Shadow, event: happened.SettingChanged) -> None:
         shadow.charges.discounts[event.account] = tuple(filter(None, event.value.split(",")))
     elif event.setting == "collateral_mode":
         shadow.pooled[event.account] = event.value != "single_asset"
+        shadow.scenarios[event.account] = event.value == "portfolio"
     elif event.setting == "position_mode":
         shadow.hedged[event.account] = event.value == "hedge"
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _TYPES = ((45, "limit"), (35, "market"), (6, "stop_limit"), (6, "stop_market"), (4, "take_profit_limit"),
           (4, "take_profit_market"))  # fmt: skip
 _BASKETS = 1_000  # names the chance by which a world has multi-asset accounts
+_PORTFOLIOS = 1_001  # and the one by which some of them are portfolio accounts
+_LEAST = Decimal(12_000)  # what those begin with at least: venues ask for a minimum
 _COINS = {"BTC": "110000", "ETH": "4000", "BETH": "4000"}
 _START = 1_760_000_000_000_000  # microseconds: 9 October 2025
 
@@ -59,6 +61,7 @@ class Character:
     stakes: Decimal
     value: Decimal
     pools: bool = False
+    scenarios: bool = False  # its pool is held to portfolio margin
     leverage: dict[str, Decimal] = field(default_factory=dict)
 
 
@@ -87,6 +90,7 @@ class World:
         self.cast = tuple(self._character(index) for index in range(self.chance.between(3, 11)))
         for one in self.cast if self.coins else ():
             one.pools = self.of_baskets.happens(600)
+        self._begin_portfolios(Chance(seed, number, _PORTFOLIOS))
         self.recent: list[Command] = []
         self.queue: list[Command] = []
         self.orders = 0
@@ -110,6 +114,15 @@ class World:
         for asset in self.assets:
             if chance.happens(500):  # the others have an index of 1
                 self.coins.setdefault(asset, Path(Chance(chance.below(10**9), 2), Decimal(1), Decimal("0.0001")))
+
+    def _begin_portfolios(self, chance: Chance) -> None:
+        """Choose who of those that pool their assets is in portfolio margin, where the venue has rules of it."""
+        book = self.setup.rulebook()
+        offered = any(offer.name == "portfolio" and offer.offered for offer in book.architectures())
+        for one in self.cast if offered and book.portfolio is not None else ():
+            one.scenarios = one.pools and chance.happens(600)
+            if one.scenarios:
+                one.manner, one.value = "cross", max(one.value, _LEAST)
 
     def _setup(self) -> WorldSetup:
         chance = self.chance
@@ -193,14 +206,22 @@ class World:
             if isolated:
                 self.queue.append(asked.SetMarginMode(*self._stamp(), one.name, symbol, "isolated"))
             self.queue.append(asked.SetLeverage(*self._stamp(), one.name, symbol, one.leverage[symbol]))
-        if one.pools:
+        if one.pools and not one.scenarios:
             self.queue.append(asked.SetCollateralMode(*self._stamp(), one.name, "multi_asset"))
+        if one.pools:
             coin = next(iter(self.coins))
             self.queue.append(asked.Deposit(*self._stamp(), one.name, coin, self._units(coin, one.value)))
             if self.of_baskets.happens(500):
+                self._into_portfolio(one)
                 return
         for asset in self.assets:
             self.queue.append(asked.Deposit(*self._stamp(), one.name, asset, one.value))
+        self._into_portfolio(one)
+
+    def _into_portfolio(self, one: Character) -> None:
+        """Go over to portfolio margin once the money is there that the venue asks for."""
+        if one.scenarios:
+            self.queue.append(asked.SetCollateralMode(*self._stamp(), one.name, "portfolio"))
 
     def _units(self, asset: str, value: Decimal) -> Decimal:
         """Return how much of an asset is worth about ``value``."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ringfence.margin import formulas
 from ringfence.margin.portfolio.requirement import requirement
 from ringfence.numbers import ZERO
+from ringfence.portfolio_rules import UnifiedTerms
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -29,7 +30,8 @@ def with_requirement(found: Assessment, marks: Marks, rulebook: Rulebook, known:
     portfolio = requirement(found.pool, found.lines, rulebook, known=known)
     required = portfolio.maintenance * portfolio.liquidation_factor
     balance = found.margin_balance
-    if portfolio.units:
+    by_scenarios = not isinstance(portfolio.rules.terms, UnifiedTerms)
+    if by_scenarios:
         order_margin = _order_margin(found, portfolio, marks, rulebook)
         lines = tuple(
             line._replace(initial_margin=None, maintenance_margin=None, liquidation_requirement=None, tier=None,
@@ -54,7 +56,7 @@ def with_requirement(found: Assessment, marks: Marks, rulebook: Rulebook, known:
         available_balance=available,
         lines=lines,
         assets=tuple(
-            line if not portfolio.units else line._replace(initial_margin=None, liquidation_requirement=None)
+            line if not by_scenarios else line._replace(initial_margin=None, liquidation_requirement=None)
             for line in found.assets
         ),
         portfolio=portfolio,
