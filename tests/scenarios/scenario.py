@@ -13,6 +13,7 @@
     marks X 100
     ann deposits 1000                       also: leverage X 10 · isolates X · hedges · bonus 50 · replenishes X
     ann deposits 2 BTC                      also: withdraws 1 BTC; pools: one pool of all assets; index BTC 60000
+    ann portfolio                           that pool, held to the requirement of portfolio margin
     ann buys 99 X                           also: sells … at 95 · named exit · reduces · long
     when
     marks X 90.5                            also: last X 90 · wait 31s · funding X 0.01 · feed X 90 last 91 index 90
@@ -171,8 +172,9 @@ class Scenario:
             case ["deposits" | "withdraws" as verb, amount, *asset]:
                 kind = asked.Deposit if verb == "deposits" else asked.Withdraw
                 self._do(kind, name, *asset or ["USDT"], value(amount, self.names))
-            case ["pools" | "separates" as verb]:
-                self._do(asked.SetCollateralMode, name, "multi_asset" if verb == "pools" else "single_asset")
+            case ["pools" | "separates" | "portfolio" as verb]:
+                modes = {"pools": "multi_asset", "separates": "single_asset", "portfolio": "portfolio"}
+                self._do(asked.SetCollateralMode, name, modes[verb])
             case ["bonus", amount]:
                 self._do(asked.CreditBonus, name, "USDT", Decimal(amount))
             case ["voucher", voucher, kind, amount, *more]:

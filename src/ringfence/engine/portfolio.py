@@ -18,7 +18,7 @@ from ringfence.margin.change import trade
 from ringfence.margin.order import check_order
 from ringfence.margin.rails import as_fill, opens
 from ringfence.margin.refusal import Refusal, refuse
-from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, plain
+from ringfence.numbers import RATIO_PLACES, ROUND_FLOOR, ZERO, divide, plain
 from ringfence.portfolio_rules import UnifiedTerms
 
 if TYPE_CHECKING:
@@ -129,16 +129,23 @@ def _ratio_gate(state: State, name: str, order: OpenOrder, before: Assessment) -
     account, fill = state.account(name), as_fill(order, MarginMode.CROSS)
     if order.reduce_only or not opens(account, fill):
         return None
+    no = _at_ratio(before, "is")
+    if no is not None:
+        return no
     after = trade(account, fill, marks=state.marks, rulebook=state.rulebook)
     if isinstance(after, Refusal):
-        return None if after.reason == "insufficient_balance" else after
-    for found, when in ((before, "is"), (next(a for a in after.after if not a.pool.isolated), "would be")):
-        balance, required = found.balance_held_against, found.initial_margin  # the opening ratio times maintenance
-        if balance is not None and required and balance <= required:
-            ratio = divide(balance, found.maintenance_margin or ONE, places=RATIO_PLACES, rounding=ROUND_FLOOR)
-            least = plain(divide(required, found.maintenance_margin or ONE, places=RATIO_PLACES))
-            return refuse("ratio_too_low_to_open", f"the ratio {when} {plain(ratio)}: above {least} only is opened")
-    return None
+        return after
+    return _at_ratio(next(found for found in after.after if not found.pool.isolated), "would be")
+
+
+def _at_ratio(found: Assessment, when: str) -> Refusal | None:
+    """Return the refusal of an account whose ratio is not above the opening ratio, or None."""
+    balance, required, kept = found.balance_held_against, found.initial_margin, found.maintenance_margin
+    if balance is None or not required or not kept or balance > required:  # the opening ratio times maintenance
+        return None
+    ratio = divide(balance, kept, places=RATIO_PLACES, rounding=ROUND_FLOOR)
+    least = plain(divide(required, kept, places=RATIO_PLACES).normalize())
+    return refuse("ratio_too_low_to_open", f"the ratio {when} {plain(ratio)}: above {least} only is opened")
 
 
 def repay_early(state: State, name: str, assessment: Assessment, command: Command) -> Iterator[Event]:

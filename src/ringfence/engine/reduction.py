@@ -12,7 +12,7 @@ reduce_in_increments     one position after the other, by what restores health w
 =======================  ==============================================================================================
 
 No venue publishes sizes or the order of positions. Ours: of a position (or a pair) the smallest share that restores
-health is closed, looked for in :data:`PARTS` equal steps and then halved down to the quantity step; where none does,
+health is closed, looked for in :data:`PARTS` equal steps and then by halves down to the quantity step; where none does,
 the share with the least shortfall, if that is less than before. The requirement of a book of hedges may rise when one
 leg of a hedge is closed, so that every size is tried on the whole account, exactly, at the marks and with the clearance
 fee; what the book's prices cost beyond the marks is seen at the next look, up to :data:`LOOKS` of them. A forced order
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 PARTS = 4
 LOOKS = 16
-_HALVINGS = 12
 _SMALLEST_STEP = ONE.scaleb(-8)  # of a quantity whose step is not known
 CLEAR = ONE + ONE.scaleb(-6)  #: at 1 most venues still liquidate: a reduction aims just above. Ours
 
@@ -197,31 +196,44 @@ def _smallest(case: Case, found: Assessment, way: Way) -> Closing | None:
 
 
 def _halved(case: Case, found: Assessment, way: Way, *, below: Decimal, enough: Decimal, best: Closing) -> Closing:
+    """Return the smallest closing that restores health between two shares, of which the larger does: to one step."""
     half = divide(ONE, ONE + ONE, places=1)
-    for _ in range(_HALVINGS):
+    while True:
+        lower = _sizes(found, way, below)
+        if all(size - lower.get(key, ZERO) <= _step(found, key) for key, size in best.sizes.items()):
+            return best
         middle = (below + enough) * half
+        if _sizes(found, way, middle) == best.sizes:
+            enough = middle
+            continue
         closing = _tried(case, found, way, middle)
-        if closing.sizes == best.sizes:
-            break
         if closing.surplus >= 0:
             enough, best = middle, closing
         else:
             below = middle
-    return best
+
+
+def _step(found: Assessment, key: tuple[str, str]) -> Quantity:
+    return next(line for line in found.lines if _key(line) == key).contract.quantity_step or _SMALLEST_STEP
+
+
+def _sizes(found: Assessment, way: Way, share: Decimal) -> Way:
+    """Return a share of a way, each size rounded up to its line's quantity step; no line of which none."""
+    sizes: Way = {}
+    for key, most in way.items():
+        closed = min(most, round_to(most * share, _step(found, key), rounding=ROUND_CEILING))
+        if closed:
+            sizes[key] = closed
+    return sizes
 
 
 def _tried(case: Case, found: Assessment, way: Way, share: Decimal) -> Closing:
     """Return what is left of the account when a share of ``way`` is closed at the marks and its fee is paid."""
-    sizes: Way = {}
+    sizes = _sizes(found, way, share)
     pool, balances = found.pool, dict(found.pool.balances)
     positions, value = [], ZERO
     for line in found.lines:
-        most, size = way.get(_key(line), ZERO), abs(line.position.quantity)
-        closed = min(
-            most, round_to(most * share, line.contract.quantity_step or _SMALLEST_STEP, rounding=ROUND_CEILING)
-        )
-        if closed:
-            sizes[_key(line)] = closed
+        closed, size = sizes.get(_key(line), ZERO), abs(line.position.quantity)
         asset = line.contract.settle_asset
         if closed:
             gained = line.unrealised_pnl

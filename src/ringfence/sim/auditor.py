@@ -291,15 +291,16 @@ class Auditor:
         found = self.shadow.reckoned(active.name, active.pool)
         if found is None:
             return
+        required = found.required - found.of_debts
         if active.required is not None:
             self.hold(
-                "step_down", found.required <= active.required + TOLERANCE * (1 + active.required),
+                "step_down", required <= active.required + TOLERANCE * (1 + active.required),
                 lambda: (
                     f"{active.name} {active.pool} {active.step}: "
-                    f"{_short(active.required or NOTHING)} → {_short(found.required)}"
+                    f"{_short(active.required or NOTHING)} → {_short(required)}"
                 ),
             )  # fmt: skip
-        active.required, active.step = found.required, step
+        active.required, active.step = required, step
 
     def _liquidation_end(self, event: happened.LiquidationEnded) -> None:
         active = self._active

@@ -86,11 +86,15 @@ class Working(NamedTuple):
 
 
 class Reckoned(NamedTuple):
-    """What stands behind a pool at the marks, and what its venue liquidates it below (or at, with ``at_equal``)."""
+    """What stands behind a pool at the marks, and what its venue liquidates it below (or at, with ``at_equal``).
+
+    ``of_debts``: the part of it that is for what is owed, which a loss becomes when it is realised.
+    """
 
     balance: Fraction
     required: Fraction
     at_equal: bool
+    of_debts: Fraction = Fraction(0)
 
     @property
     def certainly_liquidatable(self) -> bool:

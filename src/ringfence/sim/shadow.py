@@ -244,23 +244,26 @@ class Shadow:
         owed = {asset: max(NOTHING, -self.money(name, asset)) for asset in self.assets(name)}
         legs = [leg for _, leg in self.members(name, "account")]
         if isinstance(rules.terms, UnifiedTerms):
-            needed = NOTHING
+            needed = loans = NOTHING
             for asset in self.assets(name):
                 own = [leg for leg in legs if self.term(leg.symbol).asset == asset]
                 part = reckon(self.rulebook.basket, NOTHING, own, (), self.term, prices, isolated=False)
                 if part is None:
                     return None
-                needed += (part.required + owed[asset] * Fraction(rules.terms.loan_rate)) * self.counts(asset).price
+                needed += part.required * self.counts(asset).price
+                loans += owed[asset] * Fraction(rules.terms.loan_rate) * self.counts(asset).price
             lost = sum((self._lost_by_opening(order) for order in self._openings(name)), NOTHING)
-            return Reckoned(balance - lost, needed * Fraction(rules.terms.liquidation_ratio), at_equal)
+            times = Fraction(rules.terms.liquidation_ratio)
+            return Reckoned(balance - lost, (needed + loans) * times, at_equal, loans * times)
         required = NOTHING
         for coin, price, stakes in self._stakes(name, legs):
             required += scenarios.required(coin, stakes, price, rules)
+        borrowed = NOTHING
         if isinstance(rules.terms, ComponentTerms):
-            borrowed = sum((amount * self.counts(asset).price * self.counts(asset).debt
-                            for asset, amount in owed.items()), NOTHING)  # fmt: skip
-            required += borrowed * Fraction(rules.terms.borrow_rate)
-        return Reckoned(balance, required, at_equal)
+            for asset, amount in owed.items():
+                counted = self.counts(asset)
+                borrowed += amount * counted.price * counted.debt * Fraction(rules.terms.borrow_rate)
+        return Reckoned(balance, required + borrowed, at_equal, borrowed)
 
     def _stakes(self, name: str, legs: list[Leg]) -> Iterator[tuple[str, Fraction, list[Stake]]]:
         """Yield each coin that is traded on, its index (or the mark of the first contract on it), and what is held."""
