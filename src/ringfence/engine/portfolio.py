@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ringfence.engine.commands import Command, SetCollateralMode
     from ringfence.engine.events import Event
     from ringfence.engine.state import State
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Value
     from ringfence.rulebook import Rulebook
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from ringfence.engine.closing import Case
     from ringfence.engine.events import Event
-    from ringfence.margin.assess import Assessment, PositionLine
+    from ringfence.margin.assessment import Assessment
+    from ringfence.margin.lines import PositionLine
     from ringfence.margin.portfolio.exposure import Exposure
     from ringfence.margin.portfolio.unit import Unit
     from ringfence.numbers import Quantity, Value

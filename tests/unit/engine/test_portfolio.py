@@ -21,7 +21,7 @@ from ringfence.engine.wire import decode_command, decode_event, encode
 from ringfence.rulebook import Tier, TierTable
 
 if TYPE_CHECKING:
-    from ringfence.margin.assess import Assessment
+    from ringfence.margin.assessment import Assessment
 
 D = Decimal
 SECOND = 1_000_000
