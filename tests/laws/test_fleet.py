@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ringfence.account import MarginMode, pools
+from ringfence import rulebooks
+from ringfence.account import CollateralMode, MarginMode, RiskInputs, pools
 from ringfence.contract import ContractKind
 from ringfence.errors import BadInput
 from ringfence.fleet.accounts import account_of, batch_of
 from ringfence.fleet.judging import LIQUIDATABLE, STATES, judge, prices_of
 from ringfence.fleet.pooling import market_of, pools_of
 from ringfence.fleet.scenarios import NOW, Scenario
+from ringfence.fleet.schema import Terms
 from ringfence.fleet.stress import unit_sums
 from ringfence.margin.assess import assess
-from tests.laws.strategies import AT_BANKRUPTCY, FROZEN, MOVING, Scene, scenes
+from ringfence.margin.basket import amount_for, pool_at
+from ringfence.numbers import divide
+from tests.laws.strategies import AT_BANKRUPTCY, FROZEN, MOVING, Scene, four_digits, scenes
 
 if TYPE_CHECKING:
     from ringfence.account import Account
+    from ringfence.fleet.pooling import Pools
 
 D = Decimal
+WIDE = Context(prec=60)
 ALL = {
     **MOVING,
     **FROZEN,
@@ -40,19 +46,67 @@ ALL = {
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+UNIFIED = rulebooks.load("binance-usdm").portfolio
+
+
 @st.composite
-def fleets(draw: st.DrawFn) -> tuple[Scene, list[Account]]:
+def fleets(draw: st.DrawFn, *, basket: bool | None = None) -> tuple[Scene, list[Account]]:
     """A scene's account several times, with balances put on the line, a hair beside it, and elsewhere."""
-    basket = draw(st.booleans())
-    policies = {name: choices for name, choices in ALL.items() if not (basket and name in AT_BANKRUPTCY)}
-    scene = draw(scenes(policies=policies, kinds=tuple(ContractKind), orders=draw(st.booleans()), basket=basket,
+    shared = draw(st.booleans()) if basket is None else basket
+    policies = {name: choices for name, choices in ALL.items() if not (shared and name in AT_BANKRUPTCY)}
+    kinds = tuple(kind for kind in ContractKind if not (basket and kind is ContractKind.OPTION))
+    scene = draw(scenes(policies=policies, kinds=kinds, orders=draw(st.booleans()), basket=shared,
                         step=draw(st.booleans())))  # fmt: skip
+    if shared and draw(st.integers(0, 2)) == 0:
+        scene = draw(unified(scene))
     moved = draw(st.lists(st.tuples(st.sampled_from([0, 1, -1]), st.integers(6, 18)), min_size=1, max_size=3))
     return scene, [scene.account, *(near_the_line(scene, side, places) for side, places in moved)]
 
 
+@st.composite
+def unified(draw: st.DrawFn, scene: Scene) -> Scene:
+    """A basket as a portfolio account of Binance's kind, which is held by tiers, an index each, and loans."""
+    loans = {asset: four_digits(abs(held or D(0)) * draw(st.integers(0, 9)) / 10)
+             for asset, held in scene.account.wallet.items() if draw(st.booleans())}  # fmt: skip
+    account = replace(
+        scene.account,
+        orders=scene.account.orders if draw(st.booleans()) else (),
+        collateral_mode=CollateralMode.PORTFOLIO,
+        risk=RiskInputs(loans=loans, reference=scene.marks),
+    )
+    return replace(scene, account=account, rulebook=replace(scene.rulebook, portfolio=UNIFIED))
+
+
+def near_a_line_of_the_basket(scene: Scene, side: int, places: int) -> Account:
+    """Return a basket account on the line, or with an asset's equity on the edge of a tier, a hair off either."""
+    (pool,) = [pool for pool in scene.pools() if pool.asset is None]
+    found = assess(pool, scene.marks, scene.rulebook)
+    if found.balance_held_against is None or found.liquidation_requirement is None:
+        return scene.account
+    at = places % len(found.assets)
+    line, held = found.assets[at], scene.account.wallet.get(found.assets[at].asset)
+    equity, hair = line.equity, side * D(1).scaleb(-places)
+    if held is None or equity is None:
+        return scene.account
+    edges = [begins for begins, _ in line.terms.steps() if begins]
+    if edges and places % 2:
+        edge = edges[places % len(edges)]
+        wanted = divide(edge, line.terms.index, places=18) if line.terms.unit == "usd" else edge
+        change = wanted - equity
+    else:
+        over = found.balance_held_against - found.liquidation_requirement
+        amount = amount_for(line.terms, equity, over)
+        if amount is None:
+            return scene.account
+        change = -amount
+    shifted_by = (held + change + hair).quantize(D(1).scaleb(-18), context=WIDE)
+    return replace(scene.account, wallet={**scene.account.wallet, line.asset: shifted_by})
+
+
 def near_the_line(scene: Scene, side: int, places: int) -> Account:
     """Return the account with what each pool lacks added to its balance, off by ``side · 10^-places``."""
+    if scene.account.collateral_mode is not CollateralMode.SINGLE_ASSET:
+        return near_a_line_of_the_basket(scene, side, places)
     margins: list[Decimal | None] = []
     wallet = dict(scene.account.wallet)
     isolated = iter(p for p in scene.pools() if p.isolated)
@@ -87,7 +141,7 @@ def stated(scene: Scene, account: Account, marks: dict[str, Decimal]) -> dict[st
     for pool in pools(account, scene.rulebook.contract, scene.rulebook.collateral):
         if pool.positions:
             try:
-                answer = assess(pool, marks, scene.rulebook)
+                answer = assess(pool_at(pool, scene.marks, marks), marks, scene.rulebook)
             except BadInput:
                 found[pool.name] = (STATES[None], None)
                 continue
@@ -102,8 +156,9 @@ def test_every_pool_of_a_fleet_stands_where_the_exact_lane_says(drawn: tuple[Sce
     batch, lost = batch_of((f"A{at}", account) for at, account in enumerate(accounts))
     if lost:
         return
-    kept = [account_of(row) for row in batch.to_pylist()]
-    market = market_of(scene.rulebook, sorted(scene.marks))
+    terms = Terms("law", marks=scene.marks)
+    kept = [account_of(row, terms) for row in batch.to_pylist()]
+    market = market_of(scene.rulebook, sorted(scene.marks), terms)
     found = pools_of(batch, market)
     judged = judge(batch, found, market, prices_of(market, [scene.marks]))
     said = [stated(scene, account, scene.marks) for account in kept]
@@ -112,22 +167,47 @@ def test_every_pool_of_a_fleet_stands_where_the_exact_lane_says(drawn: tuple[Sce
         state, balance = said[int(found.account[number])][found.named(number, market)]
         assert judged.state[number] == state
         if balance is not None and state >= 0:
-            size = float(found.gross[number]) + abs(float(balance))
+            size = sizes(found, number) + abs(float(balance))
             assert abs(judged.balance[number] - float(balance)) <= 1e-9 * max(size, 1.0) * 1e3
 
 
+def sizes(found: Pools, number: int) -> float:
+    """Return the sum of the sizes of what stands behind a pool."""
+    parts = slice(int(found.parts.first[number]), int(found.parts.first[number + 1]))
+    return float(found.gross[number] + (found.parts.gross[parts] * found.parts.at_index[parts]).sum())
+
+
+MOVES = st.lists(st.integers(-80, 120).map(lambda percent: D(percent) / 100), min_size=1, max_size=20)
+
+
 @SETTINGS
-@given(fleets(), st.lists(st.integers(-80, 120).map(lambda percent: D(percent) / 100), min_size=1, max_size=20))
+@given(fleets(), MOVES)
 def test_a_stress_counts_and_sums_what_the_exact_lane_finds(
     drawn: tuple[Scene, list[Account]], moves: list[Decimal]
 ) -> None:
+    stressed(drawn, moves)
+
+
+@SETTINGS
+@given(fleets(basket=True), MOVES)
+def test_baskets_and_portfolios_whose_indices_move_are_stressed_as_the_exact_lane_does(
+    drawn: tuple[Scene, list[Account]], moves: list[Decimal]
+) -> None:
+    stressed(drawn, moves)
+
+
+def stressed(drawn: tuple[Scene, list[Account]], moves: list[Decimal]) -> None:
+    """Hold a stress to the exact lane: every other scenario moves one symbol by itself."""
     scene, accounts = drawn
     batch, lost = batch_of((f"A{at}", account) for at, account in enumerate(accounts))
     if lost:
         return
-    kept = [account_of(row) for row in batch.to_pylist()]
-    market = market_of(scene.rulebook, sorted(scene.marks))
-    at = [scenario.marks(scene.marks) for scenario in (NOW, *(Scenario("", "given", {}, move) for move in moves))]
+    terms = Terms("law", marks=scene.marks)
+    kept = [account_of(row, terms) for row in batch.to_pylist()]
+    market = market_of(scene.rulebook, sorted(scene.marks), terms)
+    first = next(iter(scene.marks))
+    given_moves = [Scenario("", "given", {first: move / 2} if at % 2 else {}, move) for at, move in enumerate(moves)]
+    at = [scenario.marks(scene.marks) for scenario in (NOW, *given_moves)]
     sums = unit_sums(batch, market, prices_of(market, at))
     said = [[stated(scene, account, marks) for marks in at] for account in kept]
     known = [[name for name in rows[0] if all(row[name][0] >= 0 for row in rows)] for rows in said]

@@ -46,7 +46,7 @@ def account_of(row: Mapping[str, Any], terms: Terms | None = None) -> Account:
         orders=tuple(_order(entry) for entry in row["orders"] or ()),
         wallet={entry["asset"]: canonical(entry["balance"]) for entry in row["wallet"] or ()},
         collateral={
-            entry["asset"]: _collateral(entry, slices.get(entry["asset"], ()))
+            entry["asset"]: collateral_of(entry, slices.get(entry["asset"], ()))
             for entry in entries
             if own_terms(entry, slices)
         },
@@ -152,7 +152,8 @@ def own_terms(entry: Mapping[str, Any], slices: Mapping[str, object]) -> bool:
     return any(entry.get(name) is not None for name in stated) or entry["index"] is None or entry["asset"] in slices
 
 
-def _collateral(entry: Mapping[str, Any], slices: tuple[Slice, ...]) -> Collateral:
+def collateral_of(entry: Mapping[str, Any], slices: tuple[Slice, ...]) -> Collateral:
+    """Return an account's own terms of an asset."""
     given = {name: canonical(entry[name]) for name in ("index", "ratio", "bid_buffer", "ask_buffer")}
     told = entry.get("moves_with")
     ratio = slices[0].ratio if slices else given["ratio"]
@@ -238,4 +239,4 @@ def _entries(account: Account) -> dict[str, Sequence[Sequence[Any]]]:
     }
 
 
-__all__ = ["STAYS", "account_file_of", "account_of", "batch_of", "own_terms", "slices_of"]
+__all__ = ["STAYS", "account_file_of", "account_of", "batch_of", "collateral_of", "own_terms", "slices_of"]

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from ringfence.account import Backing, Requirement
 from ringfence.contract import coin
 from ringfence.margin.portfolio.marks import INDEX
-from ringfence.margin.portfolio.requirement import index_of
 from ringfence.numbers import VALUE_PLACES, divide, exact
 
 if TYPE_CHECKING:
@@ -65,10 +64,11 @@ class Indices:
                 index = self.at(terms.index, terms.moves_with, marks)
                 if index != terms.index:
                     moved[asset] = replace(terms, index=index)
-        options = {
-            f"{INDEX}{name}": self.at(index_of(name, pool), coin(name), marks) for name, alone in units.items() if alone
-        }
-        options = {name: price for name, price in options.items() if price != index_of(name.removeprefix(INDEX), pool)}
+        options: dict[str, Price] = {}
+        for name, alone in units.items():
+            before = _index_of(name, pool) if alone else None
+            if before is not None and (index := self.at(before, coin(name), marks)) != before:
+                options[f"{INDEX}{name}"] = index
         if moved:
             pool = replace(pool, collateral={**pool.collateral, **moved})
         return pool, {**marks, **options} if options else marks
@@ -87,6 +87,13 @@ class Indices:
                 for asset, index in account.index_prices.items()
             },
         )  # fmt: skip
+
+
+def _index_of(unit: str, pool: Pool) -> Price | None:
+    """Return the spot price of a risk unit where one is given."""
+    if pool.risk is not None and unit in pool.risk.index:
+        return pool.risk.index[unit]
+    return pool.collateral[unit].index if unit in pool.collateral else None
 
 
 def follows(asset: str) -> str | None:

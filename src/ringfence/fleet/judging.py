@@ -37,13 +37,17 @@ class Prices(NamedTuple):
     """Marks of one or more scenarios: exact by symbol, and contract values as floats, ``(symbol, scenario)``.
 
     ``values`` has more columns than there are scenarios where that fills vectors of lanes up. ``ends``: least and
-    largest value by symbol. ``missing``: symbols without a mark, by number.
+    largest value by symbol. ``missing``: symbols without a mark, by number. ``moves``: what an index is times its own,
+    by row of :attr:`Market.follow`, then a row of ones; ``least``, ``most``: ends of each row.
     """
 
     marks: Sequence[Mapping[str, Price]]
     values: Floats
     ends: Floats
     missing: NDArray[np.bool_]
+    moves: Floats
+    least: Floats
+    most: Floats
 
 
 def prices_of(market: Market, marks: Sequence[Mapping[str, Price]]) -> Prices:
@@ -56,11 +60,29 @@ def prices_of(market: Market, marks: Sequence[Mapping[str, Price]]) -> Prices:
     one = market.number[1]  # the contract of a symbol is the same in every architecture
     size, inverse = made.size[one][:, None], made.inverse[one][:, None]
     values = np.where(inverse, size / price, size * price)
+    moves = _moves(market, marks, price)
     if len(marks) > 1:  # whole vectors of lanes, filled up with the first scenario: no loop then has a remainder
-        values = np.concatenate([values, np.repeat(values[:, :1], -len(marks) % LANES, axis=1)], axis=1)
+        values, moves = (np.concatenate([one, np.repeat(one[:, :1], -len(marks) % LANES, axis=1)], axis=1)
+                         for one in (values, moves))  # fmt: skip
     missing = np.isnan(values).any(axis=1)
     filled = np.where(missing[:, None], 0.0, values)
-    return Prices(marks, values, np.stack([filled.min(axis=1), filled.max(axis=1)], axis=1), missing)
+    ends = np.stack([filled.min(axis=1), filled.max(axis=1)], axis=1)
+    return Prices(marks, values, ends, missing, np.ascontiguousarray(moves), moves.min(axis=1), moves.max(axis=1))
+
+
+def _moves(market: Market, marks: Sequence[Mapping[str, Price]], price: Floats) -> Floats:
+    """Return by what every row of ``follow`` has moved since its index was given; 1 where it cannot be said."""
+    import numpy as np
+
+    standing = market.indices.standing
+    rows = list(market.follow)
+    others = rows[len(market.symbols) :]
+    more = np.array([[float(at.get(symbol, "nan")) for at in marks] for symbol in others]).reshape(-1, len(marks))
+    before = np.array([float(standing.get(symbol, "nan")) for symbol in rows])
+    found = np.concatenate([price, more]) / before[:, None]
+    ones = np.ones((1, len(marks)))
+    moved: Floats = np.concatenate([np.where(np.isnan(found), 1.0, found), ones])
+    return moved
 
 
 def rules_of(market: Market) -> kernel.Rules:
@@ -92,15 +114,19 @@ def prepared(found: Pools, market: Market, *, missing: NDArray[np.bool_]) -> ker
         look[np.repeat(np.arange(len(look)), np.diff(found.first))[missing[found.symbol]]] = True
     held = kernel.Held(
         found.first, found.account, found.asset, found.balance, found.gross, look, found.symbol, found.instrument,
-        found.quantity, found.entry_price, found.leverage,
+        found.quantity, found.entry_price, found.leverage, found.parts.leg, found.parts.cash, found.parts.gross,
+        found.parts.owed,
     )  # fmt: skip
     legs, pools_ = len(found.symbol), len(found.balance)
-    by_leg, by_pool = np.empty((5, legs)), np.empty((3, pools_))
+    by_leg, by_pool, of = np.empty((5, legs)), np.empty((3, pools_)), found.parts
     signed, slope, tiered, contracts, most = by_leg
     cash, fixed, gross = by_pool
+    part_cash, part_fixed, part_gross = np.empty((3, len(of.cash)))
     into = kernel.Prepared(
         found.first, found.account, found.asset, found.symbol, signed, slope, tiered, contracts, most,
-        np.empty(legs, np.int64), cash, fixed, gross, np.empty(pools_, np.bool_),
+        np.empty(legs, np.int64), cash, fixed, gross, np.empty(pools_, np.bool_), of.leg, of.first,
+        part_cash, part_fixed, part_gross, of.at_index, of.follows, of.ask, of.charge, of.way, of.constant,
+        of.slope, of.lines, of.currency,
     )  # fmt: skip
     kernel.prepare(held, rules_of(market), into)
     return into
@@ -158,7 +184,10 @@ def judge(batch: Any, found: Pools, market: Market, prices: Prices) -> Judged:
     level = float(market.rulebook.levels.margin_call)
     values = np.ascontiguousarray(prices.values[:, :1])
     ends = np.concatenate([values, values], axis=1)
-    kernel.judge(got, tiers_of(market), kernel.Points(values, ends, level), balance, required, state)
+    moves = np.ascontiguousarray(prices.moves[:, :1])
+    moved = np.minimum(moves[:, 0], 1.0), np.maximum(moves[:, 0], 1.0)
+    points = kernel.Points(values, ends, moves, *moved, level)
+    kernel.judge(got, tiers_of(market), points, balance, required, state)
     exact = ExactPools(batch, market)
     exactly: dict[int, Assessment | None] = {}
     asked = np.flatnonzero(state == _LOOK)

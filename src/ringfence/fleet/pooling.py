@@ -9,13 +9,13 @@ something is not known, is *looked at*: the exact lane decides it, and results c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.account import DOLLARS, CollateralMode
-from ringfence.errors import BadInput
+from ringfence.account import CollateralMode
 from ringfence.fleet.indices import Indices, indices_of
 from ringfence.fleet.numbers_in import floats
+from ringfence.fleet.parts import Parts, parts_of
 from ringfence.fleet.schema import pyarrow
 from ringfence.numbers import ZERO
 from ringfence.screen.instruments import Instruments, instruments
@@ -43,9 +43,10 @@ class Market:
     """What a fleet's symbols are, as arrays: made once, used for every unit.
 
     ``symbols`` in a fixed order; ``assets``: the settlement assets, and last the account's currency of baskets (None).
-    ``number[architecture, symbol]``: the instrument, −1 where there is none; ``settle[symbol]``: its asset's number.
-    ``whole``: by settlement asset, whether it counts 1 in a basket. ``base_rate`` and ``rate_per_unit`` by instrument:
-    of venues whose rate grows with the size; else NaN.
+    ``number[architecture, symbol]``: the instrument, −1 where there is none; ``settle[symbol]``: its asset's number;
+    ``units``: its coin; ``options``: whether it is one. ``base_rate`` and ``rate_per_unit`` by instrument: of venues
+    whose rate grows with the size; else NaN. ``follow``: rows of symbols whose marks index prices may move with: all of
+    ``symbols``, then others.
     """
 
     rulebook: Rulebook
@@ -57,18 +58,11 @@ class Market:
     base_rate: Floats
     rate_per_unit: Floats
     orders_matter: tuple[bool, bool, bool]
-    whole: Mapping[str | None, bool]
+    units: tuple[str, ...]
+    options: NDArray[np.bool_]
     indices: Indices
+    follow: Mapping[str, int]
     terms: Terms | None = None
-
-    def counts_whole(self, asset: str) -> bool:
-        """Whether an asset without terms of its own counts 1 in a basket, held and owed, by the venue's list."""
-        try:
-            terms = self.rulebook.collateral(asset)
-        except BadInput:
-            return False
-        plain = terms is None or (not terms.slices and terms.bid == 1 and terms.ask == 1)
-        return asset in DOLLARS and plain
 
 
 def market_of(
@@ -94,7 +88,8 @@ def market_of(
                 base[number[row, column]] = float(policies.maintenance_rate_base)
                 slope = policies.rate_per_unit_of_base or ZERO
                 per_unit[number[row, column]] = float(slope * contract.contract_size)
-    market = Market(
+    indices = Indices({}, {}) if terms is None else indices_of(terms, named)
+    return Market(
         rulebook,
         made,
         tuple(symbols),
@@ -104,11 +99,12 @@ def market_of(
         base,
         per_unit,
         tuple(_orders_matter(_policies(rulebook, row)) for row in range(3)),  # type: ignore[arg-type]
-        {},
-        Indices({}, {}) if terms is None else indices_of(terms, named),
+        tuple(rulebook.contract(symbol).risk_unit for symbol in symbols),
+        np.array([rulebook.contract(symbol).option for symbol in symbols], np.bool_),
+        indices,
+        {symbol: row for row, symbol in enumerate(dict.fromkeys((*symbols, *indices.leaders.values())))},
         terms,
     )
-    return replace(market, whole={asset: market.counts_whole(asset) for asset in assets})
 
 
 def symbols_of(fleet: Fleet) -> tuple[str, ...]:
@@ -141,7 +137,8 @@ class Pools(NamedTuple):
     account         P int64      row of the pool's account in the unit, ascending
     kind            P int8       ``ISOLATED``, ``CROSS`` or ``BASKET``
     asset           P int64      number of its asset in the market; the last one is the account's currency
-    balance         P f64        what stands behind it, without unrealised PnL; in a basket what balances count for
+    balance         P f64        what stands behind it, without unrealised PnL; in a basket what balances count for that
+                                 are not among its ``parts``
     gross           P f64        the sum of the sizes of what ``balance`` is a sum of
     look            P bool       the exact lane decides
     entry           N int64      which position of the unit the leg is
@@ -150,6 +147,7 @@ class Pools(NamedTuple):
     quantity        N f64        signed contracts
     entry_price     N f64
     leverage        N f64        NaN where it is not known
+    parts           Parts        what backs baskets, asset by asset (:mod:`ringfence.fleet.parts`)
     ==============  ===========  ====================================================================================
     """
 
@@ -166,6 +164,7 @@ class Pools(NamedTuple):
     quantity: Floats
     entry_price: Floats
     leverage: Floats
+    parts: Parts
 
     def named(self, pool: int, market: Market) -> str:
         """Return the pool's name, as :func:`ringfence.account.pools` gives it."""
@@ -199,23 +198,26 @@ def pools_of(batch: Any, market: Market) -> Pools:
     asset = np.where(kind == BASKET, len(market.assets) - 1, market.settle[symbol[head]])
     first = np.append(starts, len(keys)).astype(np.int64)
     balance, gross = _balances(batch, market, account, kind, asset, floats(entries.field("isolated_margin"))[head])
+    pool_of = np.full(batch.num_rows, -1)
+    pool_of[account[kind == BASKET]] = np.flatnonzero(kind == BASKET)
+    backed = parts_of(batch, market, pool_of, np.repeat(np.arange(len(kind)), np.diff(first)), symbol[order])
+    balance, gross = np.where(kind == BASKET, backed.balance, balance), np.where(kind == BASKET, backed.gross, gross)
     legs_kind = np.repeat(kind, np.diff(first))
     instrument = market.number[legs_kind, symbol[order]]
     look = ~np.isfinite(balance) | _looked_at(market, first, instrument)
-    scenarios = pa.compute.equal(mode, CollateralMode.PORTFOLIO.value).to_numpy(zero_copy_only=False)
-    look |= scenarios[account] & (kind == BASKET)  # no sum of tiers bounds a requirement by scenarios
     look |= _by_orders(batch, market, account, kind)
-    uneven = ~np.array([market.whole[asset] for asset in market.assets[:-1]])[market.settle[symbol[order]]]
-    look[np.repeat(np.arange(len(kind)), np.diff(first))[uneven & (legs_kind == BASKET)]] = True
-    portfolio = pa.compute.equal(mode, CollateralMode.PORTFOLIO.value).to_numpy(zero_copy_only=False)
-    look |= portfolio[account] & (kind == BASKET)
+    look |= backed.look
+    whole_value = market.options[symbol[order]] & (legs_kind == BASKET)  # of an option in a basket, its premium too
+    look[np.repeat(np.arange(len(kind)), np.diff(first))[whole_value]] = True
+    if backed.by_ratio.any():
+        look |= backed.by_ratio & _with_fees(market, first, instrument)
     quantity = floats(entries.field("quantity"))[order]
     leverage = np.full(len(order), np.nan)
     if market.instruments.fee_kind.any():  # nothing else asks for it
         leverage = floats(entries.field("leverage"))[order]
     return Pools(
         first, account, kind, asset, balance, gross, look, order, symbol[order], instrument, quantity,
-        floats(entries.field("entry_price"))[order], leverage,
+        floats(entries.field("entry_price"))[order], leverage, backed.parts,
     )  # fmt: skip
 
 
@@ -242,6 +244,17 @@ def _looked_at(market: Market, first: Integers, instrument: NDArray[np.int32]) -
         keys = np.sort(pool[alone] * _MANY + made.family[instrument[alone]])
         looked[keys[1:][keys[1:] == keys[:-1]] // _MANY] = True
     return looked
+
+
+def _with_fees(market: Market, first: Integers, instrument: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return the pools whose legs owe a closing fee."""
+    import numpy as np
+
+    pool = np.repeat(np.arange(len(first) - 1), np.diff(first))
+    fees = (market.instruments.fee_slope != 0) | (market.instruments.fee_kind != 0)
+    found = np.zeros(len(first) - 1, np.bool_)
+    found[pool[fees[instrument]]] = True
+    return found
 
 
 def _by_orders(batch: Any, market: Market, account: Integers, kind: NDArray[np.int8]) -> NDArray[np.bool_]:
@@ -272,12 +285,7 @@ def _balances(
     balance = margin.copy()
     cross = kind == CROSS
     balance[cross] = _found(owner * _MANY + number, amount, (account * _MANY + asset)[cross], missing=0.0)
-    gross = np.abs(balance)
-    if (kind == BASKET).any():
-        worth, size = _basket_worth(batch, market, owner, entries, amount)
-        at = kind == BASKET
-        balance[at], gross[at] = worth[account[at]], size[account[at]]
-    return balance, gross
+    return balance, np.abs(balance)
 
 
 def _found(keys: Integers, values: Floats, wanted: Integers, *, missing: float) -> Floats:
@@ -290,45 +298,6 @@ def _found(keys: Integers, values: Floats, wanted: Integers, *, missing: float) 
     at = np.searchsorted(keys[order], wanted).clip(max=len(keys) - 1)
     found: Floats = np.where(keys[order][at] == wanted, values[order][at], missing)
     return found
-
-
-def _basket_worth(batch: Any, market: Market, owner: Integers, wallet: Any, amount: Floats) -> tuple[Floats, Floats]:
-    """Return what each account's balances count for in its basket, and the sum of the sizes of what is added up.
-
-    NaN where a settlement asset of the market does not count 1 held and owed in it: gains and debts then differ.
-    """
-    import numpy as np
-
-    lists = batch.column("collateral")
-    terms = lists.flatten()
-    texts = dict.fromkeys([*wallet.field("asset").unique().to_pylist(), *terms.field("asset").unique().to_pylist()])
-    names = {name: at for at, name in enumerate(texts)}
-    holder = np.repeat(np.arange(batch.num_rows), np.diff(lists.offsets.to_numpy()))
-    keys = holder * _MANY + _numbers(terms.field("asset"), names)
-    part = {name: floats(terms.field(name)) for name in ("index", "ratio", "bid_buffer", "ask_buffer")}
-    index = np.where(np.isnan(part["index"]), 1.0, part["index"])
-    ratio = np.where(np.isnan(part["ratio"]), 1.0, part["ratio"])
-    bid = index * ratio * (1.0 - np.nan_to_num(part["bid_buffer"]))
-    ask = index * (1.0 + np.nan_to_num(part["ask_buffer"]))
-    held = _numbers(wallet.field("asset"), names)
-    wanted = owner * _MANY + held
-    stated = np.zeros(len(keys), np.bool_)  # terms of its own; an index alone means the venue's
-    for name in ("ratio", "bid_buffer", "ask_buffer"):
-        stated |= ~np.isnan(part[name])
-    stated |= np.isnan(part["index"])
-    bid, ask = np.where(stated, bid, np.nan), np.where(stated, ask, np.nan)
-    whole = np.array([market.counts_whole(name) for name in names] or [False])
-    own_bid, own_ask = _found(keys, bid, wanted, missing=np.nan), _found(keys, ask, wanted, missing=np.nan)
-    listed = np.isin(wanted, keys[~stated])
-    plain = np.isnan(own_bid) & whole[held] & ~listed
-    own_bid, own_ask = np.where(plain, 1.0, own_bid), np.where(plain, 1.0, own_ask)
-    value = amount * np.where(amount > 0, own_bid, own_ask)
-    worth = np.bincount(owner, weights=value, minlength=batch.num_rows)
-    size = np.bincount(owner, weights=np.abs(value), minlength=batch.num_rows)
-    settles = np.array([name in market.assets for name in names] or [False])
-    uneven = settles[keys % _MANY] & ~((bid == 1.0) & (ask == 1.0))
-    worth[holder[uneven]] = np.nan
-    return worth.astype(np.float64), size.astype(np.float64)
 
 
 __all__ = ["BASKET", "CROSS", "ISOLATED", "Market", "Pools", "market_of", "pools_of", "symbols_of"]

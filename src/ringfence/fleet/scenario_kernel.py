@@ -19,6 +19,14 @@ the pool is *unsure*: nothing is added up of it, and the exact lane decides it i
 table whose requirement jumps at a tier's edge when a value comes within ``2⁻⁴³`` of that edge; where the table is
 continuous, the tiers on both sides of an edge ask for the same there, up to what the bound holds.
 
+**Baskets** (:mod:`ringfence.fleet.parts`) are added up part by part, and each part is folded into the pool: what its
+equity counts for is the lowest of a few lines, times its index in each scenario. A line that is not the lowest may be
+off by more than the lowest is large, but never so much that it becomes the lowest: for an equity above 0 all its terms
+are; below 0 its value at 0 only lifts it. So a part is off by its own errors times the ask, the steepest line, and
+``g`` above is the sum of the parts' own, each times its largest index and the larger of ask and charge; eleven more
+operations, ``(k + 51) u`` in all, leave the margin at ten times as much. An index that the exact lane rounds to 24
+places is within u where it is above 10⁻⁸, which :data:`LEAST_INDEX` asks for.
+
 **Sums** are taken in the order of the pools, in chunks of a fixed number of accounts, and chunks are added in their
 order: the same to the last bit with any number of threads.
 """
@@ -34,6 +42,7 @@ from ringfence.screen.compiled import compiled, inlined
 from ringfence.screen.packing import charged, contract_value, fixed_fee
 
 CHUNK = 2_048  #: accounts that are added up together
+LEAST_INDEX = 1e-8  #: of an index that moves
 EDGE = 2.0**-43
 BOUND = 32 * 2.0**-53
 
@@ -81,6 +90,10 @@ class Held(NamedTuple):
     quantity: Any
     entry_price: Any
     leverage: Any
+    part: Any
+    part_cash: Any
+    part_gross: Any
+    part_owed: Any
 
 
 class Prepared(NamedTuple):
@@ -91,6 +104,10 @@ class Prepared(NamedTuple):
     looked up in the tiers, unsigned; ``most``: what bounds its terms per contract value; ``row``: the instrument
     charged. By pool: ``first`` leg; ``account``; ``asset``; ``cash`` (balance less entry values); ``fixed``
     requirement; ``gross`` without values; ``look``: the exact lane decides.
+
+    Of baskets: ``part`` of a leg, −1 elsewhere; ``parts``: the first one of a pool. By part ``part_cash``,
+    ``part_fixed``, ``part_gross`` as of a pool, and ``at_index``, ``follows``, ``ask``, ``charge``, ``way``; by way
+    ``constant``, ``line_slope``, ``lines``, ``currency`` (:class:`ringfence.fleet.parts.Parts`).
     """
 
     first: Any
@@ -107,6 +124,20 @@ class Prepared(NamedTuple):
     fixed: Any
     gross: Any
     look: Any
+    part: Any
+    parts: Any
+    part_cash: Any
+    part_fixed: Any
+    part_gross: Any
+    at_index: Any
+    follows: Any
+    ask: Any
+    charge: Any
+    way: Any
+    constant: Any
+    line_slope: Any
+    lines: Any
+    currency: Any
 
 
 class Tiers(NamedTuple):
@@ -122,11 +153,15 @@ class Tiers(NamedTuple):
 class Points(NamedTuple):
     """Scenarios: ``values`` of one contract (symbol, scenario), ``ends`` (symbol, 2): least and largest of them.
 
+    ``moves`` (row of ``follows``, scenario): what an index is times its own; ``least``, ``most``: ends of each row.
     ``level``: the health of a margin call.
     """
 
     values: Any
     ends: Any
+    moves: Any
+    least: Any
+    most: Any
     level: Any
 
 
@@ -164,8 +199,11 @@ def _near(amount: float, floor: Any, tiers: int) -> bool:
 
 
 @compiled
-def prepare(held: Any, of: Any, into: Any) -> None:
+def prepare(held: Any, of: Any, into: Any) -> None:  # noqa: PLR0912 - compiled, one pass
     """Fill :class:`Prepared`."""
+    for part in range(held.part_cash.size):
+        into.part_cash[part], into.part_fixed[part] = held.part_cash[part], held.part_owed[part]
+        into.part_gross[part] = held.part_gross[part] + held.part_owed[part]
     for pool in range(held.first.size - 1):
         start, end = held.first[pool], held.first[pool + 1]
         cash, fixed, gross = held.balance[pool], 0.0, held.gross[pool]
@@ -178,7 +216,7 @@ def prepare(held: Any, of: Any, into: Any) -> None:
             at_entry = contract_value(held.entry_price[leg], of.size[i], of.inverse[i])
             rises = 1.0 if (held.quantity[leg] > 0) != of.inverse[i] else -1.0
             signed = rises * size * of.credit[i]
-            cash = _unrealised_pnl(signed, 0.0, signed * at_entry) + cash
+            own, charged_here = _unrealised_pnl(signed, 0.0, signed * at_entry), 0.0
             weighted = size * of.charge[i]
             slope, tiered, highest = of.fee_slope[i], 0.0, of.fee_slope[i]
             if of.base_rate[i] == of.base_rate[i]:
@@ -193,10 +231,10 @@ def prepare(held: Any, of: Any, into: Any) -> None:
                     highest = max(highest, of.fee_slope[i] + of.rate[i, other])
             highest = max(highest, of.fee_slope[i] + rate)
             if not of.moving[i]:
-                fixed += _maintenance_margin(weighted * at_entry, rate, of.charge[i] * deduction)
+                charged_here += _maintenance_margin(weighted * at_entry, rate, of.charge[i] * deduction)
             elif of.by_contracts[i] or of.base_rate[i] == of.base_rate[i]:
                 slope += rate
-                fixed -= of.charge[i] * deduction
+                charged_here -= of.charge[i] * deduction
             else:
                 tiered = weighted
             fee = 0.0
@@ -205,8 +243,15 @@ def prepare(held: Any, of: Any, into: Any) -> None:
                 fee = of.charge[i] * fixed_fee(
                     of.fee_kind[i], of.fee_rate[i], size * at_entry, margin, held.leverage[leg], rises
                 )
-            fixed += fee
-            gross += max(of.credit[i], of.charge[i]) * size * at_entry * (1.0 + highest) + abs(fee)
+            charged_here += fee
+            most = max(of.credit[i], of.charge[i]) * size * at_entry * (1.0 + highest) + abs(fee)
+            part = held.part[leg]
+            if part < 0:
+                cash, fixed, gross = own + cash, fixed + charged_here, gross + most
+            else:
+                into.part_cash[part] += own
+                into.part_fixed[part] += charged_here
+                into.part_gross[part] += most
             into.signed[leg], into.slope[leg] = signed, weighted * slope
             into.tiered[leg], into.row[leg], into.contracts[leg] = tiered, i, size
             into.most[leg] = max(of.credit[i], of.charge[i]) * size * (1.0 + highest)
@@ -240,7 +285,7 @@ def _required(values: Any, size: float, tiered: float, i: int, low: int, high: i
 def _add_leg(leg: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> bool:
     """Add a leg to a pool's balance and requirement in every scenario; return whether its tier is left open somewhere.
 
-    ``pick``: two rows of scratch.
+    ``pick``: scratch, of which two rows are used.
     """
     values, ends = at.values[got.symbol[leg]], at.ends[got.symbol[leg]]
     signed, slope, tiered = got.signed[leg], got.slope[leg], got.tiered[leg]
@@ -266,11 +311,49 @@ def _add_leg(leg: int, got: Any, of: Any, at: Any, equity: Any, required: Any, p
     return near
 
 
+@compiled
+def _basket(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> float:
+    """Add what the parts of a basket count for and require; return the error bound as :func:`_pool` does."""
+    own, asked, worth = pick[2], pick[3], pick[4]
+    gross, open_tier, terms = got.gross[pool], False, 16
+    for part in range(got.parts[pool], got.parts[pool + 1]):
+        own[:], asked[:] = got.part_cash[part], got.part_fixed[part]
+        size = got.part_gross[part]
+        for leg in range(got.first[pool], got.first[pool + 1]):
+            if got.part[leg] == part:
+                near = _add_leg(leg, got, of, at, own, asked, pick)
+                open_tier = open_tier or near
+                size += got.most[leg] * at.ends[got.symbol[leg], 1]
+                terms += 1
+        move, index, way = at.moves[got.follows[part]], got.at_index[part], got.way[part]
+        in_currency, charge = got.currency[way], got.charge[part]
+        if in_currency:
+            for s in range(own.size):
+                own[s] *= index * move[s]
+        worth[:] = got.line_slope[way, 0] * own  # a debt's line is 0 at 0
+        for line in range(1, got.lines[way]):
+            constant, slope = got.constant[way, line], got.line_slope[way, line]
+            for s in range(own.size):
+                worth[s] = min(worth[s], constant + slope * own[s])
+        for s in range(own.size):
+            there = index * move[s]
+            equity[s] += worth[s] if in_currency else worth[s] * there
+            required[s] += charge * there * asked[s]
+        follows = got.follows[part]
+        open_tier = open_tier or (at.least[follows] < at.most[follows] and index * at.least[follows] < LEAST_INDEX)
+        most = index * at.most[follows]
+        gross += most * max(got.ask[part], charge) * size
+        terms += 1
+    return np.inf if open_tier else terms * BOUND * (1.0 + at.level) * gross
+
+
 @inlined
 def _pool(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> float:
     """Fill a pool's balance and requirement by scenario; return the error bound, infinite where a tier is left open."""
     equity[:] = got.cash[pool]
     required[:] = got.fixed[pool]
+    if got.parts[pool] < got.parts[pool + 1]:
+        return _basket(pool, got, of, at, equity, required, pick)
     start, end = got.first[pool], got.first[pool + 1]
     gross, open_tier = got.gross[pool], False
     for leg in range(start, end):
@@ -303,7 +386,7 @@ def sweep(got: Any, of: Any, chunks: Any, begin: int, end: int, at: Any, sums: A
     added.
     """
     scenarios = at.values.shape[1]
-    equity, required, pick = np.empty(scenarios), np.empty(scenarios), np.empty((2, scenarios))
+    equity, required, pick = np.empty(scenarios), np.empty(scenarios), np.empty((5, scenarios))
     dead, called, struck = np.zeros(scenarios), np.zeros(scenarios), np.zeros(scenarios)
     for chunk in range(begin, end):
         accounts = sums.accounts[chunk]
@@ -353,7 +436,7 @@ def judge(got: Any, of: Any, at: Any, equity: Any, required: Any, state: Any) ->
 
     States: 0 sound, 1 called, 2 liquidatable, 3 look.
     """
-    one, asked, pick = np.empty(1), np.empty(1), np.empty((2, 1))
+    one, asked, pick = np.empty(1), np.empty(1), np.empty((5, 1))
     dead, called = np.empty(1), np.empty(1)
     for pool in range(equity.size):
         sure = _certain(one, asked, at.level, _pool(pool, got, of, at, one, asked, pick), dead, called)

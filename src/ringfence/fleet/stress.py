@@ -138,7 +138,8 @@ def unit_sums(batch: Any, market: Market, prices: Prices) -> UnitSums:
     got = prepared(found, market, missing=prices.missing)
     _whole_accounts(got.look, found)
     chunks = np.searchsorted(found.account, np.arange(0, batch.num_rows + kernel.CHUNK, kernel.CHUNK))
-    points = kernel.Points(prices.values, prices.ends, float(market.rulebook.levels.margin_call))
+    level = float(market.rulebook.levels.margin_call)
+    points = kernel.Points(prices.values, prices.ends, prices.moves, prices.least, prices.most, level)
     while True:
         into = _empty(len(chunks) - 1, market, prices.values.shape[1])
         unsure = np.zeros(len(found.balance), np.bool_)

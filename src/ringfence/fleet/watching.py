@@ -96,7 +96,11 @@ class _Held:
 
         legs = np.cumsum([0, *(len(found.symbol) for found in self.pools)])
         first = np.concatenate([found.first[:-1] + base for found, base in zip(self.pools, legs, strict=False)])
-        balance = joined(lambda found: np.where(found.look, np.nan, found.balance - 1e-14 * found.gross))
+        apart = [found.look | (np.diff(found.parts.first) > 0) for found in self.pools]
+        balance = np.concatenate([
+            np.where(alone, np.nan, found.balance - 1e-14 * found.gross)
+            for found, alone in zip(self.pools, apart, strict=True)
+        ])  # fmt: skip
         self.columns = pack(
             market.instruments,
             Legs(

@@ -15,7 +15,9 @@ from ringfence.account_file import parse
 from ringfence.errors import BadFleet
 from ringfence.fleet import Fleet
 from ringfence.fleet.build import Request, build
+from ringfence.fleet.scenarios import grid, steps, together
 from ringfence.fleet.screening import ALL, screen
+from ringfence.fleet.stress import stress
 from ringfence.margin.assess import assess_account
 
 if TYPE_CHECKING:
@@ -136,3 +138,43 @@ def test_a_file_of_an_earlier_release_lacks_what_came_later_and_is_read(tmp_path
     old = Fleet.open(tmp_path / "old.parquet")
     assert old.account("A").account == fleet.account("A").account
     assert screen(old) == screen(replace(fleet))
+
+
+BASKETS = {
+    "positions": pa.table({
+        "account": ["A", "A", "B", "C", "C"], "symbol": ["BTCUSDT", "SOLUSDC", "ETHUSDT", "BTCUSDT", "ETHUSDC"],
+        "quantity": ["1", "-300", "-20", "2", "15"], "entry_price": ["60000", "151", "3001", "60000", "3050"],
+        "mark_price": ["60000", "150", "3000", "60000", "3001"],
+    }),
+    "wallets": pa.table({
+        "account": ["A", "A", "B", "B", "C", "C"], "asset": ["USDT", "BTC", "BTC", "ETH", "USDT", "BTC"],
+        "balance": ["-5000", "0.4", "0.12", "1", "-1000", "0.7"], "loan": [None, None, "0.02", None, "900", None],
+    }),
+    "collateral": pa.table({
+        "account": ["A", "B", "B", "C"], "asset": ["BTC", "BTC", "ETH", "BTC"],
+        "index": ["60000", "60000", "3000", "60000"],
+        "ask_buffer": [None, "0.02", "0.02", None], "ratio": ["0.95", None, "0.9", "0.95"],
+    }),
+    "tiers": pa.table({
+        "account": ["B", "B"], "asset": ["BTC", "BTC"], "floor": ["0", "0.05"], "cap": ["0.05", None],
+        "ratio": ["0.9", "0.5"],
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["multi_asset", "portfolio"])
+def test_baskets_with_tiers_and_moving_coins_need_no_exact_lane(mode: str) -> None:
+    modes = pa.table({"account": ["A", "B", "C"], "collateral_mode": [mode] * 3})
+    fleet = Fleet.from_arrow(**BASKETS, accounts=modes, rulebook="binance-usdm", as_of=None)
+    moves = steps(D("0.5"), 9)
+    found = stress(fleet, (*together(moves), *grid(("BTCUSDT",), moves)))
+    assert (found.sums.exact, found.sums.unknown) == (0, 0)
+    assert screen(fleet).exact == 0
+    for at, scenario in enumerate(found.scenarios):
+        moved = fleet.with_marks(scenario.marks(fleet.terms.marks))
+        held = [moved.account(name) for name in "ABC"]
+        assessed = [assess_account(file.account, file.marks, file.rulebook())[0] for file in held]
+        assert found.sums.liquidatable[at] == sum(bool(one.liquidatable) for one in assessed)
+        equity = sum(float(one.balance_held_against or 0) for one in assessed)
+        assert found.sums.equity[:, at].sum() == pytest.approx(equity, rel=1e-9)
+    assert len({int(count) for count in found.sums.liquidatable}) > 1
