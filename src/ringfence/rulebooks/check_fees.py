@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ringfence.errors import nearest
 from ringfence.fees import LIMITS, ORDERS, USES
 from ringfence.numbers import ONE, ZERO
-from ringfence.rulebooks.check import Fault, Row, TomlFile, decimal_of, number_faults, open_toml
+from ringfence.rulebooks.faults import Fault, Row, TomlFile, decimal_of, number_faults, open_toml
 from ringfence.rulebooks.fee_tables import SCHEMA
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ringfence.errors import nearest
 from ringfence.portfolio_rules import faults_of
-from ringfence.rulebooks.check import STEPS, Fault, open_toml
+from ringfence.rulebooks.check_rules import STEPS
+from ringfence.rulebooks.faults import Fault, open_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
