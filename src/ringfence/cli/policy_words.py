@@ -132,6 +132,8 @@ LIQUIDATION_STEPS: Mapping[str, str] = {
     "auto_repay": "debts are repaid from what is held",
     "net_opposing_legs": "long and short of one symbol are netted",
     "close_largest_loss_first": "positions are closed, the largest loss first",
+    "hedge_delta": "what stands on the side of the net delta is reduced, unit by unit",
+    "hedge_basis": "opposite sides of different expiries are closed against each other",
     "reduce_at_market": "positions are reduced at market",
     "reduce_in_increments": "positions are reduced bit by bit",
     "reduce_in_parts": "positions are reduced in parts, with a pause between them",
