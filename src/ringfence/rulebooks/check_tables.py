@@ -238,27 +238,50 @@ def _deductions(path: Path, ladder: list[Row], *, progressive: bool) -> Iterator
             )  # fmt: skip
 
 
+_HAIRCUT_NUMBERS: dict[str, tuple[Callable[[Decimal], bool], str]] = {
+    "floor": (not_negative, "0 or more"),
+    "cap": (positive, "a number above 0"),
+    "collateral_ratio": (lambda ratio: 0 <= ratio <= 1, "a fraction from 0 to 1"),
+}
+
+
 def _haircut_faults(path: Path, rows: list[Row]) -> Iterator[Fault]:
-    numbers: dict[str, tuple[Callable[[Decimal], bool], str]] = {
-        "floor": (not_negative, "0 or more"),
-        "cap": (positive, "a number above 0"),
-        "collateral_ratio": (lambda ratio: 0 <= ratio <= 1, "a fraction from 0 to 1"),
-    }
+    seen: set[str] = set()
     for asset, group in groupby(rows, key=lambda row: row.cells["asset"]):
         ladder = list(group)
+        if asset in seen:
+            yield Fault(path, ladder[0].line, f"{asset}: its tiers do not stand together")
+        seen.add(asset)
         for number, row in enumerate(ladder, 1):
             name = f"{asset} tier {row.cells['tier']}"
-            yield from number_faults(path, row, numbers, name)
+            yield from number_faults(path, row, _HAIRCUT_NUMBERS, name)
             if row.cells["tier"] != str(number):
                 yield Fault(path, row.line, f"{name}: expected tier {number}")
             if not row.cells["collateral_ratio"]:
                 yield Fault(path, row.line, f"{name} collateral_ratio: empty")
             if row.cells["unit"] not in {"base", "usd"}:
                 yield Fault(path, row.line, f"{name} unit: expected base or usd, found {row.cells['unit']!r}")
-        for below, above in pairwise(ladder):
-            if below.cells["cap"] != above.cells["floor"]:
-                yield Fault(path, above.line, f"{asset} tier {above.cells['tier']} floor: expected "
-                                              f"{below.cells['cap'] or 'nothing'}")  # fmt: skip
+        yield from _discounts(path, asset, ladder)
+
+
+def _discounts(path: Path, asset: str, ladder: list[Row]) -> Iterator[Fault]:
+    """Yield what is wrong with how an asset's discount tiers follow one another: from 0, without gaps, never rising."""
+    if decimal_of(ladder[0].cells["floor"]) not in {None, ZERO}:
+        yield Fault(path, ladder[0].line, f"{asset} tier 1 floor: expected 0, found {ladder[0].cells['floor']}")
+    for row in ladder:
+        floor, cap = decimal_of(row.cells["floor"]), decimal_of(row.cells["cap"])
+        if floor is not None and cap is not None and cap <= floor:
+            yield Fault(path, row.line, f"{asset} tier {row.cells['tier']} cap: expected above {plain(floor)}")
+    for below, above in pairwise(ladder):
+        name = f"{asset} tier {above.cells['tier']}"
+        if below.cells["cap"] != above.cells["floor"]:
+            yield Fault(path, above.line, f"{name} floor: expected {below.cells['cap'] or 'nothing'}")
+        if below.cells["unit"] != above.cells["unit"]:
+            yield Fault(path, above.line, f"{name} unit: expected {below.cells['unit']}, like the tier before")
+        ratios = decimal_of(below.cells["collateral_ratio"]), decimal_of(above.cells["collateral_ratio"])
+        if ratios[0] is not None and ratios[1] is not None and ratios[1] > ratios[0]:
+            yield Fault(path, above.line, f"{name} collateral_ratio: expected at most {plain(ratios[0])}: more of an "
+                                          "asset never counts for more per unit")  # fmt: skip
 
 
 def _cap_faults(path: Path, rows: list[Row]) -> Iterator[Fault]:
