@@ -170,6 +170,8 @@ def _print_ways(screen: Console, found: Advice) -> None:
     title = f"{found.outlook.paths:,} paths of {found.outlook.days} days"
     headers = ("way", "liquidated", "ruined", "mean", "worst twentieth", "margin", "worth")
     screen.print(show.simple_table(title, headers, rows, right=range(1, len(headers))))
+    said = "ruined: less than a tenth left · margin: what is tied up of the capital · worth: ranks the ways, see below"
+    screen.print(f"· {said}", style="dim", markup=False)
     if found.after is not None:
         screen.print(f"· “{GIVEN}” has the present sizes, all other ways those advised", style="dim", markup=False)
     for way, why in found.unavailable:

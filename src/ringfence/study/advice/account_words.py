@@ -128,19 +128,20 @@ def _against_now(advice: Advice) -> Iterator[str]:
     """Say what the smaller book comes to beside the present one, and what getting there costs."""
     now, own = advice.trial(GIVEN), advice.trial(advice.chosen)
     shares = [used_share(advice, trial) for trial in (now, own)]
+    once = " (one stake at a time)" if all(place.kind == "isolated" for place in advice.holding.places) else ""
     tied = ["" if share is None else f", with {share:.0%} of the capital as margin" for share in shares]
     yield (
         f"In its present sizes (“{GIVEN}”) something of it is liquidated on {chance(now.liquidated)} of the paths; the "
         f"worst twentieth comes to {result(now.worst.share)}, the best to {result(now.quantiles[4])} or more{tied[0]}. "
-        f"As advised: {chance(own.liquidated)}, {result(own.worst.share)}, {result(own.quantiles[4])}{tied[1]}. All "
-        f"figures but those of “{GIVEN}” are of the sizes that are left."
+        f"As advised: {chance(own.liquidated)}{once}, {result(own.worst.share)}, {result(own.quantiles[4])}{tied[1]}. "
+        f"All figures but those of “{GIVEN}” are of the sizes that are left."
     )
     if not advice.closings:
         return
     fees = _closing_fees(advice)
     missing = [closing.position.symbol for closing in advice.closings if closing.fee is None]
     if fees:
-        yield f"Closing costs {fees} in fees, which are counted."
+        yield f"Closing costs {fees}, which is counted."
     if missing:
         yield f"The taker fee of {listed(missing)} is not known: closing is reckoned without it (--fee-rate gives one)."
 
@@ -154,7 +155,7 @@ def _closing_fees(advice: Advice) -> str:
         paid[contract.settle_asset] = paid.get(contract.settle_asset, ZERO) + (closing.fee or ZERO)
     base = advice.fee_rate is None and any(contract.taker_fee_rate is None for contract in contracts)
     said = listed([amount(fee, asset) for asset, fee in paid.items()])
-    return f"{said}, by the venue's base level," if said and base else said
+    return said and f"{said} in fees{' (of the base level)' if base else ''}"
 
 
 def _dollars(value: float) -> str:

@@ -177,7 +177,10 @@ def advise(  # noqa: PLR0913 - what advice can be asked with
     if why_not is not None:
         unavailable.append((_DECIDED, why_not))
     overruled = bool(fixed) and (free.places, free.moved) != (advised.places, advised.moved)
-    named = [*case.beside(ways), *([replace(free, name=_ALONE)] if overruled else []), replace(advised, name=ADVISED)]
+    alone_way = [replace(free, name=_ALONE, what="what the evidence alone would choose")] if overruled else []
+    kept = advised.name == GIVEN and not fixed
+    advised = replace(advised, name=ADVISED, what=advised.what if kept else "each position as said above")
+    named = [*case.beside(ways), *alone_way, advised]
     turned = list(desk.turned(advised))
     say(0.1, "simulating")
     others = {holding.name: holding for *_, holding in turned if holding is not None}

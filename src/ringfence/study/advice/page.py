@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -31,13 +32,16 @@ _STYLE = """
 .verdicts ul, .plain { margin: 6px 0 2px; padding-left: 20px; font-size: 14.5px; }
 .verdicts .fence { border-left: 4px solid var(--iso); } .verdicts .pool { border-left: 4px solid var(--cross); }
 .verdicts .close { border-left: 4px solid var(--bad); }
-.plain li { white-space: pre-line; }
+.plain pre { margin: 6px 0; padding: 8px 12px; border-left: 3px solid var(--rule); }
+.plain code, .plain pre { font-size: 13px; }
 .disclaimer { font-size: 14px; color: var(--soft); }
 """
 _UNDER = (
     "Result as a share of the capital, over all simulated paths. Every way sees the same paths; heights are "
     "square roots of counts, each picture to a scale of its own."
 )
+_COMMAND = re.compile(r"`([^`]+)`")
+_KEPT = "The share of the capital that is kept, and how many positions are liquidated."
 _WIDTH, _HEIGHT, _FOOT = 340, 120, 18
 
 
@@ -52,7 +56,7 @@ def html_page(advice: Advice, *, title: str, name: str = "ACCOUNT") -> str:
             f"<p class='under'>{_UNDER}</p>{_ways(advice)}",
         ),
         ("In numbers", _numbers(advice)),
-        ("The same in past crashes, if nobody acts", _past(advice)),
+        ("The same in past crashes, if nobody acts", f"<p class='under'>{_KEPT}</p>{_past(advice)}"),
         ("What this does not know", _list(unknown(advice))),
     ]
     return framed(title, over="Advice", sections=sections, notes=assumptions(advice), style=_STYLE)
@@ -60,7 +64,14 @@ def html_page(advice: Advice, *, title: str, name: str = "ACCOUNT") -> str:
 
 def _list(items: tuple[str, ...], *, ordered: bool = False) -> str:
     tag = "ol" if ordered else "ul"
-    return f"<{tag} class='plain'>{''.join(f'<li>{escape(item)}</li>' for item in items)}</{tag}>"
+    return f"<{tag} class='plain'>{''.join(f'<li>{_marked(item)}</li>' for item in items)}</{tag}>"
+
+
+def _marked(text: str) -> str:
+    """Return a sentence with its commands, and a file that follows it, set as such."""
+    sentence, _, lines = text.partition("\n")
+    said = _COMMAND.sub(r"<code>\1</code>", escape(sentence))
+    return f"{said}<pre>{escape(lines)}</pre>" if lines else said
 
 
 def _verdicts(advice: Advice) -> str:
@@ -146,7 +157,7 @@ def _past(advice: Advice) -> str:
         for way in ways:
             past = kept[window, way]
             dead = f", {len(past.died)} liquidated" if past.died else ""
-            cells.append(f"{percent(past.kept)} kept{dead}")
+            cells.append(f"{percent(past.kept)}{dead}")
         rows.append((window, *cells))
     return table(("window", *ways), rows)
 

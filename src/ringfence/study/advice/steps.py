@@ -63,7 +63,6 @@ def _closings(advice: Advice) -> Iterator[str]:
         position = closing.position
         asset = advice.book.rulebook.contract(position.symbol).settle_asset
         fee = "the taker fee is not known here" if closing.fee is None else f"taker fee {amount(closing.fee, asset)}"
-        lot = "" if closing.lot_known or not closing.left else "; the lot is not known here: round down to the venue's"
         what = f"close {plain(closing.size)} of {plain(closing.size + closing.left)}"
         if not closing.left:
             yield f"{position.symbol} {position.side}: close it, {plain(closing.size)} at the market ({fee})."
@@ -72,7 +71,7 @@ def _closings(advice: Advice) -> Iterator[str]:
             p for p in advice.book.positions if (p.symbol, p.side) == (position.symbol, position.side)
         ).leverage
         yield (
-            f"{position.symbol} {position.side}: {what} at the market ({fee}{lot}); what is left stakes at most "
+            f"{position.symbol} {position.side}: {what} at the market ({fee}); what is left stakes at most "
             f"{percent(STAKE['new'], 0)} of the capital at {plain(leverage or ZERO)}×."
         )
 
@@ -94,12 +93,22 @@ def _moves(advice: Advice) -> Iterator[str]:
         whole = "" if main is CollateralMode.SINGLE_ASSET else ", all of them cross"
         yield f"Switch the account to {main.value.replace('_', '-')} mode; positions stay{whole}."
     if main is CollateralMode.SINGLE_ASSET:
-        for index in range(len(advice.book.positions)):
-            yield from _move(advice, index)
+        yield from _places(advice)
 
 
-def _move(advice: Advice, index: int) -> Iterator[str]:
-    """Say how a position gets to its leverage, its place and its margin."""
+def _places(advice: Advice) -> Iterator[str]:
+    reason = f"{advice.book.rulebook.title} switches a symbol only without a position in it. "
+    for index in range(len(advice.book.positions)):
+        for step in _move(advice, index, reason):
+            reason = "" if reason in step else reason
+            yield step
+
+
+def _move(advice: Advice, index: int, reason: str) -> Iterator[str]:
+    """Say how a position gets to its leverage, its place and its margin.
+
+    ``reason``: why one has to be closed for it, empty where it was said.
+    """
     place, left, own = advice.holding.places[index], advice.as_left(index), advice.book.positions[index]
     name, asset = f"{own.symbol} {own.side}", advice.book.asset(own)
     lower = own.leverage != advice.as_now(index).leverage
@@ -120,11 +129,10 @@ def _move(advice: Advice, index: int) -> Iterator[str]:
     anew = isinstance(outcome, Refusal) and outcome.number == REASONS["margin_mode_with_position"]
     if anew:
         set_it = f" set the leverage to {plain(own.leverage)}×," if lower and own.leverage is not None else ""
-        yield (
-            f"{name}: {advice.book.rulebook.title} switches a symbol only without a position in it: close it,{set_it} "
-            f"switch to {wanted.value}, open it again{_fees(advice, index)}; or keep it and open the next one "
-            f"{wanted.value}."
-        )
+        instead = f" Or keep it, and open the next one {wanted.value}." if reason else ""
+        close = "Close" if reason else "close"
+        again = f"switch to {wanted.value}, open it again{_fees(advice, index)}."
+        yield f"{name}: {reason}{close} it,{set_it} {again}{instead}"
     else:
         yield from _leverage(advice, index)
         refused = f"; the venue says now: {outcome}" if isinstance(outcome, Refusal) else ""
@@ -177,7 +185,7 @@ def _fees(advice: Advice, index: int) -> str:
 
 def _alerts(advice: Advice, name: str) -> Iterator[str]:
     """Say at which health to act on each pool, and which command shows how."""
-    changed = any(verdict.changed for verdict in verdicts(advice))
+    changed, explained = any(verdict.changed for verdict in verdicts(advice)), False
     if advice.closings and advice.book.positions:
         yield f"Write what you hold then into {name}; the following is of that."
     for account, assessment in advice.holding.assessed(advice.book.marks, advice.book.rulebook):
@@ -191,9 +199,14 @@ def _alerts(advice: Advice, name: str) -> Iterator[str]:
         then = "after these steps" if changed else "now"
         now = f"{fixed(assessment.health, 1)} {then}"
         low = f" It is there {then}: act today." if assessment.health <= level else ""
+        ways = f"`ringfence rescue {name} --health {plain(level)}`"
+        if explained:
+            yield f"{where}: act when health falls to {plain(level)} ({now}).{low} {ways}."
+            continue
+        explained = True
         yield (
             f"{where}: act when health falls to {plain(level)} ({now}; below that, a day of {SIGMAS:g} σ can "
-            f"liquidate it).{low} `ringfence rescue {name} --health {plain(level)}` lists the ways."
+            f"liquidate it).{low} {ways} lists the ways."
         )
 
 

@@ -14,7 +14,7 @@ from ringfence.numbers import ZERO, plain
 from ringfence.study.advice import option_words
 from ringfence.study.advice.account_words import account_wide
 from ringfence.study.advice.crashes import YEARS
-from ringfence.study.advice.desk import GAP, GIVEN, SMALLER
+from ringfence.study.advice.desk import GAP, GIVEN, SAFE, SMALLER
 from ringfence.study.advice.figures import chance, result, times, worth
 from ringfence.study.advice.holding import MAIN
 from ringfence.study.advice.moves import class_of
@@ -178,8 +178,8 @@ def _role(advice: Advice, index: int, role: Role) -> Iterator[str]:
     if role.alone is not None and role.initial is not None:
         asset = advice.book.asset(advice.book.positions[index])
         yield (
-            f"Alone on its initial margin of {amount(role.initial, asset)} it is liquidated on {role.alone:.1%} of the "
-            f"paths; {amount(role.comfortable, asset)} brings that to 5 %{_ceiling(advice, index, role)}."
+            f"Alone on its initial margin of {amount(role.initial, asset)} it is liquidated on {role.alone:.1%} of "
+            f"the paths; on {amount(role.comfortable, asset)}{_ceiling(advice, index, role)} it outlasts {SAFE:.0%}."
         )
 
 
@@ -216,7 +216,7 @@ def _ceiling(advice: Advice, index: int, role: Role) -> str:
     value = abs(position.quantity) * contract.contract_value(position.entry_price)
     if role.comfortable <= 0 or value <= role.comfortable:
         return ""
-    return f", a leverage of {float(value / role.comfortable):.1f}×"
+    return f", a leverage of {float(value / role.comfortable):.1f}×,"
 
 
 def _hedge(advice: Advice, index: int, role: Role) -> str:
@@ -314,6 +314,9 @@ def unknown(advice: Advice) -> tuple[str, ...]:
         "funding, slippage, gaps and further fees; the venue's own partial liquidation, which may leave something",
         "whether the venue offers sub-accounts to you, what it does in a crash, and whether it is there afterwards",
     ]
+    lots = [closing.position.symbol for closing in advice.closings if closing.left and not closing.lot_known]
+    if lots:
+        said.append(f"the lots of {listed(lots)}: what is left has three digits here, round it down to the venue's lot")
     if advice.given.orders:
         said.append("what your open orders would do: they are left out")
     if advice.options is not None:
