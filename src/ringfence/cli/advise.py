@@ -53,7 +53,7 @@ def advise(  # noqa: PLR0913 - a parameter per option
     days: Annotated[int, typer.Option("--days", metavar="N", help="How far to simulate.")] = 7,
     paths: Annotated[int, typer.Option("--paths", metavar="N", help="How many paths.")] = 10_000,
     tail: Annotated[float, typer.Option("--tail", metavar="N", help="Degrees of freedom of Student's t.")] = 4,
-    seed: Annotated[int, typer.Option("--seed", help="Which paths.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which paths.")] = 1,
     fee_rate: FeeRateOption = None,
     report: ReportOption = None,
     json: JsonOption = False,

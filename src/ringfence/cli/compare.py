@@ -27,10 +27,14 @@ def compare(
     """Show one book under every margin architecture: what is required, free, at stake and protected."""
     from ringfence.cli import show
     from ringfence.cli.load import load_account
+    from ringfence.errors import BadInput
     from ringfence.study import compare as study
 
     file, rulebook = load_account(account, marks=mark or [], as_of=as_of)
-    comparison = study.compare(file, rulebook)
+    try:
+        comparison = study.compare(file, rulebook)
+    except BadInput as error:
+        raise error.located(file.where) from None
     if report is not None:
         from ringfence.study import compare_page, page
 

@@ -33,7 +33,7 @@ def distance(  # noqa: PLR0913 - a parameter per option
     tail: Annotated[
         float, typer.Option("--tail", metavar="N", help="Degrees of freedom of Student's t; 4 is fat.")
     ] = 4,
-    seed: Annotated[int, typer.Option("--seed", help="Which paths.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which paths.")] = 1,
     report: ReportOption = None,
     json: JsonOption = False,
 ) -> None:

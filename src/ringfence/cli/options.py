@@ -28,6 +28,9 @@ ReportOption = Annotated[
 ]
 
 
+_LARGEST_EXPONENT = 20
+
+
 def read_number(given: str, option: str, *, signed: bool = False) -> Decimal:
     """Return the number an option states. Raises BadConfiguration unless it is above 0 (or ``signed``)."""
     from ringfence.errors import BadConfiguration
@@ -36,15 +39,25 @@ def read_number(given: str, option: str, *, signed: bool = False) -> Decimal:
         value = Decimal(given)
     except ArithmeticError:
         value = Decimal("NaN")
-    if not value.is_finite() or (value <= 0 and not signed):
-        raise BadConfiguration("not a number", where=option, expected="a number" if signed else "a number above 0",
-                               found=given, hint="write it in digits with a decimal point, such as 0.25")  # fmt: skip
+    expected = "a number" if signed else "a number above 0"
+    if not value.is_finite() or abs(value.adjusted()) > _LARGEST_EXPONENT:
+        raise BadConfiguration("not a number", where=option, expected=expected, found=given,
+                               hint="write it in digits with a decimal point, such as 0.25")  # fmt: skip
+    if value <= 0 and not signed:
+        raise BadConfiguration("too small", where=option, expected=expected, found=given,
+                               hint="give a number above 0")  # fmt: skip
     return value
 
 
 def read_rate(given: str | None) -> Rate | None:
-    """Return the fee rate that ``--fee-rate`` states; maker rates may be below 0."""
-    return None if given is None else read_number(given, "--fee-rate", signed=True)
+    """Return the fee rate that ``--fee-rate`` states; maker rates may be below 0. Raises BadConfiguration from 1 on."""
+    from ringfence.errors import BadConfiguration
+
+    rate = None if given is None else read_number(given, "--fee-rate", signed=True)
+    if rate is not None and abs(rate) >= 1:
+        raise BadConfiguration("a fee of all of the value, or more", where="--fee-rate", expected="between -1 and 1",
+                               found=str(given), hint="0.05 % is written 0.0005")  # fmt: skip
+    return rate
 
 
 def read_betas(given: Sequence[str], known: Iterable[str]) -> dict[str, Decimal]:

@@ -145,8 +145,9 @@ def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
     account, marks = file.account, file.marks
     assets = {rulebook.contract(position.symbol).settle_asset for position in account.positions}
     if not assets:
-        raise BadAccount("nothing to compare: the account holds no position", where=file.where,
-                         expected="at least one position")  # fmt: skip
+        raise BadAccount("nothing to compare: the account holds no position", where="account.positions",
+                         expected="at least one position", found="none",
+                         hint="add a position; `ringfence account example` prints an account")  # fmt: skip
     single = account.collateral_mode is CollateralMode.SINGLE_ASSET
     options = listed([position.symbol for position in account.positions if rulebook.contract(position.symbol).option])
     held = [_architecture("as given", account, account, marks, rulebook)]

@@ -176,7 +176,8 @@ def _surfaces(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[tuple
     if not known and held:
         raise nothing_known([surface.assessment for surface in held], rulebook, asked="measure")
     if not known:
-        raise BadAccount("nothing to measure: no position", where="account", expected="at least one position",
+        raise BadAccount("nothing to measure: the account holds no position", where="account.positions",
+                         expected="at least one position", found="none",
                          hint="add a position; `ringfence account example` prints an account")  # fmt: skip
     dead = [surface.assessment.pool.name for surface in known if surface.assessment.liquidatable]
     notes = [

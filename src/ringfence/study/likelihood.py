@@ -8,7 +8,7 @@ read off curves of exact points (:mod:`ringfence.study.portfolio_curve`). Needs 
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import Backing
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _BLOCK = 10_000  # paths that are walked at once: a block to a core
 _STEPS = 12  # a horizon is walked in that many steps, of at least a minute
 _PATHS_AT_THE_ENDS = 20_000
+
+MOST_PATHS = 5_000_000
+"""The most paths that are simulated: they are held in memory. Ours."""
 
 
 class Horizon(NamedTuple):
@@ -69,11 +72,12 @@ class Likelihood(NamedTuple):
 
 def check(horizon: Horizon) -> None:
     """Raise BadConfiguration for a horizon that cannot be simulated."""
-    if horizon.minutes < 1 or horizon.paths < 100 or horizon.tail <= 2:
+    if horizon.minutes < 1 or not 100 <= horizon.paths <= MOST_PATHS or not 2 < horizon.tail < inf or horizon.seed < 0:
         raise BadConfiguration(
-            "cannot be simulated", where="--horizon, --paths, --tail",
-            expected="at least 1 minute and 100 paths, a tail above 2 (variance is infinite below)",
-            found=f"{horizon.minutes} minutes, {horizon.paths} paths, tail {horizon.tail:g}",
+            "cannot be simulated", where="--horizon, --paths, --tail, --seed",
+            expected=f"at least 1 minute, 100 to {MOST_PATHS:,} paths, a tail above 2 (variance is infinite below), "
+            "a seed of 0 or more",
+            found=f"{horizon.minutes} minutes, {horizon.paths} paths, tail {horizon.tail:g}, seed {horizon.seed}",
             hint="such as --horizon 60 --paths 100000 --tail 4",
         )  # fmt: skip
 
@@ -236,4 +240,4 @@ def requirement(np: Any, line: PositionLine, value: Any) -> Any:
     return fee + size * value * (rates[index] + funding) - deductions[index]
 
 
-__all__ = ["Horizon", "Likelihood", "Margin", "check", "numpy", "requirement", "root", "simulate"]
+__all__ = ["MOST_PATHS", "Horizon", "Likelihood", "Margin", "check", "numpy", "requirement", "root", "simulate"]

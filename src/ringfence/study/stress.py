@@ -49,6 +49,8 @@ VOLATILITIES = tuple(Decimal(percent) / 100 for percent in (50, 75, 125, 150, 20
 """Shares of today's implied volatility that options are valued at. Ours."""
 HAIRCUTS = (Decimal("0.05"), Decimal("0.1"), Decimal("0.2"), Decimal("0.5"))
 DAYS = (1, 7, 30)
+MOST_STEPS = 401
+"""The most points of a grid each way. Ours."""
 FUNDINGS_A_DAY = 3
 """Every eight hours: the most common interval."""
 
@@ -176,7 +178,7 @@ def stress(
 ) -> Stress:
     """Return every shock of ``account``. ``symbols``: one or two for the grid, the largest if none are given.
 
-    ``span``: how far the grid moves each way, 0.5 is 50 %, below 1; ``steps``: points each way, at least 2.
+    ``span``: how far the grid moves each way, 0.5 is 50 %, below 1; ``steps``: points, from 2 to :data:`MOST_STEPS`.
     ``funding_rate``: what longs pay shorts per eight hours. Raises BadAccount for an account without positions, and
     where the health of no pool is known.
     """
@@ -224,7 +226,8 @@ def stress(
 def _surfaces(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Surface, ...]:
     held = tuple(Surface(a, marks, rulebook) for a in assess_account(account, marks, rulebook) if a.lines)
     if not held:
-        raise BadAccount("nothing to stress: the account holds no position", expected="at least one position",
+        raise BadAccount("nothing to stress: the account holds no position", where="account.positions",
+                         expected="at least one position", found="none",
                          hint="add a position; `ringfence account example` prints an account")  # fmt: skip
     if not any(surface.known for surface in held):
         raise nothing_known([surface.assessment for surface in held], rulebook, asked="stress")
@@ -282,11 +285,12 @@ def _of_units(
 def grid(surfaces: Sequence[Surface], symbols: tuple[str, ...], *, span: Decimal, steps: int) -> Grid:
     """Return the account's health over moves of one or two symbols from −``span`` to +``span`` in ``steps`` points.
 
-    Raises BadConfiguration for a span outside (0, 1) and for fewer than two steps.
+    Raises BadConfiguration for a span outside (0, 1), for fewer than two steps and for more than :data:`MOST_STEPS`.
     """
-    if not 0 < span < 1 or steps < 2:
+    if not 0 < span < 1 or not 2 <= steps <= MOST_STEPS:
         raise BadConfiguration(
-            "not a grid", where="--range, --steps", expected="a range between 0 and 100 %, at least 2 steps",
+            "not a grid", where="--range, --steps",
+            expected=f"a range between 0 and 100 %, 2 to {MOST_STEPS} steps",
             found=f"{plain(span * 100)} %, {steps} steps", hint="such as --range 50 --steps 41",
         )  # fmt: skip
     moves = tuple(
@@ -606,6 +610,7 @@ __all__ = [
     "FUNDINGS_A_DAY",
     "HAIRCUTS",
     "LADDER",
+    "MOST_STEPS",
     "SCHEMA",
     "Cell",
     "Edge",

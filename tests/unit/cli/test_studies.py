@@ -234,3 +234,23 @@ def test_a_price_that_is_not_known_is_never_printed_as_none(
     assert printed.code == 0
     assert "not known" in printed.out
     assert "none" not in printed.out.replace("none in bingx-usdtm", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("rescue", "--health", "0"), "--health: too small"),
+        (("rescue", "--health", "NaN"), "--health: not a number"),
+        (("rescue", "--fee-rate", "5"), "a fee of all of the value, or more"),
+        (("stress", "--steps", "100000"), "2 to 401 steps"),
+        (("distance", "--tape", "2024-08-05", "--paths", "999999999"), "cannot be simulated"),
+        (("distance", "--tape", "2024-08-05", "--tail", "nan"), "cannot be simulated"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_number_out_of_range_is_refused_with_code_3(
+    command: tuple[str, ...], said: str, ringfence: Command, account: Path
+) -> None:
+    refused = ringfence(command[0], account, *command[1:])
+    assert refused.code == 3
+    assert said in refused.err

@@ -200,7 +200,8 @@ def test_a_tier_without_a_rate_has_no_figures() -> None:
         ({"symbols": ("AVAXUSDT", "BTCUSDT", "LINKUSDT")}, "one or two"),
         ({"symbols": ("AVAXUSDT", "AVAXUSDT")}, "one or two"),
         ({"span": Decimal(1)}, "between 0 and 100"),
-        ({"steps": 1}, "at least 2"),
+        ({"steps": 1}, "2 to 401 steps"),
+        ({"steps": 402}, "2 to 401 steps"),
     ],
 )
 def test_what_is_no_grid_is_refused_with_what_would_be(settings: dict[str, Any], said: str) -> None:

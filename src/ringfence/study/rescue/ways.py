@@ -56,6 +56,7 @@ def rescue(
         f"{'; '.join(unknown_of([a], rulebook))}"
         for a in unknown
     ]
+    notes += [] if holding else ["the account holds no position"]
     held = {p.symbol: rulebook.contract(p.symbol) for p in account.positions}
     free = sorted(symbol for symbol, contract in held.items() if contract.taker_fee_rate is None)
     if free and fee_rate is None:
