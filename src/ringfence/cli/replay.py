@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -45,6 +45,13 @@ JournalOption = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", help="Keep every command and event, in a file per way of holding."),
 ]
+ArchitecturesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--architectures", metavar="LIST",
+        help="all, or some of isolated,cross,multi-asset,portfolio; isolated,cross if not given, all for a basket.",
+    ),
+]  # fmt: skip
 ProcessesOption = Annotated[
     int | None, typer.Option("--processes", metavar="N", help="A crowd's processes; as many as there are cores.")
 ]
@@ -70,12 +77,16 @@ def replay(  # noqa: PLR0913 - a parameter per option
     impact: ImpactOption = False,
     processes: ProcessesOption = None,
     journal: JournalOption = None,
+    architectures: ArchitecturesOption = None,
     json: JsonOption = False,
 ) -> None:
     """Replay an account, or a crowd, through real prices under isolated and cross margin, with the same capital.
 
-    Shows margin calls and liquidations side by side, what is left, and why. Packaged windows: ringfence tape list.
+    Shows margin calls and liquidations side by side, what is left, and why; with --architectures under every margin
+    architecture that the venue offers. Packaged windows: ringfence tape list.
     """
+    if population is not None and architectures is not None:
+        raise _no_architectures("a crowd is held isolated, cross and mixed", "--population")
     if population is not None:
         _refuse_account_with_crowd(account, example)
         from ringfence.cli.crowd import CrowdChoices, replay_population
@@ -94,8 +105,15 @@ def replay(  # noqa: PLR0913 - a parameter per option
     from ringfence.tape import load_tape
 
     _check_sequence(sequence, journal)
-    run = take_over if sequence == "takeover" else partial(replay_on_engine, journal=journal)
     file = _account(account, example)
+    if architectures is not None or file.account.collateral_mode.value != "single_asset":
+        if sequence == "takeover":
+            raise _no_architectures("baskets are liquidated by their venue's own steps", "--sequence takeover")
+        _replay_ways(
+            file, architectures or "all", _Chosen(tape, seed, as_of, ticks_per_bar, report, journal, as_json=json)
+        )
+        return
+    run = take_over if sequence == "takeover" else partial(replay_on_engine, journal=journal)
     prices = load_tape(tape)
     with _progress() as progress:
         result = run(
@@ -117,6 +135,54 @@ def replay(  # noqa: PLR0913 - a parameter per option
         return
     print_replay(show.console(), result, report)
     say_journals(journal)
+
+
+class _Chosen(NamedTuple):
+    """The options of a replay that concern every way."""
+
+    tape: str
+    seed: int
+    as_of: str | None
+    ticks_per_bar: int | None
+    report: Path | None
+    journal: Path | None
+    as_json: bool
+
+
+def _replay_ways(file: AccountFile, architectures: str, chosen: _Chosen) -> None:
+    """Replay an account under several architectures, side by side in the account's currency."""
+    from ringfence.cli import show
+    from ringfence.cli.load import day
+    from ringfence.cli.replay_tables import journals_kept, say_journals
+    from ringfence.cli.replay_ways import as_json, assumptions, print_ways
+    from ringfence.study.page import write
+    from ringfence.study.replay.replay import DEFAULT_TICKS_PER_BAR
+    from ringfence.study.replay.side_by_side import side_by_side
+    from ringfence.study.replay.ways_page import html_page
+    from ringfence.tape import load_tape
+
+    with _progress() as progress:
+        found = side_by_side(
+            file, load_tape(chosen.tape), architectures.split(","), seed=chosen.seed,
+            as_of=day(chosen.as_of) if chosen.as_of else None,
+            ticks_per_bar=chosen.ticks_per_bar or DEFAULT_TICKS_PER_BAR, progress=progress, journal=chosen.journal,
+        )  # fmt: skip
+    if chosen.report is not None:
+        write(html_page(found, notes=assumptions(found)), chosen.report)
+    if chosen.as_json:
+        show.print_json({**as_json(found, chosen.report), "journals": journals_kept(chosen.journal)})
+        return
+    print_ways(show.console(), found, chosen.report)
+    say_journals(chosen.journal)
+
+
+def _no_architectures(why: str, beside: str) -> BadConfiguration:
+    from ringfence.errors import BadConfiguration
+
+    return BadConfiguration(
+        why, where="replay --architectures", expected=f"one account, without {beside}", found=beside,
+        hint=f"leave out --architectures or {beside}",
+    )  # fmt: skip
 
 
 def _check_sequence(sequence: str, journal: Path | None) -> None:

@@ -151,8 +151,8 @@ def fund(file: AccountFile, rulebook: Rulebook) -> Funding:
     account, where = file.account, f"{file.where}: account"
     if account.collateral_mode is CollateralMode.PORTFOLIO:
         raise BadAccount(
-            "portfolio margin is not replayed", where=f"{where}.collateral_mode", expected="single_asset",
-            found="portfolio", hint="`ringfence stress` and `ringfence distance` answer for portfolios",
+            "portfolio margin is held neither isolated nor cross", where=f"{where}.collateral_mode",
+            expected="single_asset", found="portfolio", hint="ringfence replay --architectures all",
         )  # fmt: skip
     if not account.positions:
         raise BadAccount(

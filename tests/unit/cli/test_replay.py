@@ -162,3 +162,48 @@ def test_progress_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     replay(example="lighter-book", ticks_per_bar=8)
     assert "events" in screen.getvalue()
+
+
+# ── Under every architecture ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_architecture_of_the_venue_stands_in_one_table_and_what_is_ours_below() -> None:
+    result = run("--example", "crash-book", "--architectures", "all", width=100)
+    assert result.exit_code == 0, result.output
+    for said in ("isolated", "cross", "multi-asset", "portfolio", "6,010.55", "4 architectures", "Verdict"):
+        assert said in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_architectures_are_written_as_json_and_as_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "ways.html"
+    result = run("--example", "crash-book", "--architectures", "cross,multi-asset", "--json", "--report", page)
+    document = json.loads(result.stdout, parse_float=pytest.fail)
+    assert document["schema"] == "ringfence.replay-architectures/1"
+    assert [one["name"] for one in document["architectures"]] == ["cross", "multi_asset"]
+    assert document["report"] == str(page)
+    assert document["journals"] == []
+    assert "multi-asset keeps nothing" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--architectures", "none"), "no such margin architecture"),
+        (("--architectures", "cross", "--sequence", "takeover"), "own steps"),
+    ],
+)
+def test_architectures_that_cannot_be_are_refused(arguments: tuple[str, ...], said: str) -> None:
+    error = refusal("--example", "crash-book", *arguments)
+    assert isinstance(error, BadConfiguration)
+    assert said in error.message
+
+
+def test_a_crowd_has_no_architectures_to_choose() -> None:
+    assert isinstance(refusal("--population", 5, "--architectures", "all"), BadConfiguration)
+
+
+def test_an_account_with_a_basket_is_replayed_under_all_that_its_venue_offers() -> None:
+    result = run("--example", "hedged-options")
+    assert isinstance(result.exception, BadAccount)
+    assert "options are not replayed" in result.exception.message

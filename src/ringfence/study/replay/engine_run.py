@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ringfence.account import PositionMode
+    from ringfence.account import CollateralMode, PositionMode
     from ringfence.engine.events import Event
     from ringfence.engine.setup import Setup
     from ringfence.journal import Journal
@@ -80,6 +80,11 @@ class Run:
             stack.callback(self._let_go)
             self._append()
 
+    def drop(self) -> None:
+        """Let go of the journal without appending what waits: the run came to nothing."""
+        self._waiting = []
+        self._let_go()
+
     def _let_go(self) -> None:
         if self._journal is not None:
             self._journal.close()
@@ -129,6 +134,11 @@ class Run:
             asked.AdoptPosition(self._next(), self._at, name, symbol, side, abs(quantity), price, leverage, mode)
         )
 
+    def collateral_mode(self, name: str, mode: CollateralMode) -> None:
+        """Choose what backs cross positions; single assets are what a trader starts with."""
+        if mode.value != "single_asset":
+            self._open(asked.SetCollateralMode(self._next(), self._at, name, mode.value))
+
     def _next(self) -> str:
         self._opened += 1
         return f"open {self._opened}"
@@ -153,7 +163,7 @@ def _cannot_begin(command: asked.Command, refused: Refused) -> RingfenceError:
 # ── Journals of a study ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-PARTS = ("isolated", "cross", "mixed", "isolated-impact", "cross-impact", "mixed-impact")
+PARTS = ("isolated", "cross", "multi_asset", "portfolio", "mixed", "isolated-impact", "cross-impact", "mixed-impact")
 """What a study may be made of: each is a venue of its own, and its journal a file of its own."""
 
 

@@ -99,7 +99,7 @@ def replay_on_engine(
         events=tuple(sorted((event for side in sides for event in side.events), key=lambda event: event.ts)),
         samples={side.architecture: tuple(side.samples) for side in sides},
         outcomes={side.architecture: _outcome(side) for side in sides},
-        assumptions=assumed(file, tape, prepared.rulebook, prepared.walk, prepared.symbols, _played(prepared.rulebook)),
+        assumptions=assumed(file, tape, prepared.rulebook, prepared.walk, prepared.symbols, _said(prepared.rulebook)),
         sequence="venue",
         history={side.architecture: tuple(side.history) for side in sides},
     )
@@ -153,14 +153,14 @@ class _Side:
 
     def _told(self, events: tuple[happened.Event, ...], before: dict[str, Pool], at: int) -> Iterator[Event]:
         """Yield what an update's events say: margin calls, and each liquidation from its start to its end."""
-        forced: _Forced | None = None
+        forced: Forced | None = None
         for event in events:
             if isinstance(event, happened.MarginCalled):
                 was, self._called[event.pool] = self._called.get(event.pool), event.level
                 if event.level in _LEVELS and was != "margin_call":  # from there it can only have risen
                     yield self._event(_LEVELS[event.level], before[event.pool], at)
             elif isinstance(event, (happened.LiquidationStarted, happened.LiquidationStep)) and forced is None:
-                forced = _Forced(event.pool)
+                forced = Forced(event.pool)
             if forced is not None:
                 forced.read(event)
                 if isinstance(event, happened.LiquidationEnded):
@@ -179,7 +179,7 @@ class _Side:
         )  # fmt: skip
         return event._replace(**found) if found else event
 
-    def _liquidated(self, forced: _Forced, pool: Pool, at: int) -> Event:
+    def _liquidated(self, forced: Forced, pool: Pool, at: int) -> Event:
         trades = tuple(forced.trades(self.state.rulebook))
         closed = {(trade.symbol, trade.side) for trade in trades if trade.whole}
         touched = closed or {(trade.symbol, trade.side) for trade in trades}
@@ -219,12 +219,16 @@ class _Side:
 
 
 @dataclass(slots=True)
-class _Forced:
-    """A liquidation as its events come: what it took from the account, what it gave to the fund, its trades."""
+class Forced:
+    """A liquidation as its events come: what it took from the account, what it gave to the fund, its trades.
+
+    ``to_fund``: what the fund got, or, below 0, paid, by asset; ``fund``: all of it, for a pool of one asset.
+    """
 
     pool: str
     loss: Value = ZERO
     fund: Value = ZERO
+    to_fund: dict[str, Value] = field(default_factory=dict)
     _trades: dict[tuple[str, str, str], list[happened.Traded]] = field(default_factory=dict)
     _closed: set[tuple[str, str]] = field(default_factory=set)
 
@@ -236,6 +240,7 @@ class _Forced:
                 self.loss -= posting.amount
             elif owner == books.INSURANCE:
                 self.fund += posting.amount
+                self.to_fund[posting.asset] = self.to_fund.get(posting.asset, ZERO) + posting.amount
         if not isinstance(event, happened.Traded) or event.cause not in _FORCED:
             return
         for trader, left, buys in (
@@ -341,7 +346,8 @@ def _outcome(side: _Side) -> Outcome:
     )
 
 
-def _played(rulebook: Rulebook) -> tuple[str, ...]:
+def played(rulebook: Rulebook) -> tuple[str, ...]:
+    """Return how a venue's own liquidation is played on the engine, and against which market: what is ours in it."""
     market, fees = Market(), Fees()
     steps = ", ".join(rulebook.liquidation_sequence).replace("_", " ") or "take over"
     share = divide(fees.clearance * 100, Decimal(1), places=4)
@@ -356,8 +362,11 @@ def _played(rulebook: Rulebook) -> tuple[str, ...]:
             f"one every {_share(market.level_gap)} %, each worth {market.depth_value:,f} (ours). The insurance fund is "
             "never empty."
         ),
-        *(" ".join(text.split()) for text in _HELD),
     )
+
+
+def _said(rulebook: Rulebook) -> tuple[str, ...]:
+    return (*played(rulebook), *(" ".join(text.split()) for text in _HELD))
 
 
 def _share(rate: Decimal) -> str:
@@ -376,4 +385,4 @@ _HELD = (
 )
 
 
-__all__ = ["FUND", "replay_on_engine"]
+__all__ = ["FUND", "TRADER", "Forced", "played", "replay_on_engine"]

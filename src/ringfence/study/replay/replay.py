@@ -139,12 +139,13 @@ def prepare(file: AccountFile, tape: Tape, *, seed: int, as_of: date | None, tic
     check_sizes(file, rulebook)
     check_leverage(file, rulebook)
     funding = fund(file, rulebook)
-    _refuse_missing_symbols(tape, symbols)
+    refuse_missing_symbols(tape, symbols)
     held = tape.select(symbols=symbols)
     return Prepared(rulebook, symbols, funding, walk(held, seed, intermediate=ticks_per_bar - _FEWEST_TICKS_PER_BAR))
 
 
-def _refuse_missing_symbols(tape: Tape, symbols: tuple[str, ...]) -> None:
+def refuse_missing_symbols(tape: Tape, symbols: tuple[str, ...]) -> None:
+    """Raise BadTape where a tape lacks symbols that are held, with the windows that have them."""
     missing = [symbol for symbol in symbols if symbol not in tape.symbols]
     if not missing:
         return
@@ -449,4 +450,4 @@ def _rules(rulebook: Rulebook, symbols: tuple[str, ...]) -> str:
 
 
 __all__ = ["ARCHITECTURES", "DEFAULT_TICKS_PER_BAR", "REARM", "Looking", "Prepared", "Progress", "assumed",
-           "prepare", "replay"]  # fmt: skip
+           "prepare", "refuse_missing_symbols", "replay"]  # fmt: skip
