@@ -97,44 +97,15 @@ def replay(  # noqa: PLR0913 - a parameter per option
         )  # fmt: skip
         return
     _refuse_crowd_options(rulebook=rulebook, asset=asset, impact=impact, processes=processes)
-    from ringfence.cli import show
-    from ringfence.cli.load import day
-    from ringfence.study.replay.on_engine import replay_on_engine
-    from ringfence.study.replay.replay import DEFAULT_TICKS_PER_BAR
-    from ringfence.study.replay.replay import replay as take_over
-    from ringfence.tape import load_tape
-
     _check_sequence(sequence, journal)
     file = _account(account, example)
-    if architectures is not None or file.account.collateral_mode.value != "single_asset":
-        if sequence == "takeover":
-            raise _no_architectures("baskets are liquidated by their venue's own steps", "--sequence takeover")
-        _replay_ways(
-            file, architectures or "all", _Chosen(tape, seed, as_of, ticks_per_bar, report, journal, as_json=json)
-        )
+    chosen = _Chosen(tape, seed, as_of, ticks_per_bar, report, journal, as_json=json)
+    if architectures is None and file.account.collateral_mode.value == "single_asset":
+        _replay_both(file, sequence, chosen)
         return
-    run = take_over if sequence == "takeover" else partial(replay_on_engine, journal=journal)
-    prices = load_tape(tape)
-    with _progress() as progress:
-        result = run(
-            file,
-            prices,
-            seed=seed,
-            as_of=day(as_of) if as_of else None,
-            ticks_per_bar=ticks_per_bar or DEFAULT_TICKS_PER_BAR,
-            progress=progress,
-        )
-    if report is not None:
-        _write(result, report)
-    from ringfence.cli.replay_tables import journals_kept, print_replay, say_journals
-
-    if json:
-        from ringfence.cli.replay_json import as_json
-
-        show.print_json({**as_json(result, report), "journals": journals_kept(journal)})
-        return
-    print_replay(show.console(), result, report)
-    say_journals(journal)
+    if sequence == "takeover":
+        raise _no_architectures("baskets are liquidated by their venue's own steps", "--sequence takeover")
+    _replay_ways(file, architectures or "all", chosen)
 
 
 class _Chosen(NamedTuple):
@@ -147,6 +118,38 @@ class _Chosen(NamedTuple):
     report: Path | None
     journal: Path | None
     as_json: bool
+
+
+def _replay_both(file: AccountFile, sequence: str, chosen: _Chosen) -> None:
+    """Replay an account isolated and cross, side by side in each settlement asset."""
+    from ringfence.cli import show
+    from ringfence.cli.load import day
+    from ringfence.cli.replay_tables import journals_kept, print_replay, say_journals
+    from ringfence.study.replay.on_engine import replay_on_engine
+    from ringfence.study.replay.replay import DEFAULT_TICKS_PER_BAR
+    from ringfence.study.replay.replay import replay as take_over
+    from ringfence.tape import load_tape
+
+    run = take_over if sequence == "takeover" else partial(replay_on_engine, journal=chosen.journal)
+    prices = load_tape(chosen.tape)
+    with _progress() as progress:
+        result = run(
+            file,
+            prices,
+            seed=chosen.seed,
+            as_of=day(chosen.as_of) if chosen.as_of else None,
+            ticks_per_bar=chosen.ticks_per_bar or DEFAULT_TICKS_PER_BAR,
+            progress=progress,
+        )
+    if chosen.report is not None:
+        _write(result, chosen.report)
+    if chosen.as_json:
+        from ringfence.cli.replay_json import as_json
+
+        show.print_json({**as_json(result, chosen.report), "journals": journals_kept(chosen.journal)})
+        return
+    print_replay(show.console(), result, chosen.report)
+    say_journals(chosen.journal)
 
 
 def _replay_ways(file: AccountFile, architectures: str, chosen: _Chosen) -> None:
