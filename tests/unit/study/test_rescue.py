@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ringfence.account import CollateralMode
 from ringfence.account_file import AccountFile, parse
 from ringfence.errors import BadAccount, BadConfiguration
 from ringfence.margin import change
@@ -180,6 +181,38 @@ def test_a_venue_that_forbids_the_switch_is_quoted_and_one_that_allows_it_is_a_w
     assert allowed.account is not None
     assert allowed.account.positions[0].isolated_margin is None
     assert allowed.account.wallet["USDT"] == 500 + 210
+
+
+def test_idle_collateral_is_a_way_out_by_another_architecture() -> None:
+    body = {"wallet": {"USDT": "1200", "BTC": "0.1"}, "collateral": {"BTC": {"index": "117000"}}, "positions": [AVAX]}
+    file = parse({"rulebook": "binance-usdm", "as_of": "2025-10-10", "account": body}, where="test")
+    over = way(found(file), "switch_architecture", of="multi-asset")
+    assert over.account is not None
+    assert over.account.collateral_mode is CollateralMode.MULTI_ASSET
+    # (1,200 − 1,164) · 0.9999 + 0.1 · 117,000 · 0.95 against 34.23
+    equity = 36 * Decimal("0.9999") + Decimal("0.1") * 117_000 * Decimal("0.95")
+    assert over.health is not None
+    assert abs(over.health - equity / Decimal("34.23")) < Decimal("1e-12")
+    assert (over.cost, over.outside) == (0, 0)
+
+
+def test_an_architecture_that_saves_nothing_or_cannot_be_says_why() -> None:
+    assert way(found(account(AVAX, wallet="1200")), "switch_architecture").refusal == "it is not enough"
+    held = found(account(AVAX, LINK, wallet="1200"))
+    refused = next(w for p in held.pools if p.pool == "cross USDT" for w in p.ways if w.kind == "switch_architecture")
+    assert "LINKUSDT long isolated" in (refused.refusal or "")
+    body = {"wallet": {"USDT": "1200", "BTC": "0.1"}, "positions": [AVAX]}
+    unpriced = parse({"rulebook": "binance-usdm", "as_of": "2025-10-10", "account": body}, where="test")
+    assert "no collateral price for BTC" in (way(found(unpriced), "switch_architecture").refusal or "")
+
+
+def test_a_basket_that_owes_an_asset_is_not_taken_apart() -> None:
+    body = {
+        "collateral_mode": "multi_asset", "wallet": {"USDT": "-100", "BTC": "0.0014"}, "positions": [
+            leg("AVAXUSDT", "long", "3", "26.7", "26.7")], "collateral": {"BTC": {"index": "117000"}},
+    }  # fmt: skip
+    file = parse({"rulebook": "binance-usdm", "as_of": "2025-10-10", "account": body}, where="test")
+    assert "owes USDT" in (way(found(file, health=Decimal(1000)), "switch_architecture", of="cross").refusal or "")
 
 
 def test_a_hedge_needs_hedge_mode_and_does_not_lower_what_is_required() -> None:

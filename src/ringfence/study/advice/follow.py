@@ -290,7 +290,15 @@ class _Run:
             health=watch.level * TARGET, fee_rate=self.rules.fee_rate,
         )  # fmt: skip
         ways = next((pool.ways for pool in found.pools if pool.pool == watch.pool.name), ())
-        return next((way for way in ways if way.refusal is None and way.outside <= watch.member.cash), None)
+        return next(
+            (
+                way
+                for way in ways
+                # A crowd's accounts stay what they were opened as: nobody goes over to another architecture midway.
+                if way.refusal is None and way.outside <= watch.member.cash and way.kind != "switch_architecture"
+            ),
+            None,
+        )
 
     def _gross(self, member: _Member) -> Value:
         total = ZERO

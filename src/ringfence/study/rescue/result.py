@@ -18,7 +18,8 @@ SCHEMA = "ringfence.rescue/1"
 class Way(NamedTuple):
     """One way out. ``refusal``: why it is none; then no ``account``, and ``health`` what it would come to, if known.
 
-    ``kind``: add_margin, deposit, move_margin, reduce, add_and_reduce, reduce_all, cancel_orders, hedge, switch_mode.
+    ``kind``: add_margin, deposit, move_margin, reduce, add_and_reduce, reduce_all, cancel_orders, hedge, switch_mode,
+    switch_architecture.
     ``amount``: contracts, a share or cash, in ``unit``. ``cost``: fees, paid for good. ``outside``: cash the account
     does not have.
     ``tied``: cash or margin that the way locks up; these three in the settlement asset of the pool (or of the deposit).

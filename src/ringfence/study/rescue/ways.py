@@ -9,6 +9,7 @@ from ringfence.errors import BadConfiguration
 from ringfence.margin.assess import assess_account
 from ringfence.numbers import exact, plain
 from ringfence.study.portfolio_words import portfolio_summary
+from ringfence.study.rescue.architectures import other_architectures
 from ringfence.study.rescue.case import Case, above
 from ringfence.study.rescue.cash import additions, deposits, moves
 from ringfence.study.rescue.result import Endangered, Rescue, Way
@@ -80,7 +81,7 @@ def _ways(case: Case) -> tuple[Way, ...]:
     found += [*additions(case)] if case.pool.pool.isolated else [*deposits(case)]
     found += [reduction(case, line) for line in case.pool.lines]
     found += [*added_and_reduced(case)] if case.pool.pool.isolated else []
-    found += [*pro_rata(case), *hedges(case), *switches(case)]
+    found += [*pro_rata(case), *hedges(case), *switches(case), *other_architectures(case)]
     return tuple(sorted(found, key=lambda way: (way.refusal is not None, way.cost, way.outside, way.tied)))
 
 
