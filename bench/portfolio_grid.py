@@ -141,7 +141,6 @@ def agrees(of: Book) -> None:
 
 def calls(of: Book) -> dict[str, Callable[[], object]]:
     """Return what is timed of a book, by name."""
-
     whole, percent = surfaces(of)[0].assessment.pool, count(50)
 
     def point() -> object:
