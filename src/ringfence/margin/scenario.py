@@ -102,7 +102,7 @@ class Gains:
     A book's :func:`totals` need no amounts of single holdings: they are read where a requirement is explained.
     """
 
-    __slots__ = ("_row", "grid", "holding", "prices", "start")
+    __slots__ = ("_row", "_weighted", "grid", "holding", "prices", "start")
 
     def __init__(self, holding: Holding, grid: Grid) -> None:
         self.holding, self.grid = holding, grid
@@ -110,6 +110,19 @@ class Gains:
         self.prices = () if option is None else prices(option, grid.shocks)
         self.start = 0 if option is None else price_now(option)
         self._row: tuple[Value, ...] | None = None
+        self._weighted: tuple[int, list[int], int] | None = None
+
+    def weighted(self) -> tuple[int, list[int], int]:
+        """Return an option's prices in each scenario and before them, each times its value, as whole numbers.
+
+        First the exponent of ten of their unit, in STEPs. Kept: a holding is added up in many books.
+        """
+        if self._weighted is None:
+            value = self.holding.value
+            places = int(value.as_tuple().exponent)
+            weight = int(value.scaleb(-places))
+            self._weighted = places, [weight * price for price in self.prices], weight * self.start
+        return self._weighted
 
     @property
     def row(self) -> tuple[Value, ...]:
@@ -160,13 +173,18 @@ def _weighted(items: Sequence[Gains], width: int) -> tuple[list[int], int, Value
 
     In whole numbers, which are quicker than decimals: values are whole multiples of the smallest place among them.
     """
-    places = min(0, *[int(item.holding.value.as_tuple().exponent) for item in items])
+    found = [item.weighted() for item in items]
+    least = min(places for places, _, _ in found)
     total, start = [0] * width, 0
-    for item in items:
-        weight = int(item.holding.value.scaleb(-places))
-        total = [sum_ + weight * price for sum_, price in zip(total, item.prices, strict=True)]
-        start += weight * item.start
-    return total, start, STEP.scaleb(places)
+    for places, row, before in found:
+        if places == least:
+            total = [sum_ + amount for sum_, amount in zip(total, row, strict=True)]
+            start += before
+        else:
+            factor = 10 ** (places - least)
+            total = [sum_ + factor * amount for sum_, amount in zip(total, row, strict=True)]
+            start += factor * before
+    return total, start, STEP.scaleb(least)
 
 
 def losses(columns: Sequence[Value], grid: Grid, *, in_coin: bool = False) -> tuple[Value, ...]:

@@ -2,13 +2,14 @@
 
 A requirement by scenarios has no formula that arrays could be put into. Units do not offset one another, so the surplus
 (balance − requirement) changes coin by coin: each coin's change is assessed exactly at :data:`POINTS` prices from a
-twentieth to six times its own, its risk unit moving as one, and read off between them. In floats: for likelihoods and
-comparisons over many paths, never for a decision.
+twentieth to six times its own, its risk unit moving as one, and read off between them. They are closest where prices
+are likeliest, 1 % apart up to 40 % around today's: options near their expiry bend the curve within a few percent. In
+floats: for likelihoods and comparisons over many paths, never for a decision.
 """
 
 from __future__ import annotations
 
-from math import exp, log
+from math import ceil, copysign, exp, log
 from typing import TYPE_CHECKING, Any
 
 from ringfence.margin.assess import assess
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from ringfence.margin.assessment import Assessment
 
-POINTS = 81
 LEAST, MOST = 0.05, 6.0
+_NEAR, _FINE, _WIDE = 0.4, 0.01, 0.06  # in logarithms: how far points are close together, how far apart there, beyond
 
 
 class Curve:
@@ -77,7 +78,16 @@ def _points(assessment: Assessment, coin: str, symbols: list[str]) -> tuple[list
 
 def places() -> list[float]:
     """Return the logarithms of the ratios of a price at which points are, rising, 0 among them."""
-    return sorted({0.0, *(log(LEAST) + (log(MOST) - log(LEAST)) * n / (POINTS - 1) for n in range(POINTS))})
+    inside = round(_NEAR / _FINE)
+    found = [_FINE * n for n in range(-inside, inside + 1)]
+    for end in (log(LEAST), log(MOST)):
+        reach = abs(end) - _NEAR
+        steps = ceil(reach / _WIDE)
+        found += [copysign(_NEAR + reach * n / steps, end) for n in range(1, steps + 1)]
+    return sorted(found)
+
+
+POINTS = len(places())
 
 
 @exact

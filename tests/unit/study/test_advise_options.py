@@ -19,7 +19,9 @@ from ringfence.study.advice.advise import Advice, advise
 from ringfence.study.advice.as_json import as_json
 from ringfence.study.advice.circumstances import Circumstances
 from ringfence.study.advice.desk import SAFE
-from ringfence.study.advice.option_curves import Surface
+from ringfence.study.advice.holding import Book
+from ringfence.study.advice.option_curves import Paths, Prices, Surface
+from ringfence.study.advice.option_table import Table
 from ringfence.study.advice.option_words import alert_of, role_of
 from ringfence.study.advice.options import BARE, GIVEN
 from ringfence.study.advice.page import html_page
@@ -75,10 +77,44 @@ def test_the_curves_say_what_the_exact_lane_says_near_enough(ratio: float) -> No
     surface = Surface(file.account, file.marks, file.rulebook(), ("BTC",))
     exactly = surface.exactly([ratio])
     near = surface.surplus + float(surface.change(np, np.array([ratio])))
-    assert near == pytest.approx(float(surplus_of(exactly)), abs=0.05 * float(exactly.liquidation_requirement or 0))
+    assert near == pytest.approx(float(surplus_of(exactly)), abs=0.005 * float(exactly.liquidation_requirement or 0))
     assert exactly.margin_balance is not None
     balance = surface.balance + float(surface.gain(np, np.array([ratio])))
     assert balance == pytest.approx(float(exactly.margin_balance), abs=0.01 * surface.balance)
+
+
+def test_an_account_that_holds_part_of_a_book_has_the_curves_it_has_by_itself() -> None:
+    file, rulebook = book(), book().rulebook()
+    shared = Prices(file.account, file.marks, rulebook, ("BTC",))
+    assert shared.places is not None
+    for kept in ((0, 1, 2), (2, 3), (1,), ()):
+        held = replace(file.account, positions=tuple(file.account.positions[n] for n in kept))
+        apart = Surface(held, file.marks, rulebook, ("BTC",))
+        together = Surface(held, file.marks, rulebook, ("BTC",), shared)
+        ratios = np.array([[0.1], [0.8], [1.0], [1.07], [4.0]])
+        assert (together.balance, together.surplus) == pytest.approx((apart.balance, apart.surplus))
+        assert together.change(np, ratios) == pytest.approx(apart.change(np, ratios), abs=1e-6)
+        assert together.gain(np, ratios) == pytest.approx(apart.gain(np, ratios), abs=1e-6)
+
+
+def test_paths_in_bins_lose_next_to_nothing_and_end_where_the_curves_end() -> None:
+    file = book()
+    surface = Surface(file.account, file.marks, file.rulebook(), ("BTC",))
+    ratios = np.exp(np.random.Generator(np.random.PCG64(1)).normal(0, 0.1, (20, 50, 1)))
+    ratios[3, 0] = 0.001
+    exactly = surface.surplus + surface.change(np, ratios).min(axis=0)
+    requirement = float(surface.assessment.liquidation_requirement or 0)
+    assert surface.walk(np, Paths(np, ratios)).lowest == pytest.approx(exactly, abs=0.005 * requirement)
+
+
+def test_a_draft_is_near_what_playing_the_account_gives() -> None:
+    file = book(POOR)
+    marks, moves = file.marks, advised(POOR).moves
+    table = Table(np, Book(file.account, marks, file.rulebook()), moves, FEW, None)
+    full = table.drafted(table.play(file.account))
+    quick = table.draft(file.account)
+    assert quick.share == pytest.approx(full.share, abs=0.01)
+    assert quick.short == pytest.approx(full.short, abs=0.02 * full.short + 100)
 
 
 def test_collateral_goes_on_moving_with_a_coin_whose_positions_are_all_closed() -> None:

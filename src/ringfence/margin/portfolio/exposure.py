@@ -30,7 +30,8 @@ class Exposure(NamedTuple):
 
     ``contract`` is None for spot. ``value``: gross, at the mark (an option: of what it is on, at the index).
     ``premium``: an option's whole value at its mark, signed; 0 elsewhere. ``days`` to expiry, 0 for what has none.
-    ``gains``: in each scenario.
+    ``gains``: in each scenario. ``coins``: units of the coin that it is on, unsigned: of an option, of its underlying.
+    ``years``: to expiry, 18 places. ``vegas``: what is known of :meth:`vega`.
     """
 
     name: str
@@ -46,30 +47,24 @@ class Exposure(NamedTuple):
     option: Option | None
     holding: Holding
     gains: Gains
-
-    @property
-    def coins(self) -> Decimal:
-        """Units of the coin that it is on, unsigned: of an option, of its underlying."""
-        if self.contract is None or self.contract.inverse:
-            return abs(self.delta)
-        return abs(self.quantity) * self.contract.contract_size
+    coins: Decimal
+    years: Decimal
+    vegas: dict[Decimal, Value]
 
     @property
     def row(self) -> tuple[Value, ...]:
         """Its gain in each scenario, in the account's currency."""
         return self.gains.row
 
-    @property
-    def years(self) -> Decimal:
-        """Years to expiry, 18 places."""
-        return divide(self.days, ONE * _DAYS_A_YEAR, places=RATIO_PLACES)
-
     def vega(self, move: Decimal, index: Price) -> Value:
-        """Return what the holding gains when implied volatility rises by the share ``move`` of itself."""
+        """Return what the holding gains when implied volatility rises by ``move`` of itself; ``index``: the unit's."""
         if self.option is None:
             return ZERO
-        signed = self.coins if self.quantity > 0 else -self.coins
-        return signed * index * vega(self.option, move)
+        found = self.vegas.get(move)
+        if found is None:
+            signed = self.coins if self.quantity > 0 else -self.coins
+            found = self.vegas[move] = signed * index * vega(self.option, move)
+        return found
 
 
 def days_left(contract: Contract, risk: RiskInputs) -> Decimal:
@@ -126,6 +121,7 @@ def exposure(contract: Contract, quantity: Quantity, mark: Price, *, pool: Pool,
     in_coin = contract.settle_asset == contract.risk_unit
     rate = ONE if in_coin else pool.collateral[contract.settle_asset].index
     side = "long" if quantity > 0 else "short"
+    days = days_left(contract, risk)
     option = None
     premium = ZERO
     if contract.option:
@@ -143,7 +139,8 @@ def exposure(contract: Contract, quantity: Quantity, mark: Price, *, pool: Pool,
     holding = Holding(f"{contract.symbol} {side}", value, in_coin and (contract.inverse or contract.option), option)
     return Exposure(
         holding.name, contract.symbol, side, quantity, contract, abs(value), own_delta, premium, contract.expiry,
-        days_left(contract, risk), option, holding, Gains(holding, grid),
+        days, option, holding, Gains(holding, grid), abs(own_delta if contract.inverse else coins),
+        divide(days, ONE * _DAYS_A_YEAR, places=RATIO_PLACES), {},
     )  # fmt: skip
 
 
@@ -152,7 +149,7 @@ def spot_exposure(coin: str, quantity: Quantity, *, index: Price, grid: Grid) ->
     holding = Holding(f"{coin} spot", quantity * index, in_coin=False)
     return Exposure(
         holding.name, coin, "spot", quantity, None, quantity * index, quantity, ZERO, None, ZERO, None, holding,
-        Gains(holding, grid),
+        Gains(holding, grid), abs(quantity), ZERO, {},
     )  # fmt: skip
 
 

@@ -128,6 +128,11 @@ class Parts:
             for coin, items in self.held.items()
         }
 
+    @property
+    def by_scenario(self) -> bool:
+        """Whether units are required by scenarios, and so have a :class:`Place`."""
+        return bool(self._grids)
+
     def at(self, marks: Marks) -> Totals:
         """Return the account's totals at ``marks``, which name every symbol it holds."""
         return self.together(self.part(coin, marks) for coin in self.held)

@@ -63,6 +63,7 @@ def _extended(terms: MatrixTerms) -> Iterator[Scenario]:
         yield Scenario(f"{percent(move)}, vol up (extended)", "extended", move, up, min(ONE, share), dampener, edge)
 
 
+@lru_cache(maxsize=512)
 def percent(move: Decimal) -> str:
     """Return a move in words: ``-16 %``, ``+4 %``."""
     return f"{'+' if move > 0 else ''}{plain(move * 100)} %"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ringfence.numbers import ONE, ROUND_CEILING, plain, round_to
 from ringfence.study.advice.alert import HIGHEST, SIGMAS
+from ringfence.study.advice.closings import STEPS
 from ringfence.study.advice.crashes import YEARS
 from ringfence.study.advice.desk import SAFE
 from ringfence.study.advice.holding import MAIN
@@ -237,7 +238,7 @@ def steps(advice: Advice, found: OptionsFound, name: str) -> tuple[str, ...]:
 def _steps(advice: Advice, found: OptionsFound, name: str) -> Iterator[str]:
     capital = found.trials.capital
     closing = [(p, part) for p, part in zip(found.book.positions, found.parts, strict=True) if part.close]
-    for position, part in closing:
+    for position, part in sorted(closing, key=lambda item: item[1].turn):
         yield f"{position.symbol} {position.side}: close {plain(part.close)} of {plain(abs(position.quantity))}."
     if closing:
         rest = found.trials.trials[-1].liquidated
@@ -310,8 +311,9 @@ def assumptions(advice: Advice, found: OptionsFound) -> tuple[str, ...]:
     taken = "nobody acts on the way; an account at its requirement at the end of a step is taken over, nothing is left"
     closed = (
         "closed at the mark, for the taker fee where it is known; a position is closed only where the account would be "
-        f"liquidated on more than {1 - SAFE:.0%} of the paths, half of one before a whole one; ours. A deposit is "
-        "taken as cash in dollars, which does not move with the book"
+        f"liquidated on more than {1 - SAFE:.0%} of the paths: looked for is the smallest way, of at most {STEPS} "
+        "steps that close a position or half of it (not every combination is tried; ours). A deposit is taken as cash "
+        "in dollars, which does not move with the book"
     )
     worth = (
         f"worth: mean logarithm of what is left, at least {FLOOR:.0%} of the capital, less {CHARGE:g} where it is "
