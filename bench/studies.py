@@ -3,16 +3,19 @@
     python bench/studies.py [--rounds 5]
 
 A cross account of ten positions, made from the packaged tables and a fixed seed. Targets: a grid of 41 × 41 over two
-symbols in 0.5 s, 100,000 simulated paths of ten symbols in 3 s, advice in 30 s. Processor time, median over the
-rounds. Results: out/bench/studies.json.
+symbols in 0.5 s, 100,000 simulated paths of ten symbols in 3 s, advice in 30 s. Processor time, of all threads, median
+over the rounds; for studies that use several cores also the time by the clock on one core and on all, the best of
+rounds that alternate. Results: out/bench/studies.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from datetime import date
 from decimal import Decimal
 from statistics import median
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from accounts import binance_books
@@ -22,6 +25,7 @@ from ringfence import assess_account, load_rulebook
 from ringfence.account import MarginMode
 from ringfence.study.advice.advise import advise
 from ringfence.study.advice.scene import Outlook
+from ringfence.study.cores import cores
 from ringfence.study.likelihood import Horizon, simulate
 from ringfence.study.rescue import rescue
 from ringfence.study.stress import grid
@@ -38,6 +42,8 @@ TARGETS = {
     "stress: grid 41 × 41": 0.5,
     "distance: 100,000 paths of 10 symbols": 3.0,
 }
+
+SHARED = ("advise", "distance")  # the studies that use several cores
 
 
 def calls(book: Book) -> dict[str, Callable[[], object]]:
@@ -73,6 +79,21 @@ def calls(book: Book) -> dict[str, Callable[[], object]]:
     }
 
 
+def walls(call: Callable[[], object], rounds: int) -> tuple[float | None, float | None]:
+    """Return the shortest time by the clock on one core and on all; None where a process cannot be held to one."""
+    if not hasattr(os, "sched_setaffinity") or cores() < 2:
+        return None, None
+    every = os.sched_getaffinity(0)
+    found: dict[int, list[float]] = {1: [], len(every): []}
+    for _ in range(rounds):
+        for allowed in ({min(every)}, every):
+            os.sched_setaffinity(0, allowed)
+            began = perf_counter()
+            call()
+            found[len(allowed)].append(perf_counter() - began)
+    return min(found[1]), min(found[len(every)])
+
+
 def main() -> None:
     """Time every call and print a table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -87,9 +108,14 @@ def main() -> None:
         taken = [seconds(call) for _ in range(rounds)]
         middle, target = median(taken), TARGETS.get(name)
         met = "" if target is None else f"≤ {target:g} s: {'met' if middle <= target else 'missed'}"
-        rows.append([name, f"{middle:.3f}", f"{min(taken):.3f}", f"{max(taken):.3f}", met])
-        results[name] = {"seconds": middle, "best": min(taken), "worst": max(taken), "target": target}
-    print(table(["study of ten cross positions", "s", "best", "worst", "target"], rows))
+        one, every = walls(call, rounds) if name.startswith(SHARED) else (None, None)
+        clock = ["" if found is None else f"{found:.3f}" for found in (one, every)]
+        rows.append([name, f"{middle:.3f}", f"{min(taken):.3f}", f"{max(taken):.3f}", *clock, met])
+        results[name] = {"seconds": middle, "best": min(taken), "worst": max(taken), "target": target,
+                         "clock_on_one_core": one, "clock_on_all_cores": every, "cores": cores()}  # fmt: skip
+    headers = ["study of ten cross positions", "s", "best", "worst", "clock, one core", f"{cores()} cores", "target"]
+    print(table(headers, rows))
+    print(f"\nload average at the end {[round(load, 2) for load in os.getloadavg()]}")
     print(f"\nwritten: {write('studies', {'machine': described, 'results': results}).relative_to(REPOSITORY)}")
 
 
