@@ -202,3 +202,12 @@ def test_a_fee_that_is_given_is_charged() -> None:
     advice = ask(account(BTC, wallet={"USDT": "2000"}, contracts=LOTS), fee_rate=Decimal("0.001"))
     assert advice.closings[0].fee == Decimal("0.045") * 100000 * Decimal("0.001")
     assert "Closing costs 4.50 USDT in fees" in " ".join(account_wide(advice))
+
+
+def test_a_basket_is_left_for_what_it_cannot_hold_isolated_step_by_step() -> None:
+    file = account(BTC, wallet={"USDT": "1500", "USDC": "500"}, contracts=LOTS, collateral_mode="multi_asset")
+    todo = steps(ask(file))
+    assert "close 0.045 of 0.05" in todo[0]
+    assert todo[1] == "Switch the account to single-asset mode; positions stay."
+    assert "only without a position in it. Close it, set the leverage to 5×, switch to isolated" in todo[2]
+    assert sum("set the leverage" in step for step in todo) == 1

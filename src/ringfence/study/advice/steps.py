@@ -89,11 +89,12 @@ def _moves(advice: Advice) -> Iterator[str]:
         return
     main = advice.holding.accounts[MAIN].collateral_mode
     if main is not advice.given.collateral_mode:
-        yield from _leverages(advice)
         whole = "" if main is CollateralMode.SINGLE_ASSET else ", all of them cross"
         yield f"Switch the account to {main.value.replace('_', '-')} mode; positions stay{whole}."
     if main is CollateralMode.SINGLE_ASSET:
         yield from _places(advice)
+    else:
+        yield from _leverages(advice)
 
 
 def _places(advice: Advice) -> Iterator[str]:
@@ -123,8 +124,10 @@ def _move(advice: Advice, index: int, reason: str) -> Iterator[str]:
         if more:
             yield f"{name}: {'add' if more > 0 else 'take out'} {amount(abs(more), asset)} of margin."
         return
+    main = advice.holding.accounts[MAIN].collateral_mode
+    account = replace(advice.after or advice.given, collateral_mode=main)
     outcome = switch_margin_mode(
-        advice.after or advice.given, own.symbol, wanted, marks=advice.book.marks, rulebook=advice.book.rulebook
+        account, own.symbol, wanted, marks=advice.book.marks, rulebook=advice.book.rulebook
     )  # fmt: skip
     anew = isinstance(outcome, Refusal) and outcome.number == REASONS["margin_mode_with_position"]
     if anew:
