@@ -432,7 +432,7 @@ def _terms_of(asset: str, account: Account, terms: Callable[[str], Collateral | 
         )
     found = terms(asset)
     if found is None and asset in DOLLARS:
-        found = Collateral()
+        found = Collateral(source="not on a packaged list of the venue: it counts whole")
     if found is None:
         raise BadAccount(
             f"how {asset} counts as collateral is not known",

@@ -135,7 +135,9 @@ def test_a_basket_asset_without_a_price_is_an_error_that_names_it() -> None:
 
 def test_a_dollar_without_terms_of_its_own_counts_at_one_in_a_basket() -> None:
     account = Account(wallet={"USDT": Decimal(10)}, collateral_mode=CollateralMode.MULTI_ASSET)
-    assert _pools(account)[0].collateral["USDT"] == Collateral()
+    counted = _pools(account)[0].collateral["USDT"]
+    assert (counted.bid, counted.ask) == (Decimal(1), Decimal(1))
+    assert "not on a packaged list" in counted.source
 
 
 def test_hedge_mode_is_known_to_every_pool() -> None:

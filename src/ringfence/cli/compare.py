@@ -55,8 +55,9 @@ def _print(comparison: Comparison, screen: Console) -> None:
     held = distinct(comparison.architectures)
     table = Table(title="One book under each margin architecture", title_justify="left", box=None, pad_edge=False)
     table.add_column(_unit(comparison), no_wrap=True)
+    narrow = len(held) > _SIDE_BY_SIDE
     for name, _ in held:
-        table.add_column(name, justify="right")
+        table.add_column(name.replace("multi-asset", "multi-\nasset") if narrow else name, justify="right")
     _add_rows(table, [architecture for _, architecture in held], comparison.asset)
     screen.print(table)
     screen.print()
@@ -73,6 +74,10 @@ def _print(comparison: Comparison, screen: Console) -> None:
         for note in portfolio_summary(architecture.assessments):
             screen.print(f"[yellow]{name}:[/] {note.removeprefix('portfolio margin: ')}")
     screen.print(f"[dim]{_LEGEND}[/]")
+
+
+_SIDE_BY_SIDE = 4
+"""How many architectures stand side by side with their names on one line."""
 
 
 def _unit(comparison: Comparison) -> str:
@@ -110,11 +115,14 @@ def _add_rows(table: Table, held: list[Architecture], asset: str | None) -> None
     row("[bold]most that can be lost[/]", *("" for _ in held))
     for symbol, side in _legs(held):
         row(f"  with {symbol} {side}", *(_stake(a, symbol, side, asset) for a in held))
-    amounts("  in all", lambda each: each.at_stake)
+    row("  in all", *(_by_asset(a, lambda each: _at_stake(each.at_stake, each.asset)) for a in held))
     row("[bold]a liquidation also closes[/]", *("" for _ in held))
     for symbol, side in _legs(held):
         row(f"  with {symbol} {side}", *(_others(a, symbol, side) for a in held))
-    row("[bold]protected[/]", *("\n".join(_protected(each) for each in a.amounts) for a in held))
+    row(
+        "[bold]protected[/]",
+        *("\n".join(_protected(each, named=len(a.amounts) > 1) for each in a.amounts) for a in held),
+    )
 
 
 def _by_asset(held: Architecture, told: Callable[[Amounts], str]) -> str:
@@ -153,13 +161,21 @@ def _death(death: tuple[Decimal, str] | None, held: Architecture) -> str:
 
 
 def _stake(held: Architecture, symbol: str, side: str, asset: str | None) -> str:
-    from ringfence.cli import show
-
     for position in held.positions:
         if (position.symbol, position.side) == (symbol, side):
-            shared = "" if position.pool.startswith("isolated") else "[dim]all[/] "
-            return shared + show.amount(position.at_stake, asset)
+            lost = position.at_stake is not None and position.at_stake < 0
+            shared = "" if lost or position.pool.startswith("isolated") else "[dim]all[/] "
+            return shared + _at_stake(position.at_stake, asset)
     return ""
+
+
+def _at_stake(equity: Decimal | None, asset: str | None) -> str:
+    """Return what can be lost; of equity below 0 nothing is left to lose, and the account owes."""
+    from ringfence.cli import show
+
+    if equity is None or equity >= 0:
+        return show.amount(equity, asset)
+    return f"owes {show.amount(-equity, asset)}"
 
 
 def _others(held: Architecture, symbol: str, side: str) -> str:
@@ -170,12 +186,13 @@ def _others(held: Architecture, symbol: str, side: str) -> str:
     return ""
 
 
-def _protected(amounts: Amounts) -> str:
+def _protected(amounts: Amounts, *, named: bool) -> str:
     from ringfence.cli import show
 
+    name = f" {amounts.asset}" if named else ""
     if not amounts.protected:
-        return "nothing" if amounts.protected is not None else "not known"
+        return f"nothing{f' of{name}' if named else ''}" if amounts.protected is not None else "not known"
     if not amounts.gross:  # an asset that backs nothing here
         return f"{show.exactly(amounts.protected)} {amounts.asset}"
     share = f"[dim]{amounts.protected / amounts.equity * 100:.0f} % [/]" if amounts.equity else ""
-    return share + show.amount(amounts.protected, amounts.asset)
+    return share + show.amount(amounts.protected, amounts.asset) + name

@@ -131,6 +131,13 @@ def with_indices(account: Account, marks: Marks, rulebook: Rulebook) -> tuple[Ac
     return replace(account, index_prices={**found, **account.index_prices}), tuple(found)
 
 
+def isolated_not_held(architecture: str, rulebook: Rulebook) -> str:
+    """Return why nothing isolated can be held multi-asset or in portfolio margin, in the venue's words where known."""
+    if architecture == "portfolio":
+        return "portfolio margin holds cross positions only"
+    return rulebook.refusals.get("isolated_margin_in_basket", "a basket holds cross positions only")
+
+
 @dataclass(frozen=True, slots=True)
 class Funding:
     """A replay's two accounts. ``capital``: what each starts with; ``idle``: what isolated leaves in the wallet."""
@@ -182,4 +189,4 @@ def _known(account: Account) -> dict[str, Value]:
     return {asset: balance for asset, balance in account.wallet.items() if balance is not None}
 
 
-__all__ = ["WORDS", "Funding", "all_cross", "all_isolated", "fund", "held_as", "with_indices"]
+__all__ = ["WORDS", "Funding", "all_cross", "all_isolated", "fund", "held_as", "isolated_not_held", "with_indices"]

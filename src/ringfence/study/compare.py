@@ -20,7 +20,7 @@ from ringfence.margin.move import CombinedMove, combined_move, exposure
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
 from ringfence.margin.refusal import Refusal, refuse
 from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
-from ringfence.study.architecture import WORDS, held_as, with_indices
+from ringfence.study.architecture import WORDS, held_as, isolated_not_held, with_indices
 from ringfence.study.portfolio_words import portfolio_notes
 from ringfence.study.surface import assessed_at
 from ringfence.study.unknown import health_known, unknown_of
@@ -86,8 +86,8 @@ class Amounts(NamedTuple):
 
     @property
     def leverage(self) -> Decimal | None:
-        """Gross notional ÷ equity."""
-        return divide(self.gross, self.equity, places=RATIO_PLACES) if self.equity else None
+        """Gross notional ÷ equity. None where nothing is left, or less."""
+        return divide(self.gross, self.equity, places=RATIO_PLACES) if self.equity and self.equity > 0 else None
 
     @property
     def efficiency(self) -> Decimal | None:
@@ -173,7 +173,7 @@ def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
 
 def _not_offered(offer: Offer, rulebook: Rulebook) -> str:
     if offer.offered is None:
-        return f"whether {rulebook.name} offers it is {offer.reason}"
+        return f"whether {rulebook.name} offers it is not known"
     return f"{rulebook.name} does not offer it: {offer.reason}"
 
 
@@ -308,7 +308,7 @@ def _refusals(account: Account, given: Account, marks: Marks, rulebook: Rulebook
     basket = account.collateral_mode is not CollateralMode.SINGLE_ASSET
     if basket and any(position.margin_mode is MarginMode.ISOLATED for position in given.positions):
         reason = "isolated_margin_in_basket"
-        said[reason] = refuse(reason, rulebook.refusals.get(reason, "a basket holds cross positions only"))
+        said[reason] = refuse(reason, isolated_not_held(account.collateral_mode.value, rulebook))
     for position, before in zip(account.positions, given.positions, strict=True):
         if position.margin_mode is before.margin_mode:
             continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ringfence.account import CollateralMode, MarginMode
 from ringfence.errors import BadInput
 from ringfence.numbers import ZERO, plain
-from ringfence.study.architecture import WORDS, held_as, with_indices
+from ringfence.study.architecture import WORDS, held_as, isolated_not_held, with_indices
 from ringfence.study.rescue.case import Case, health_after, no_way, way_of
 from ringfence.study.wording import listed
 
@@ -79,10 +79,7 @@ def _refused(account: Account, offer: Offer, case: Case) -> str | None:
     isolated = [f"{p.symbol} {p.side}" for p in account.positions if p.margin_mode is MarginMode.ISOLATED]
     if not isolated:
         return None
-    said = "portfolio margin holds cross positions only"
-    if offer.name == "multi_asset":
-        said = case.rulebook.refusals.get("isolated_margin_in_basket", "a basket holds cross positions only")
-    return f"{listed(isolated)} isolated: {said}"
+    return f"{listed(isolated)} isolated: {isolated_not_held(offer.name, case.rulebook)}"
 
 
 def _below_minimum(case: Case, after: Account) -> str | None:
