@@ -251,7 +251,7 @@ class BandScreen:
         for pool in placed.pools:
             if not (pool.positions or pool.orders):
                 continue
-            watched = _watched(state, trader, pool.name)
+            watched = _watched(state, trader, pool)
             if watched is None or not all(position.symbol in marks for position in pool.positions):
                 return None
             try:
@@ -280,16 +280,16 @@ class BandScreen:
         return found
 
 
-def _watched(state: State, trader: Trader, pool: str) -> tuple[tuple[Decimal, ...], tuple[Decimal, ...]] | None:
+def _watched(state: State, trader: Trader, pool: Pool) -> tuple[tuple[Decimal, ...], tuple[Decimal, ...]] | None:
     """Return the levels of health a pool must stay above, and at or below, for a look to find nothing; None: look.
 
     Above 1, where it is liquidated, and above the levels it has not been called at; at or below the level it was called
-    at, times what re-arms it.
+    at, times what re-arms it. A portfolio account is always looked at: its band would be a long search.
     """
-    if pool in trader.liquidating:
+    if pool.name in trader.liquidating or pool.risk is not None:
         return None
     levels, clear = state.rulebook.levels, max(ONE, state.setup.rearm)
-    was = trader.levels.get(pool, "none")
+    was = trader.levels.get(pool.name, "none")
     if was == "margin_call":
         return (ONE,), (levels.margin_call * clear,)
     if was == "warning":

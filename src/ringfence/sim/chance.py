@@ -27,7 +27,8 @@ def _mixed(number: int) -> int:
 class Chance:
     """A stream of chance: SplitMix64 begun at ``seed``, or at what a ``path`` from there leads to.
 
-    Two of one seed and one path give the same numbers for ever.
+    Two of one seed and one path give the same numbers for ever. A step is added to what the seed was mixed into: added
+    to the seed itself, seed 4 with step 6 would be seed 5 with step 5.
     """
 
     __slots__ = ("_state",)
@@ -35,7 +36,7 @@ class Chance:
     def __init__(self, seed: int, *path: int) -> None:
         state = seed & _MASK
         for step in path:
-            state = _mixed((state + _GOLDEN + (step & _MASK)) & _MASK)
+            state = _mixed((_mixed((state + _GOLDEN) & _MASK) + (step & _MASK)) & _MASK)
         self._state = state
 
     def number(self) -> int:

@@ -8,6 +8,7 @@ here.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.portfolio_rules import ComponentTerms, MatrixTerms, StressTerms
@@ -15,6 +16,7 @@ from ringfence.portfolio_rules import ComponentTerms, MatrixTerms, StressTerms
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+    from decimal import Decimal
 
     from ringfence.portfolio_rules import PortfolioRules, Steps
 
@@ -62,8 +64,9 @@ def _gain(stakes: Iterable[Stake], move: Fraction, how: str) -> Fraction:
     return total
 
 
-def _both_ways(moves: Iterable[object]) -> list[Fraction]:
-    return [sign * Fraction(str(move)) for move in moves for sign in (-1, 1)]
+@lru_cache(maxsize=256)
+def _both_ways(moves: tuple[Decimal, ...]) -> tuple[Fraction, ...]:
+    return tuple(sign * Fraction(move) for move in moves for sign in (-1, 1))
 
 
 def _worst(stakes: list[Stake], moves: Iterable[Fraction], how: str) -> Fraction:
@@ -139,7 +142,7 @@ def _apart(dated: list[tuple[Fraction, Fraction]]) -> Fraction:
 def _components(stakes: list[Stake], price: Fraction, terms: ComponentTerms, how: str) -> Fraction:
     """OKX: spot shock or extreme move, and basis; at least the cost of closing; and a broken peg."""
     shock = max(_NONE, _worst(stakes, _both_ways(terms.spot_moves), how))  # MR1
-    extreme = max(_NONE, _worst(stakes, _both_ways([terms.extreme_move]), how)) * Fraction(terms.extreme_share)  # MR6
+    extreme = max(_NONE, _worst(stakes, _both_ways((terms.extreme_move,)), how)) * Fraction(terms.extreme_share)  # MR6
     dated = sum((abs(coins) * years for coins, years in _expiries(stakes)), _NONE)
     basis = dated * Fraction(terms.basis_move) * price  # MR4
     closing = _NONE  # MR7

@@ -19,6 +19,7 @@ from ringfence.engine.snapshot import dump, load
 from ringfence.engine.state import State
 from ringfence.engine.wire import decode_command, decode_event, encode
 from ringfence.rulebook import Tier, TierTable
+from ringfence.screen import BandScreen
 
 if TYPE_CHECKING:
     from ringfence.margin.assessment import Assessment
@@ -269,6 +270,15 @@ def test_a_portfolio_account_is_looked_at_whoever_is_suspected() -> None:
         venue.do(asked.UpdatePrices, (("BTCUSDT", D(55_000)),), (), (("BTC", D(55_000)),), suspects=suspects)
     assert alone.state.digest() == screened.state.digest()
     assert alone.held("BTCUSDT") < 1
+
+
+def test_a_screen_names_a_portfolio_account_at_every_price_and_searches_for_nothing() -> None:
+    venue = Venue("deribit").pooled("12000")
+    venue.buys("1")
+    screen = BandScreen()
+    command = asked.UpdatePrices("p", (NOW + 100) * SECOND, (("BTCUSDT", D(59_999)),))
+    assert screen.suspects(venue.state, command) == ("ann",)
+    assert screen.assessments == 0
 
 
 def test_a_coin_without_an_index_stands_on_the_mark_of_the_first_contract_on_it() -> None:

@@ -18,6 +18,11 @@ def test_a_path_from_one_seed_leads_to_its_own_stream() -> None:
     assert Chance(5, 3).number() == Chance(5, 3).number()
 
 
+def test_paths_whose_steps_add_up_to_the_same_are_not_the_same() -> None:
+    streams = [Chance(seed, 10 - seed).number() for seed in range(11)]  # so that the next seed's worlds are new ones
+    assert len(set(streams)) == len(streams)
+
+
 def test_what_is_drawn_stays_within_its_bounds() -> None:
     chance = Chance(9)
     assert {chance.below(3) for _ in range(200)} == {0, 1, 2}
