@@ -142,7 +142,7 @@ def _distance(held: Architecture, symbol: str, side: str) -> str:
     for position in held.positions:
         if (position.symbol, position.side) != (symbol, side):
             continue
-        dead = any(a.liquidatable for a in held.assessments if a.pool.name == position.pool)
+        dead = position.pool in held.dead
         if position.pool in held.unknown:
             return "not known"
         return "[red]liquidated now[/]" if dead else show.percent(position.distance)

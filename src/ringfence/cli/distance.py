@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ringfence.study.distance import CrashShare, Distance
 
-_HOUR, _DAY = 60, 24 * 60
+_HOUR = 60
 
 
 def distance(  # noqa: PLR0913 - a parameter per option
@@ -76,6 +76,7 @@ def distance(  # noqa: PLR0913 - a parameter per option
 
 def _print(screen: Console, found: Distance) -> None:
     from ringfence.cli import show
+    from ringfence.study.wording import duration
 
     rows = []
     for item in found.symbols:
@@ -131,6 +132,7 @@ def _share(share: Decimal | None) -> str:
 
 def _print_nearest(screen: Console, found: Distance) -> None:
     from ringfence.cli import show
+    from ringfence.study.wording import duration
 
     rows = [[n.pool, _moves(n.moves), duration(n.minutes), "" if n.settled and n.on_edge else "roughly"]
             for n in found.nearest]  # fmt: skip
@@ -154,13 +156,4 @@ def _chance(share: float) -> str:
     return f"{share * 100:.2f} %" if share >= 0.0005 or not share else f"{share * 100:.4f} %"
 
 
-def duration(minutes: float | None) -> str:
-    """Return a span of minutes in the unit that fits."""
-    if minutes is None:
-        return "–"
-    if minutes < 2 * _HOUR:
-        return f"{minutes:.0f} min" if not minutes or minutes >= 1 else "under a minute"
-    return f"{minutes / _HOUR:.1f} h" if minutes < 2 * _DAY else f"{minutes / _DAY:,.0f} days"
-
-
-__all__ = ["distance", "duration"]
+__all__ = ["distance"]

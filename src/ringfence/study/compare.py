@@ -126,6 +126,11 @@ class Architecture(NamedTuple):
         """Names of the pools that hold positions and have no health: whether and where they die is not known."""
         return tuple(a.pool.name for a in self.assessments if a.lines and not health_known(a))
 
+    @property
+    def dead(self) -> tuple[str, ...]:
+        """Names of the pools that are liquidatable now."""
+        return tuple(a.pool.name for a in self.assessments if a.liquidatable)
+
 
 class Comparison(NamedTuple):
     """The book under every architecture, with the asset that its amounts are in (None: several, or a basket)."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _STYLE = """
 .way { width: 100%; height: auto; display: block; }
-.way text { font: 12px/1 inherit; fill: var(--soft); }
+.way text { font-size: 13px; fill: var(--soft); }
 .way .name { fill: var(--ink); font-weight: 600; }
 .way .grid { stroke: var(--grid); }
 .way .zero { stroke: var(--rule); }
@@ -35,6 +35,7 @@ _STYLE = """
 .kept { opacity: 0.28; }
 """
 _WIDTH, _LEFT, _RIGHT = 1000, 92, 20
+_FIGURE = 75  # what a figure needs beside its bar
 _FURTHEST = Decimal(1)  # a liquidation beyond a doubling or a fall to nothing is drawn at the edge
 
 _Ways = list[tuple[str, "Architecture"]]
@@ -159,6 +160,8 @@ def _stakes(held: _Ways) -> str:
 def _stake_text(each: Amounts) -> str:
     if each.at_stake is None or each.equity is None:
         return "not known"
+    if each.equity < 0:
+        return f"owes {amount(-each.equity, each.asset)}"
     if not each.at_stake:
         return f"{amount(each.equity, each.asset)} idle"
     return f"{amount(each.at_stake)} of {amount(each.equity, each.asset)}"
@@ -167,7 +170,8 @@ def _stake_text(each: Amounts) -> str:
 def _distances(held: _Ways) -> str:
     """Draw a group of bars per position, one per architecture, to the left for a fall and to the right for a rise."""
     legs = sorted({(p.symbol, p.side) for _, way in held for p in way.positions})
-    middle, half = _LEFT + 90 + (_WIDTH - _LEFT - 90 - 60) / 2, (_WIDTH - _LEFT - 90 - 60) / 2
+    start = _LEFT + 90
+    middle, half = start + (_WIDTH - start) / 2, (_WIDTH - start) / 2 - _FIGURE
     parts, top = [], 6
     for symbol, side in legs:
         parts.append(
@@ -176,7 +180,9 @@ def _distances(held: _Ways) -> str:
         )
         for number, (_, way) in enumerate(held):
             found = next((p for p in way.positions if (p.symbol, p.side) == (symbol, side)), None)
-            if found is not None and found.distance is not None:
+            if found is not None and found.pool in way.dead:
+                parts.append(f"<text x='{middle + 5:.1f}' y='{top + 9}'>liquidated now</text>")
+            elif found is not None and found.distance is not None:
                 share = float(max(-_FURTHEST, min(_FURTHEST, found.distance)))
                 width = abs(share) * half
                 left = middle - width if share < 0 else middle
@@ -194,6 +200,17 @@ def _distances(held: _Ways) -> str:
     return f"<svg class='way' viewBox='0 0 {_WIDTH} {top}' role='img'>{''.join(parts)}</svg>"
 
 
+def _told(way: Architecture, name: str) -> list[Amounts]:
+    """Return the amounts to tell of: of assets with positions, and of others where there is something of it."""
+    return [each for each in way.amounts if each.gross or getattr(each, name)]
+
+
+def _lost(each: Amounts) -> str:
+    if each.at_stake is None:
+        return "not known"
+    return f"owes {amount(-each.at_stake, each.asset)}" if each.at_stake < 0 else amount(each.at_stake, each.asset)
+
+
 def _figures(held: _Ways) -> str:
     def cells(told: Sequence[str]) -> str:
         return "; ".join(told) or "–"
@@ -204,14 +221,14 @@ def _figures(held: _Ways) -> str:
     rows = []
     for label, name in (
         ("Initial margin", "initial_margin"), ("Maintenance margin", "maintenance_margin"),
-        ("Margin tied up", "margin_used"), ("Free collateral", "free"), ("Most that can be lost", "at_stake"),
-        ("Protected", "protected"),
+        ("Margin tied up", "margin_used"), ("Free collateral", "free"), ("Protected", "protected"),
     ):  # fmt: skip
         rows.append(
-            (label, *(cells([shown(getattr(each, name), each.asset) for each in way.amounts]) for _, way in held))
+            (label, *(cells([shown(getattr(each, name), each.asset) for each in _told(way, name)]) for _, way in held))
         )
+    rows.append(("Most that can be lost", *(cells([_lost(each) for each in _told(way, "gross")]) for _, way in held)))
     for label, name in (("Notional ÷ equity", "leverage"), ("Notional ÷ margin", "efficiency")):
-        values = [[getattr(each, name) for each in way.amounts] for _, way in held]
+        values = [[getattr(each, name) for each in way.amounts if each.gross] for _, way in held]
         rows.append((label, *(cells([fixed(v, 2) for v in own if v is not None]) for own in values)))
     for symbol, side in sorted({(p.symbol, p.side) for _, way in held for p in way.positions}):
         own = [next((p for p in way.positions if (p.symbol, p.side) == (symbol, side)), None) for _, way in held]

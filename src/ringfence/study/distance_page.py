@@ -6,16 +6,16 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ringfence.study.page import framed, table
-from ringfence.study.wording import percent, price
+from ringfence.study.wording import duration, percent, price
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ringfence.study.distance import Distance
+    from ringfence.study.distance import CrashShare, Distance
 
 _STYLE = """
 .ways { width: 100%; height: auto; display: block; }
-.ways text { font: 12px/1 inherit; fill: var(--ink); paint-order: stroke; stroke: var(--panel); stroke-width: 3px; }
+.ways text { font-size: 13px; fill: var(--ink); paint-order: stroke; stroke: var(--panel); stroke-width: 3px; }
 .ways .soft { fill: var(--soft); }
 .ways .safe { fill: #9cc59a; } .ways .dead { fill: #a1173f; } .ways .mid { stroke: var(--ink); stroke-width: 1.4; }
 """
@@ -35,14 +35,14 @@ def html_page(found: Distance, *, title: str) -> str:
             price(item.below),
             price(item.mark),
             price(item.above),
-            _minutes(item.minutes),
+            duration(item.minutes),
         )
         for item in found.symbols
     ]
     wide = any(item.between is not None for item in found.crashes)
     crashes = [
         (f"{item.crash}{' *' if item.put_in else ''}", item.pool, _share(item.share),
-         *((" and ".join(map(_share, item.between or ())),) if wide else ()))
+         *((_between(item),) if wide else ()))
         for item in found.crashes
     ]  # fmt: skip
     sections = [
@@ -52,13 +52,13 @@ def html_page(found: Distance, *, title: str) -> str:
     ]
     if found.nearest:
         nearest = [
-            (n.pool, ", ".join(f"{symbol} {percent(move)}" for symbol, move in n.moves.items()), _minutes(n.minutes))
+            (n.pool, ", ".join(f"{symbol} {percent(move)}" for symbol, move in n.moves.items()), duration(n.minutes))
             for n in found.nearest
         ]
         sections.append(("The likeliest way to die", table(("pool", "moves", "one σ takes"), nearest)))
     if found.horizon is not None:
-        chances = [(c.pool, f"{c.probability:.4%}", f"± {c.error:.4%}") for c in found.likelihood]
-        heading = f"Likelihood within {found.horizon.minutes} minutes"
+        chances = [(c.pool, f"{c.probability * 100:.4f} %", f"± {c.error * 100:.4f} %") for c in found.likelihood]
+        heading = f"Likelihood within {duration(found.horizon.minutes)}"
         sections.append((heading, table(("pool", "dies", "standard error"), chances)))
     return framed(title, over="Distance", sections=sections, notes=found.assumptions, style=_STYLE)
 
@@ -67,8 +67,10 @@ def _share(share: Decimal | None) -> str:
     return "no multiple of it" if share is None else f"{percent(share, 0)} of it"
 
 
-def _minutes(minutes: float | None) -> str:
-    return "–" if minutes is None else f"{minutes:,.0f} min"
+def _between(item: CrashShare) -> str:
+    if item.between is None or item.between[0] == item.between[1]:
+        return ""
+    return " and ".join("never" if share is None else _share(share) for share in item.between)
 
 
 def _bars(rows: list[tuple[str, Decimal | None, Decimal | None]]) -> str:

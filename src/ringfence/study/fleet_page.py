@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _STYLE = """
 .heat { width: 100%; height: auto; display: block; }
-.heat text { font: 11px/1 inherit; fill: var(--soft); }
+.heat text { font-size: 13px; fill: var(--soft); }
 .heat .in { fill: #fff; font-size: 10px; }
 .heat .in.on { fill: #2b2b2b; }
 .heat .here { fill: none; stroke: var(--ink); stroke-width: 1.6; }

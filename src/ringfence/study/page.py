@@ -13,9 +13,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_PHONE = """
+@media (max-width: 640px) {
+  .panel:has(> svg) { overflow-x: auto; }
+  .panel > svg { min-width: 680px; }
+}
+"""
+"""On a narrow screen a picture is moved sideways, not shrunk until nobody can read it."""
+
+
 def framed(title: str, *, over: str, sections: Iterable[tuple[str, str]], notes: Sequence[str], style: str = "") -> str:
     """Return a page. ``sections``: heading and body, the body as HTML; title, heading and notes are escaped here."""
-    css = (files("ringfence.study") / "report.css").read_text(encoding="utf-8") + style
+    css = (files("ringfence.study") / "report.css").read_text(encoding="utf-8") + _PHONE + style
     body = "".join(f"<h2>{escape(heading)}</h2>{content}" for heading, content in sections)
     assumed = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return (

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _STYLE = """
 .size { width: 100%; height: auto; display: block; }
-.size text { font: 13px/1 inherit; fill: var(--soft); }
+.size text { font-size: 13px; fill: var(--soft); }
 .size .name { fill: var(--ink); font-weight: 600; }
 .size .name, .size .fill { paint-order: stroke; stroke: var(--panel); stroke-width: 5px; }
 .size path, .legend path { fill: none; stroke-width: 2.4; stroke-linejoin: round; }

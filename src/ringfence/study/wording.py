@@ -78,6 +78,16 @@ def length(span: timedelta) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def duration(minutes: float | None) -> str:
+    """Return a span of minutes in the unit that fits; a dash for none."""
+    if minutes is None:
+        return "–"
+    hour, day = 60, 24 * 60
+    if minutes < 2 * hour:
+        return f"{minutes:.0f} min" if not minutes or minutes >= 1 else "under a minute"
+    return f"{minutes / hour:.1f} h" if minutes < 2 * day else f"{minutes / day:,.0f} days"
+
+
 def listed(items: Sequence[str]) -> str:
     """Return items joined as in a sentence: a, b and c."""
     if len(items) < 2:
@@ -110,5 +120,5 @@ def counted(number: int, noun: str) -> str:
     return f"{word} {noun}" + ("" if number == 1 else "s")
 
 
-__all__ = ["amount", "clock", "counted", "fixed", "kind_of", "length", "listed", "percent", "price", "ratio",
-           "trade_said"]  # fmt: skip
+__all__ = ["amount", "clock", "counted", "duration", "fixed", "kind_of", "length", "listed", "percent", "price",
+           "ratio", "trade_said"]  # fmt: skip
