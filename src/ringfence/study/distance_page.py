@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 _STYLE = """
 .ways { width: 100%; height: auto; display: block; }
-.ways text { font-size: 13px; fill: var(--ink); paint-order: stroke; stroke: var(--panel); stroke-width: 3px; }
+.ways text { font-size: 13px; fill: var(--ink); }
+.ways .said { fill: #10241a; paint-order: stroke; stroke: #dcebda; stroke-width: 3px; }
 .ways .soft { fill: var(--soft); }
-.ways .safe { fill: #9cc59a; } .ways .dead { fill: #a1173f; } .ways .mid { stroke: var(--ink); stroke-width: 1.4; }
+.ways .safe { fill: #9cc59a; } .ways .dead { fill: #a1173f; } .ways .mid { stroke: #10241a; stroke-width: 1.4; }
 """
 _WIDTH, _LEFT, _ROW = 1000, 250, 30
 _MOST = 1.0  # the bars show moves up to 100 %
@@ -89,7 +90,7 @@ def _bars(rows: list[tuple[str, Decimal | None, Decimal | None]]) -> str:
         ]
         for move, x, anchor in ((down, middle - 8, "end"), (up, middle + 8, "start")):
             said = "never" if move is None else percent(move) if abs(move) <= 100 else "> 10,000 %"
-            parts.append(f'<text x="{x:.1f}" y="{y + 13}" text-anchor="{anchor}">{said}</text>')
+            parts.append(f'<text class="said" x="{x:.1f}" y="{y + 13}" text-anchor="{anchor}">{said}</text>')
     height = len(rows) * _ROW + 24
     axis = [(middle - half, "−100 %", "start"), (middle, "now", "middle"), (middle + half, "+100 %", "end")]
     parts += [f'<text class="soft" x="{x:.1f}" y="{height - 6}" text-anchor="{anchor}">{text}</text>'
