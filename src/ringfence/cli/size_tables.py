@@ -21,7 +21,7 @@ def show_sizing(answer: Sizing, rules: Rulebook) -> None:
     screen = show.console()
     rows = [
         (figure.name.replace("_", " ").replace("pnl", "PnL").replace("roe", "ROE"),
-         _shown(figure.value, figure.unit), figure.formula)
+         _shown(figure.value, figure.unit) if figure.known else "not known", figure.formula)
         for figure in answer.figures
     ]  # fmt: skip
     screen.print(show.simple_table(answer.symbol, ("figure", "value", "how"), rows, right=(1,)))

@@ -31,6 +31,7 @@ from ringfence.numbers import (
     plain,
     round_to,
 )
+from ringfence.study.unknown import health_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,12 +49,16 @@ _MOST_STEPS = 10**24
 
 
 class Figure(NamedTuple):
-    """One result. ``unit``: an asset, ``price``, ``fraction``, ``contracts``, ``×``. None: no such number."""
+    """One result. ``unit``: an asset, ``price``, ``fraction``, ``contracts``, ``×``.
+
+    None: no such number, or, where it is not ``known``, one that something unknown keeps from being computed.
+    """
 
     name: str
     value: Decimal | None
     unit: str
     formula: str
+    known: bool = True
 
 
 class Sizing(NamedTuple):
@@ -212,29 +217,35 @@ def liquidation(
     tier = "no tier" if line.tier is None else f"tier {line.tier + 1}"
     rate = "not known" if line.maintenance_rate is None else plain(line.maintenance_rate)
     required = f"{tier}: value × {rate} − {_n(line.deduction)}" + (" + closing fee" if line.closing_fee else "")
-    level = plain(rulebook.levels.margin_call)
+    level, known = plain(rulebook.levels.margin_call), health_known(assessment)
+    free = contract.taker_fee_rate is None
+    even = "the taker fee is not known; --fee-level names one" if free else "PnL = taker fee to open and to close"
     figures = (
         Figure("value", line.position_value, asset, f"{_n(abs(position.quantity))} contracts at {_n(price)}"),
         Figure("initial_margin", line.initial_margin, asset, _initial_formula(position)),
-        Figure("maintenance_margin", line.maintenance_margin, asset, required),
-        Figure("margin_call_price", call, "price", f"balance = {level} × requirement"),
-        Figure("liquidation_price", found, "price", f"{_n(held)} + PnL at the price = requirement at the price"),
-        Figure("distance", distance, "fraction", f"price ÷ mark − 1, mark {_n(price)}"),
+        Figure("maintenance_margin", line.maintenance_margin, asset, required, line.maintenance_margin is not None),
+        Figure("margin_call_price", call, "price", f"balance = {level} × requirement", known),
+        Figure("liquidation_price", found, "price", f"{_n(held)} + PnL at the price = requirement at the price", known),
+        Figure("distance", distance, "fraction", f"price ÷ mark − 1, mark {_n(price)}", known),
         Figure("bankruptcy_price", bankruptcy_price(assessment, line), "price", f"{_n(held)} + PnL at the price = 0"),
-        Figure("break_even_price", break_even_price(line), "price", "PnL = taker fee to open and to close"),
-        Figure("health", assessment.health, "×", "margin balance ÷ liquidation requirement, now"),
+        Figure("break_even_price", break_even_price(line), "price", even, known=not free),
+        Figure("health", assessment.health, "×", "margin balance ÷ liquidation requirement, now", known),
     )
-    return Sizing("liquidation", position.symbol, figures, () if found is not None else (_no_price(position, held),))
+    return Sizing(
+        "liquidation", position.symbol, figures, () if found is not None else (_no_price(position, held, known=known),)
+    )
 
 
 def _initial_formula(position: Position) -> str:
     return "not known without a leverage" if position.leverage is None else f"value ÷ {_n(position.leverage)}"
 
 
-def _no_price(position: Position, held: Value | None) -> str:
+def _no_price(position: Position, held: Value | None, *, known: bool) -> str:
     if held is None:
         return "what stands behind the position is not known"
-    return f"no price liquidates this {position.side}: {plain(held)} covers every loss it can make, or no rate is known"
+    if not known:
+        return f"no maintenance rate of {position.symbol} is known: where it is liquidated is not either"
+    return f"no price liquidates this {position.side}: {plain(held)} covers every loss it can make"
 
 
 class Most(NamedTuple):
@@ -374,6 +385,7 @@ def as_json(sizing: Sizing) -> dict[str, Any]:
         "figures": {f.name: None if f.value is None else plain(f.value) for f in sizing.figures},
         "units": {f.name: f.unit for f in sizing.figures},
         "formulas": {f.name: f.formula for f in sizing.figures},
+        "not_known": [f.name for f in sizing.figures if not f.known],
         "notes": list(sizing.notes),
     }
 

@@ -406,7 +406,7 @@ def _figures(figures: Sequence[Figure]) -> str:
 def _said(figure: Figure) -> str:
     value, unit = figure.value, figure.unit
     if value is None:
-        return "none"
+        return "none" if figure.known else "not known"
     written = {"fraction": lambda: percent(value, 2), "×": lambda: ratio(value), "price": lambda: price(value),
                "contracts": lambda: plain(value)}  # fmt: skip
     return written.get(unit, lambda: amount(value, unit))()
