@@ -136,18 +136,26 @@ def frames(people: Population, path: Floats) -> dict[str, Any]:
     rings = Incremental(sweep, expected_moves=moves)
     build = thread_time() - began
     rings.look(ahead)
-    fast, named, modes, valued = [], [], [], rings.valued
+    fast, named, near, placed = [], [], [], rings.valued
+    gc.collect()
+    gc.disable()  # as timeit does
     for factors in path[LEARNED:]:
         prices = people.marks * factors
         began = thread_time()
         hits = rings.look(prices)
         fast.append(thread_time() - began)
-        modes.append(rings.mode)
+        near.append(rings.near)
         named.append(np.sort(hits))
         if len(hits):
             rings.take_out(hits)
-    valued = rings.valued - valued
-    swept = rings.sweeps
+    counted = {
+        "pools_near": round(float(np.mean(near))),
+        "records_placed_per_frame": round((rings.valued - placed) / len(fast), 1),
+        "pools_in_rings_at_the_end": sum(rings.standing),
+        "swept_frames": rings.sweeps,
+        "named": sum(map(len, named)),
+        "named_at_once": max(map(len, named)),
+    }
     del rings, sweep
     sweep = Sweep(pack(people.instruments, people.legs, people.marks), threads=1)
     sweep.take_out(gone)
@@ -160,10 +168,11 @@ def frames(people: Population, path: Floats) -> dict[str, Any]:
         assert np.array_equal(np.sort(hits), named[number]), f"frame {number}: not the pools that a sweep names"
         if len(hits):
             sweep.take_out(hits)
-    return _frames(np.array(fast), np.array(full), build, sum(map(len, named)), max(map(len, named)), valued, swept)
+    gc.enable()
+    return _frames(np.array(fast), np.array(full), build) | counted | {"same_pools_at_every_frame": True}
 
 
-def _frames(fast: Floats, full: Floats, build: float, named: int, most: int, valued: int, swept: int) -> dict[str, Any]:
+def _frames(fast: Floats, full: Floats, build: float) -> dict[str, Any]:
     worst = int(fast.argmax())
     around = full[max(0, worst - 5) : worst + 6]
     usual = float(np.median(full))
@@ -180,11 +189,6 @@ def _frames(fast: Floats, full: Floats, build: float, named: int, most: int, val
         "times_faster_median": round(usual / float(np.median(fast)), 1),
         "worst_frame_of_sweep": round(float(np.median(around)) / float(fast.max()), 2),
         "sweep_frames_of_sweep": round(float(np.median(full / fast)), 2),
-        "pools_valued_per_frame": round(valued / len(fast), 1),
-        "swept_frames": swept,
-        "named": named,
-        "named_at_once": most,
-        "same_pools_at_every_frame": True,
     }
 
 
@@ -241,11 +245,13 @@ def report(result: dict[str, Any]) -> None:
     rows = [
         [name, f"{of['mean_us']:,.0f}", f"{of['median_us']:,.1f}", f"{of['p99_us']:,.0f}", f"{of['worst_us']:,.0f}",
          f"{of['sweep_median_us']:,.0f}", f"{of['times_faster_mean']:,.1f}", f"{of['times_faster_median']:,.0f}",
-         f"{of['worst_frame_of_sweep']:.2f}", f"{of['swept_frames']}/{of['frames']}", f"{of['named']:,}"]
+         f"{of['worst_frame_of_sweep']:.2f}", f"{of['sweep_frames_of_sweep']:.2f}",
+         f"{of['swept_frames']}/{of['frames']}", f"{of['pools_near']:,}", f"{of['records_placed_per_frame']:,}",
+         f"{of['named']:,}"]
         for name, of in result["frames"].items()
     ]  # fmt: skip
     headers = ("frames of 500 prices", "mean µs", "median", "p99", "worst", "sweep", "× mean", "× median",
-               "sweep ÷ worst", "swept", "named")  # fmt: skip
+               "sweep ÷ worst", "÷ usual", "swept", "near", "placed", "named")  # fmt: skip
     print(f"\n{table(headers, rows)}")
     rows = [[f"{of['accounts']:,}", f"{of['calm']['median_us']:,.1f}", f"{of['calm']['mean_us']:,.1f}",
              f"{of['crash']['median_us']:,.0f}", f"{of['crash']['worst_us']:,.0f}",
@@ -273,9 +279,12 @@ def main() -> None:
     result: dict[str, Any] = {"schema": "ringfence.bench.screen/1", "machine": described, "sweeps": [], "frames": {},
                               "growth": [], "targets": dict(TARGETS)}  # fmt: skip
     _say("kernels")
-    frames(draw(2_000, stressed=True), crash)  # compiled, or read from the cache, before anything is timed
+    for path in (calm, crash):  # compiled, or read from the cache, before anything is timed
+        frames(draw(20_000, stressed=True), path)
+    longer = shock_path(4 * options.frames + LEARNED, crash=False)
     for name, stressed, path in (
         ("base book, calm", False, calm), ("stressed book, calm", True, calm),
+        ("stressed book, calm, for longer", True, longer),
         ("base book, crash", False, crash), ("stressed book, crash", True, crash),
     ):  # fmt: skip
         _say(name)

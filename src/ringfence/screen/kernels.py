@@ -229,35 +229,40 @@ def _five(constant: Any, code: Any, lots: Any, table: Any, hits: Any, begin: int
     return found
 
 
+@compiled
+def look_at_piece(groups: Any, group: int, start: int, own: Any, code: Any, lots: Any, table: Any, room: Any) -> int:
+    """Write which pools of a piece of a group, from ``start`` on, are not ≥ 0 into ``room``; return how many.
+
+    ``own``: their constants.
+    """
+    legs, begin, pools, leg_begin = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
+    first = begin + start
+    rows = code[leg_begin + start : leg_begin + legs * pools]
+    number = lots[leg_begin + start : leg_begin + legs * pools]
+    if legs == 1:
+        return _one(own, rows, number, table, room, first)
+    if legs == 2:
+        return _two(own, rows, number, table, room, first, pools)
+    if legs == 3:
+        return _three(own, rows, number, table, room, first, pools)
+    if legs == 4:
+        return _four(own, rows, number, table, room, first, pools)
+    if legs == 5:
+        return _five(own, rows, number, table, room, first, pools)
+    return _any(own, rows, number, table, room, first, legs, pools)
+
+
 @compiled_parallel
 def sweep(groups: Any, chunks: Any, code: Any, lots: Any, constant: Any, table: Any, hits: Any, found: Any) -> int:
-    """Write every pool whose surplus is not ≥ 0 into ``hits`` (P uint32), in order; return how many there are.
+    """Write every pool of the chunks whose surplus is not ≥ 0 into ``hits`` (P uint32), in order; return how many.
 
-    ``found`` (chunks): room for how many each chunk has.
+    ``found``: room for how many each chunk has.
     """
     for chunk in prange(chunks.shape[0]):
-        group = chunks[chunk, 0]
-        legs, begin, pools, leg_begin = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
-        start, end = chunks[chunk, 1], chunks[chunk, 2]
-        first = begin + start
-        own = constant[first : begin + end]
-        rows, number = (
-            code[leg_begin + start : leg_begin + legs * pools],
-            lots[leg_begin + start : leg_begin + legs * pools],
-        )
-        room = hits[first : begin + end]
-        if legs == 1:
-            found[chunk] = _one(own, rows, number, table, room, first)
-        elif legs == 2:
-            found[chunk] = _two(own, rows, number, table, room, first, pools)
-        elif legs == 3:
-            found[chunk] = _three(own, rows, number, table, room, first, pools)
-        elif legs == 4:
-            found[chunk] = _four(own, rows, number, table, room, first, pools)
-        elif legs == 5:
-            found[chunk] = _five(own, rows, number, table, room, first, pools)
-        else:
-            found[chunk] = _any(own, rows, number, table, room, first, legs, pools)
+        group, start, end = chunks[chunk, 0], chunks[chunk, 1], chunks[chunk, 2]
+        begin = groups[group, 1]
+        own, room = constant[begin + start : begin + end], hits[begin + start : begin + end]
+        found[chunk] = look_at_piece(groups, group, start, own, code, lots, table, room)
     total = 0
     for chunk in range(chunks.shape[0]):
         start = groups[chunks[chunk, 0], 1] + chunks[chunk, 1]

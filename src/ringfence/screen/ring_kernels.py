@@ -1,23 +1,19 @@
 """The compiled parts of the incremental screen (:mod:`ringfence.screen.rings`). Needs numba; imported when it is used.
 
-What they share is kept in few arrays, since handing an array to compiled code costs as much as reading a pool:
+Beside the records (:mod:`ringfence.screen.ring_records`) there are few arrays, since handing an array to compiled code
+costs as much as reading a pool. ``B = R + 2`` boxes: one for each ring from 1 to ``R - 1``, box 0 is not used, and two
+for the far pools, ``OLD`` and ``NEW``; ``U`` units.
 
-========  ===============  ====================================================================================
-terms     I, 12 f64        per instrument: the columns ``LOT`` … ``LEVEL`` below
-tiers     I, T, 5 f64      floor, rate, highest rate up to here, jump of the requirement at the floor, deduction
-money     P, 4 f64         cash, fixed and gross of the columns; where the pool's legs begin in ``held``
-held      N, 4 int32       instrument, side, tier (as it was at packing) and lots of each leg, pool by pool
-pools     P, 2 int64       ring; when it was last valued
-edges     S, 2, R f64      where the band of a bucket ends; 0 below and infinity above: it is empty
-buckets   S, 2, R, 3 i64   how many pools, its first chunk, when it was last emptied
-chunks    C, HELD + 1 i64  the pools of a bucket, and the next chunk; the last row holds the first unused chunk
-radius    R f64            of the rings, in expected moves
-lines     8, U f64         rows: innermost ends below and above, reach below and above, guards below and above, the
-                           units themselves, expected moves. U: prices, then one over each where any contract is inverse
-near_…                     the near pools: pool, constant, first leg; unit, slope and tier ends of each leg
-counts    2 int64          near pools and their legs
-legs      64, 8 f64        room for the legs of one pool
-========  ===============  ====================================================================================
+======  ===========  ==========================================================================================
+boxes   B, 2, S f64  the lowest and the highest price of each box; closed: infinity and 0
+ways    B + 1, 2 U   row 0: the units, twice each; then how far it is from there to the lower and the upper end of
+                     each box; the last row: to those that far pools must outlast. Infinite where a box is closed
+lines   8, S f64     innermost ends below and above, reach below and above, expected moves and the least of them,
+                     prices when those were last brought up to date, boxes' width against other symbols
+edges   2, U f64     between which units no leg of a near pool changes its tier
+pieces  ?, 3 int64   (group, first, end) of the pieces in which far pools are gone through
+own     128 legs     room for the legs of one record
+======  ===========  ==========================================================================================
 """
 
 from __future__ import annotations
@@ -26,502 +22,482 @@ from typing import Any
 
 import numpy as np
 
-from ringfence.margin import formulas
-from ringfence.screen.compiled import compiled, inlined
-from ringfence.screen.kernels import BOUND, REACH
-from ringfence.screen.packing import in_tier
+from ringfence.screen.compiled import compiled
+from ringfence.screen.kernels import look_at_piece
+from ringfence.screen.ring_records import (
+    CHARGE,
+    COUNT,
+    CREDIT,
+    EACH,
+    EASE,
+    FAR,
+    FEE,
+    FIRST,
+    FLOOR,
+    FUNDING,
+    GONE,
+    INVERSE,
+    JUMP,
+    JUMPS,
+    LEGS,
+    LOT,
+    MARGIN,
+    MOST,
+    MOVING,
+    NEAR,
+    PLACE,
+    ROOM,
+    SIZE,
+    SYMBOL,
+    TIERS,
+    WATCHED,
+    WIDEST,
+    bound_of,
+    fitting,
+    group_of,
+    make,
+    put,
+    surplus_of,
+)
 
-NEAR = 253  #: the ring of pools that are revalued at every price
-STALE = 254  #: of pools whose ring has to be found anew
-GONE = 255  #: of pools that were taken out
-WIDEST = 0.4  #: a price may move by 40 % at most inside a band when it is laid
-FURTHEST = 1.0 + WIDEST + 2.0**-30  #: how far a band's end may be when a pool is put into it, against the leg
-GROWTH = 1.0 + WIDEST + 2.0**-20
-HELD = 30  #: pools in a chunk of a bucket
-RINGS_TRIED = 6  #: in how many rings a place is looked for
-MOST_LEGS = 64  #: a pool of more is always near
-
-LOT, SIZE, INVERSE, FEE, MOVING, FUNDING, TIERS, WATCHED, CREDIT, CHARGE, SYMBOL, JUMPS = range(12)
-FLOOR, RATE, MOST, JUMP, DEDUCTION = range(5)
-LOW, HIGH, LEAST, GREATEST, FROM, UNTIL, UNITS, MOVES = range(8)
-
-_unrealised_pnl = inlined(formulas.unrealised_pnl)
-_notional = inlined(formulas.notional)
-_maintenance_margin = inlined(formulas.maintenance_margin)
-
-
-@inlined
-def row_of(i: int, short: bool, tier: int, value: float, level: float, terms: Any, tiers: Any) -> Any:  # noqa: FBT001
-    """Return what one lot adds to the surplus: the sweep's table row, computed by the same steps to the same bits."""
-    value = _notional(1.0, value)
-    unit = -value if terms[i, INVERSE] else value
-    gained = _unrealised_pnl(-1.0 if short else 1.0, unit, 0.0) * terms[i, CREDIT]
-    required = terms[i, FEE] * value
-    if terms[i, MOVING]:
-        required += _maintenance_margin(value, tiers[i, tier, RATE] + terms[i, FUNDING], 0.0)
-    required *= level * terms[i, CHARGE]
-    return gained - required
-
-
-@inlined
-def bound_of(legs: int, level: float) -> Any:
-    """Return the error bound per unit of ``gross`` (:mod:`ringfence.screen.kernels`)."""
-    return BOUND * (legs + 8) * REACH * (1.0 + level)
-
-
-@inlined
-def value_at(i: int, price: float, terms: Any) -> Any:
-    """Return the value of one lot, to the same bits as a sweep finds it."""
-    if not price > 0.0:
-        return np.nan
-    return terms[i, LOT] * (terms[i, SIZE] / price if terms[i, INVERSE] else terms[i, SIZE] * price)
+LOW, HIGH, LEAST, GREATEST, MOVES, LEAST_MOVE, BEFORE, SHARE = range(8)
+FURTHEST = 1.0 + WIDEST + 2.0**-30  #: how far a box's end may be when a pool is put into it, against the pool
+OUTWARD = 1.0 + 2.0**-30
+MEMORY = 4096.0  #: price updates over which expected moves are learned
+CLIPPED = 3.0  #: a move of more than this many expected ones is learned from as if it were this
+BOX_ENDED, TIER_CHANGED = -1, -2
 
 
 @compiled
-def surplus_of(
-    pool: int, held: Any, money: Any, level: float, terms: Any, tiers: Any, prices: Any, legs: Any
-) -> tuple[int, Any]:
-    """Return (how many legs, surplus) of a pool: what a sweep computes, by the same steps, to the bit.
-
-    ``legs`` is filled with each one's instrument, side, symbol, lots, tier, value of a lot, row and price. Of a pool of
-    more than ``MOST_LEGS`` the surplus is not a number.
-    """
-    begin, many = int(money[pool, 3]), int(money[pool + 1, 3] - money[pool, 3])
-    if many > MOST_LEGS:
-        return many, np.nan
-    deducted = 0.0
-    for slot in range(many):
-        leg = held[begin + slot]
-        i, short, tier, number = leg[0], leg[1] != 0, int(leg[2]), leg[3]
-        symbol = int(terms[i, SYMBOL])
-        value = value_at(i, prices[symbol], terms)
-        if terms[i, WATCHED]:
-            last = int(terms[i, TIERS])
-            while tier + 1 < last and in_tier(number, value, tiers[i, tier + 1, FLOOR]):
-                tier += 1
-            while tier > 0 and not in_tier(number, value, tiers[i, tier, FLOOR]):
-                tier -= 1
-        if terms[i, MOVING]:
-            deducted += tiers[i, tier, DEDUCTION] * terms[i, CHARGE]
-        legs[slot, 0], legs[slot, 1], legs[slot, 2], legs[slot, 3] = i, short, symbol, number
-        legs[slot, 4], legs[slot, 5], legs[slot, 7] = tier, value, prices[symbol]
-        legs[slot, 6] = row_of(i, short, tier, value, level, terms, tiers)
-    total = money[pool, 0] - level * (money[pool, 1] - deducted) - bound_of(many, level) * money[pool, 2]
-    for slot in range(many):
-        total += legs[slot, 3] * legs[slot, 6]
-    return many, total
-
-
-@compiled
-def gather(groups: Any, code: Any, lots: Any, count: int, held: Any, money: Any) -> None:
-    """Fill ``held`` and the last column of ``money`` (one row more than there are pools) from the columns."""
-    at = 0
-    for group in range(groups.shape[0]):
-        many, begin, pools, leg_begin = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
-        for pool in range(pools):
-            money[begin + pool, 3] = at
-            for slot in range(many):
-                leg = leg_begin + slot * pools + pool
-                row = int(code[leg])
-                held[at, 0], held[at, 1], held[at, 2] = row % count, (row // count) % 2, row // (2 * count)
-                held[at, 3] = lots[leg]
-                at += 1
-    money[money.shape[0] - 1, 3] = at
-
-
-@compiled
-def gather_some(places: Any, groups: Any, code: Any, lots: Any, count: int, held: Any, money: Any) -> None:
-    """Do as :func:`gather` does for some places, whose legs are as many as before."""
-    for pool in places:
-        group = 0
-        while pool >= groups[group, 1] + groups[group, 2]:
-            group += 1
-        at = int(money[pool, 3])
-        for slot in range(groups[group, 0]):
-            leg = groups[group, 3] + slot * groups[group, 2] + pool - groups[group, 1]
-            row = int(code[leg])
-            held[at, 0], held[at, 1], held[at, 2] = row % count, (row // count) % 2, row // (2 * count)
-            held[at, 3] = lots[leg]
-            at += 1
-
-
-@inlined
-def edge_of(ring: int, side: int, symbol: int, price: float, edges: Any, radius: Any, lines: Any) -> Any:
-    """Return where the band of a bucket ends: where it does, or where it will when it is laid now."""
-    edge = edges[symbol, side, ring]
-    if (edge > 0.0) if side == 0 else (edge < np.inf):
-        return edge
-    width = 1.0 + min(radius[ring] * lines[MOVES, symbol], WIDEST)
-    return price / width if side == 0 else price * width
-
-
-@inlined
-def steepness(leg: Any, level: float, terms: Any, tiers: Any) -> Any:
-    """Return by how much at most a leg's surplus falls per unit (a price, or one over it) that goes against it.
-
-    In any tier that it reaches while its value grows by ``GROWTH``. Infinite where it may be hurt both ways: a rate at
-    a level is more than the whole value.
-    """
-    i, number, tier, value = int(leg[0]), leg[3], int(leg[4]), leg[5]
-    last = int(terms[i, TIERS])
-    charge = level * terms[i, CHARGE]
-    both = terms[i, FEE] + (tiers[i, last - 1, MOST] + terms[i, FUNDING] if terms[i, MOVING] else 0.0)
-    if not charge * both <= terms[i, CREDIT]:
-        return np.inf
-    each = number * terms[i, LOT] * terms[i, SIZE]
-    if (leg[1] != 0) == (terms[i, INVERSE] != 0):  # hurt while the value falls
-        return each * terms[i, CREDIT]
-    if terms[i, WATCHED]:
-        while tier + 1 < last and in_tier(number, value * GROWTH, tiers[i, tier + 1, FLOOR]):
-            tier += 1
-    rate = terms[i, FEE] + (tiers[i, tier, MOST] + terms[i, FUNDING] if terms[i, MOVING] else 0.0)
-    return each * (terms[i, CREDIT] + charge * rate)
-
-
-@inlined
-def way_to(edge: float, side: int, price: float, inverse: float) -> Any:
-    """Return how many units it is to an edge; infinite when it was passed, or is further than ``GROWTH`` allows for."""
-    if side == 0:
-        if edge >= price or (inverse and price > edge * FURTHEST):
-            return np.inf
-        return 1.0 / edge - 1.0 / price if inverse else price - edge
-    if edge <= price or (not inverse and edge > price * FURTHEST):
-        return np.inf
-    return 1.0 / price - 1.0 / edge if inverse else edge - price
-
-
-@inlined
-def jumps_to(leg: Any, edge: float, level: float, terms: Any, tiers: Any) -> Any:
-    """Return what a leg's requirement may jump by at tier edges while its value grows up to that at ``edge``."""
-    i, number, tier, price = int(leg[0]), leg[3], int(leg[4]), leg[7]
-    if (edge >= price) if terms[i, INVERSE] else (edge <= price):
-        return np.inf
-    ending, last, total = value_at(i, edge, terms), int(terms[i, TIERS]), 0.0
-    while tier + 1 < last and in_tier(number, ending, tiers[i, tier + 1, FLOOR]):
-        tier += 1
-        total += tiers[i, tier, JUMP]
-    return total * level * terms[i, CHARGE]
-
-
-@compiled
-def ring_for(
-    many: int, left: float, level: float, terms: Any, tiers: Any, edges: Any, radius: Any, lines: Any, legs: Any
-) -> int:
-    """Return the ring whose bands a pool with ``left`` to lose outlasts, else NEAR.
-
-    Of those near its distance it is the one in which prices may go furthest: some bands are about to end.
-    """
-    if not left > 0.0:
-        return NEAR
-    exposure = 0.0  # about what one expected move costs, to begin near the right ring
-    jumping = False
-    for slot in range(many):
-        i = int(legs[slot, 0])
-        exposure += legs[slot, 3] * legs[slot, 5] * lines[MOVES, int(legs[slot, 2])]
-        legs[slot, 6] = steepness(legs[slot], level, terms, tiers)
-        jumping = jumping or terms[i, JUMPS] != 0
-    ring = radius.size - 1
-    while ring > 0 and radius[ring] * exposure > 1.6 * left:
-        ring -= 1
-    best, most, tried = NEAR, 0.0, 0
-    while ring >= 0 and (tried < RINGS_TRIED or best == NEAR):
-        loss = 0.0
-        for slot in range(many):
-            leg = legs[slot]
-            i, side, symbol = int(leg[0]), int(leg[1]), int(leg[2])
-            edge = edge_of(ring, side, symbol, leg[7], edges, radius, lines)
-            loss += leg[6] * way_to(edge, side, leg[7], terms[i, INVERSE])
-            if jumping and terms[i, JUMPS]:
-                upward = 0 if terms[i, INVERSE] else 1
-                edge = edge_of(ring, upward, symbol, leg[7], edges, radius, lines)
-                loss += jumps_to(leg, edge, level, terms, tiers)
-            if not loss < left:
-                break
-        if most < loss and loss * (1.0 + 2.0**-30) < left:
-            best, most = ring, loss
-        ring -= 1
-        tried += 1
-    return best
-
-
-@compiled
-def enter(
-    pool: int, ring: int, side: int, symbol: int, price: float, edges: Any, buckets: Any, chunks: Any, radius: Any,
-    lines: Any,
-) -> bool:  # fmt: skip
-    """Enter a pool into a bucket; False when there is no chunk left. The first one lays the band."""
-    held = buckets[symbol, side, ring, 0]
-    if held == 0:
-        edge = edge_of(ring, side, symbol, price, edges, radius, lines)
-        edges[symbol, side, ring] = edge
-        buckets[symbol, side, ring, 1] = -1
-        if side == 0:
-            lines[LOW, symbol] = max(lines[LOW, symbol], edge)
-        else:
-            lines[HIGH, symbol] = min(lines[HIGH, symbol], edge)
-    last = chunks.shape[0] - 1
-    if held % HELD == 0:
-        chunk = chunks[last, 0]
-        if chunk < 0:
-            return False
-        chunks[last, 0] = chunks[chunk, HELD]
-        chunks[chunk, HELD] = buckets[symbol, side, ring, 1]
-        buckets[symbol, side, ring, 1] = chunk
-    chunks[buckets[symbol, side, ring, 1], held % HELD] = pool
-    buckets[symbol, side, ring, 0] = held + 1
-    return True
-
-
-@compiled
-def add_near(
-    pool: int, many: int, money: Any, level: float, terms: Any, tiers: Any, lines: Any, legs: Any, near_pool: Any,
-    near_constant: Any, near_first: Any, near_unit: Any, near_leg: Any, counts: Any,
-) -> bool:  # fmt: skip
-    """Copy a pool to the near ones; False when there is no room.
-
-    Its constant is lowered by the error of summing it in another way. A pool of too many legs has a copy that is always
-    a candidate.
-    """
-    at, end = counts[0], counts[1]
-    if at >= near_pool.size or end + MOST_LEGS >= near_unit.size:
-        return False
-    symbols = int(lines.shape[1])
-    deducted = 0.0
-    for slot in range(min(many, MOST_LEGS)):
-        i, short, symbol, number, tier = int(legs[slot, 0]), legs[slot, 1] != 0, int(legs[slot, 2]), legs[slot, 3], int(
-            legs[slot, 4])  # fmt: skip
-        if terms[i, MOVING]:
-            deducted += tiers[i, tier, DEDUCTION] * terms[i, CHARGE]
-        unit = symbol + symbols // 2 if terms[i, INVERSE] else symbol
-        each = terms[i, LOT] * terms[i, SIZE]
-        near_unit[end] = unit
-        near_leg[end] = number * row_of(i, short, tier, 1.0, level, terms, tiers) * each
-        if terms[i, WATCHED]:
-            if tier > 0:
-                lines[FROM, unit] = max(lines[FROM, unit], tiers[i, tier, FLOOR] / (number * each) * (1.0 + 2.0**-45))
-            if tier + 1 < int(terms[i, TIERS]):
-                until = tiers[i, tier + 1, FLOOR] / (number * each) * (1.0 - 2.0**-45)
-                lines[UNTIL, unit] = min(lines[UNTIL, unit], until)
-        end += 1
-    bound = 2.0 * bound_of(many, level)
-    near_constant[at] = money[pool, 0] - level * (money[pool, 1] - deducted) - bound * money[pool, 2]
-    if many > MOST_LEGS:
-        near_constant[at] = np.nan
-    near_pool[at] = pool
-    near_first[at + 1] = end
-    counts[0], counts[1] = at + 1, end
-    return True
-
-
-@compiled
-def look_near(
-    prices: Any, lines: Any, near_constant: Any, near_first: Any, near_unit: Any, near_leg: Any, counts: Any,
+def look_near(  # noqa: C901
+    checked: int, prices: Any, lines: Any, edges: Any, ways: Any, areas: Any, sums: Any, heads: Any, legs: Any,
     candidates: Any,
 ) -> int:  # fmt: skip
-    """Return how many near pools may have reached the line, written into ``candidates``; −1: a band ended, −2: a tier.
+    """Write which near records may have reached the line into ``candidates``; return how many, or why not.
 
-    What every price costs: two comparisons a symbol, and the sum of the near pools.
+    What every price costs: two comparisons a symbol, and the sum of the near pools. ``checked``: whether each leg's
+    tier is checked, a pool with a changed one being a candidate, instead of returning that one has changed.
+    A candidate is twice the record's number, and one more where there is no doubt.
     """
     symbols = prices.size
     ended = changed = 0
     for s in range(symbols):
-        lines[UNITS, s] = prices[s]
         ended += not (lines[LOW, s] < prices[s] < lines[HIGH, s])
-    if lines.shape[1] > symbols:
-        for s in range(symbols):
-            lines[UNITS, symbols + s] = 1.0 / prices[s]
     if ended:
-        return -1
-    for u in range(lines.shape[1]):
-        changed += not (lines[FROM, u] <= lines[UNITS, u] < lines[UNTIL, u])
-    if changed:
-        return -2
-    found = 0
-    for at in range(counts[0]):
-        surplus = near_constant[at]
-        for leg in range(near_first[at], near_first[at + 1]):
-            surplus += near_leg[leg] * lines[UNITS, near_unit[leg]]
-        if not surplus >= 0.0:
-            candidates[found] = at
-            found += 1
+        return BOX_ENDED
+    for s in range(symbols):
+        ways[0, 2 * s] = ways[0, 2 * s + 1] = prices[s]
+    for unit in range(symbols, edges.shape[1]):
+        ways[0, 2 * unit] = ways[0, 2 * unit + 1] = 1.0 / prices[unit - symbols]
+    if not checked:
+        for unit in range(edges.shape[1]):
+            changed += not (edges[0, unit] <= ways[0, 2 * unit] < edges[1, unit])
+        if changed:
+            return TIER_CHANGED
+    found, units = 0, ways[0]
+    for group in range(areas.shape[1]):
+        first, many, at = areas[NEAR, group, FIRST], areas[NEAR, group, EACH], areas[NEAR, group, LEGS]
+        for number in range(areas[NEAR, group, COUNT]):
+            surplus = sums[first + number]
+            wrong = 0
+            for slot in range(many):
+                leg = legs[at + slot]
+                unit = units[leg.column]
+                surplus += leg.slope * unit
+                if checked:
+                    wrong += not (leg.since <= unit < leg.until)
+            at += many
+            if wrong or not surplus >= 0.0:
+                sure = not wrong and surplus < heads[first + number].sure
+                candidates[found] = 2 * (first + number) + sure
+                found += 1
     return found
 
 
 @compiled
 def confirm(
-    found: int, candidates: Any, held: Any, money: Any, level: float, terms: Any, tiers: Any,
-    prices: Any, pools: Any, legs: Any, near_pool: Any, hits: Any,
-) -> int:  # fmt: skip
-    """Keep of the candidates those that a sweep would name; write the packed pools into ``hits``."""
+    found: int, candidates: Any, held: Any, level: float, prices: Any, sums: Any, heads: Any, states: Any
+) -> int:
+    """Write the pools of those candidates that a sweep would name in their place; return how many."""
     kept = 0
     for number in range(found):
-        pool = near_pool[candidates[number]]
-        if pools[pool, 0] == NEAR:
-            _, surplus = surplus_of(pool, held, money, level, terms, tiers, prices, legs)
-            if not surplus >= 0.0:
-                hits[kept] = pool
-                kept += 1
+        candidate = candidates[number]
+        head = heads[candidate // 2]
+        pool = head.pool
+        if states[pool] != head.state:
+            sums[candidate // 2] = np.inf  # left over: a candidate no more
+        elif candidate % 2 or not surplus_of(pool, group_of(pool, held.groups), held, level, prices) >= 0.0:
+            candidates[kept] = pool
+            kept += 1
     return kept
 
 
-@compiled
-def ended(prices: Any, lines: Any, edges: Any, buckets: Any, waiting: Any) -> tuple[int, int]:
-    """Write the buckets whose band has ended into ``waiting`` (B, 3); return how many, and how many pools they hold.
+# ── Boxes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    They are guarded no more: the innermost ends are found anew without them. Negative: a price is missing, or out of
-    reach of the error bound.
-    """
-    found = many = 0
+
+@compiled
+def pace(prices: Any, updates: int, lines: Any) -> float:
+    """Learn expected moves from those of the last ``updates`` prices; return the largest one, in expected moves."""
+    share, scale = min(updates / MEMORY, 0.25), 1.0 / np.sqrt(updates)
+    worst = 0.0
     for s in range(prices.size):
-        price = prices[s]
-        if not lines[LEAST, s] < price < lines[GREATEST, s]:
-            return -1, 0
-    for s in range(prices.size):
-        price = prices[s]
-        if lines[LOW, s] < price < lines[HIGH, s]:
+        move = abs(prices[s] / lines[BEFORE, s] - 1.0) * scale
+        lines[BEFORE, s] = prices[s]
+        expected = lines[MOVES, s]
+        if not move >= 0.0:
             continue
-        low, high = lines[LEAST, s], lines[GREATEST, s]
-        for ring in range(edges.shape[2]):
-            for side in range(2):
-                if not buckets[s, side, ring, 0]:
-                    continue
-                edge = edges[s, side, ring]
-                if not 0.0 < edge < np.inf:
-                    continue  # known to have ended
-                if (price <= edge) if side == 0 else (price >= edge):
-                    waiting[found, 0], waiting[found, 1], waiting[found, 2] = ring, side, s
-                    edges[s, side, ring] = np.inf if side == 0 else 0.0
-                    found += 1
-                    many += buckets[s, side, ring, 0]
-                elif side == 0:
-                    low = max(low, edge)
-                else:
-                    high = min(high, edge)
-        lines[LOW, s], lines[HIGH, s] = low, high
-    return found, many
+        if move > worst * expected:
+            worst = move / expected
+        move = min(move, CLIPPED * expected)
+        learned = np.sqrt(expected * expected + share * (move * move - expected * expected))
+        lines[MOVES, s] = max(learned, lines[LEAST_MOVE, s])
+    return worst
 
 
 @compiled
-def take(
-    waiting: Any, first: int, end: int, now: int, most: int, pools: Any, edges: Any, buckets: Any, chunks: Any,
-    scratch: Any,
-) -> tuple[int, int]:  # fmt: skip
-    """Empty buckets, one after another, until ``most`` pools are taken out of them.
+def examine(prices: Any, rush: float, old: int, lines: Any, boxes: Any, ways: Any) -> tuple[int, bool, float]:
+    """Return which boxes prices have left, whether they have rushed, and how much is spent of box ``old``.
 
-    Write the pools that were still theirs into ``scratch``; return how many those are, and the first bucket that is not
-    empty.
+    A bit for each box, but for those that are closed; negative where a price is missing, or outside of what errors are
+    bounded for. Rushed: a quarter of all prices has moved by more than ``rush`` expected moves since they were last
+    seen. Spent: how much of the way from its middle to its end has been gone, at most.
     """
-    total = read = 0
-    last = chunks.shape[0] - 1
-    for at in range(first, end):
-        ring, side, s = waiting[at, 0], waiting[at, 1], waiting[at, 2]
-        left, chunk = buckets[s, side, ring, 0], buckets[s, side, ring, 1]
-        while left > 0 and read < most:
-            full = (left - 1) % HELD + 1
-            for number in range(full):
-                pool = chunks[chunk, number]
-                if pools[pool, 0] == ring and pools[pool, 1] != now:
-                    pools[pool, 1] = now
-                    scratch[total] = pool
-                    total += 1
-            left -= full
-            read += full
-            following = chunks[chunk, HELD]
-            chunks[chunk, HELD] = chunks[last, 0]
-            chunks[last, 0] = chunk
-            chunk = following
-        buckets[s, side, ring, 0], buckets[s, side, ring, 1] = left, chunk
-        if left > 0:
-            return total, at
-        buckets[s, side, ring, 2] = now
-        edges[s, side, ring] = 0.0 if side == 0 else np.inf
-    return total, end
+    outside = moved = left = 0
+    spent = 0.0
+    for s in range(prices.size):
+        price, before, width = prices[s], ways[0, 2 * s], 1.0 + rush * lines[MOVES, s]
+        outside += not (lines[LEAST, s] < price < lines[GREATEST, s])
+        moved += price > before * width or price * width < before
+        low, high = boxes[old, 0, s], boxes[old, 1, s]
+        gone = abs(2.0 * price - low - high)
+        if gone > spent * (high - low):
+            spent = gone / (high - low)
+    if outside:
+        return -1, False, 0.0
+    for box in range(1, boxes.shape[0]):
+        outside = 0
+        for s in range(prices.size):
+            outside += boxes[box, 1, s] > 0.0 and not (boxes[box, 0, s] < prices[s] < boxes[box, 1, s])
+        if outside:
+            left |= 1 << box
+    return left, left != 0 and 4 * moved > prices.size, spent
 
 
 @compiled
-def clear_near(lines: Any, near_first: Any, counts: Any) -> None:
-    """Forget the copies of the near pools."""
-    counts[0] = counts[1] = 0
-    near_first[0] = 0
-    lines[FROM, :] = 0.0
-    lines[UNTIL, :] = np.inf
+def is_closed(box: int, boxes: Any) -> bool:
+    """Whether nobody can be in a box."""
+    for s in range(boxes.shape[2]):  # noqa: SIM110, compiled
+        if boxes[box, 1, s] != 0.0:
+            return False
+    return True
 
 
 @compiled
-def take_near(now: int, pools: Any, lines: Any, near_pool: Any, near_first: Any, counts: Any, scratch: Any) -> int:
-    """Forget the copies of the near pools; write the pools into ``scratch`` and return how many."""
-    total = 0
-    for at in range(counts[0]):
-        pool = near_pool[at]
-        if pools[pool, 0] == NEAR and pools[pool, 1] != now:
-            pools[pool, 1] = now
-            scratch[total] = pool
-            total += 1
-    clear_near(lines, near_first, counts)
-    return total
+def lay(which: int, radii: Any, prices: Any, lines: Any, boxes: Any, ways: Any) -> None:
+    """Lay boxes around prices: those whose bit is in ``which``, and closed ones of rings. Then fill ``ways``."""
+    count = boxes.shape[0]
+    for box in range(1, count):
+        if which & (1 << box) or (box < count - 2 and is_closed(box, boxes)):
+            for s in range(prices.size):
+                width = 1.0 + min(radii[box] * lines[MOVES, s] * lines[SHARE, s], WIDEST)
+                boxes[box, 0, s], boxes[box, 1, s] = prices[s] / width, prices[s] * width
+    measure(prices, boxes, ways)
 
 
 @compiled
-def distribute(
-    total: int, scratch: Any, now: int, held: Any, money: Any, level: float, terms: Any,
-    tiers: Any, prices: Any, pools: Any, edges: Any, buckets: Any, chunks: Any, radius: Any, lines: Any, legs: Any,
-    near_pool: Any, near_constant: Any, near_first: Any, near_unit: Any, near_leg: Any, counts: Any,
+def measure(prices: Any, boxes: Any, ways: Any) -> None:
+    """Fill ``ways``: the units, and how far it is from there to the ends of every box."""
+    symbols, count = prices.size, boxes.shape[0]
+    no_old, no_new = is_closed(count - 2, boxes), is_closed(count - 1, boxes)
+    for unit in range(ways.shape[1] // 2):
+        s = unit % symbols
+        price = prices[s]
+        here = price if unit < symbols else 1.0 / price
+        ways[0, 2 * unit] = ways[0, 2 * unit + 1] = here
+        for box in range(1, count):
+            low, high = boxes[box, 0, s], boxes[box, 1, s]
+            down = up = np.inf
+            if low < price < high:
+                if unit >= symbols:
+                    low, high = 1.0 / high / OUTWARD, 1.0 / low * OUTWARD
+                down = here - low
+                if high <= here * FURTHEST:
+                    up = high - here
+            ways[box, 2 * unit], ways[box, 2 * unit + 1] = down, up
+        for column in range(2 * unit, 2 * unit + 2):
+            old, new = ways[count - 2, column], ways[count - 1, column]
+            ways[count, column] = new if no_old else old if no_new else max(old, new)
+
+
+@compiled
+def guard(records: Any, boxes: Any, lines: Any, edges: Any) -> None:
+    """Find the innermost ends of all boxes, and between which units no leg of a near pool changes its tier.
+
+    Boxes of rings that nobody is in are closed.
+    """
+    areas, legs = records.areas, records.legs
+    for s in range(lines.shape[1]):
+        lines[LOW, s], lines[HIGH, s] = lines[LEAST, s], lines[GREATEST, s]
+    for box in range(1, boxes.shape[0]):
+        standing = 0
+        for group in range(areas.shape[1] if box < areas.shape[0] else 0):
+            standing += areas[box, group, COUNT]
+        for s in range(lines.shape[1]):
+            if box < areas.shape[0] and standing == 0:
+                boxes[box, 0, s], boxes[box, 1, s] = np.inf, 0.0
+            if boxes[box, 1, s] > 0.0:
+                lines[LOW, s] = max(lines[LOW, s], boxes[box, 0, s])
+                lines[HIGH, s] = min(lines[HIGH, s], boxes[box, 1, s])
+    for unit in range(edges.shape[1]):
+        edges[0, unit], edges[1, unit] = 0.0, np.inf
+    for group in range(areas.shape[1]):
+        begin, many = areas[NEAR, group, LEGS], areas[NEAR, group, EACH]
+        for at in range(begin, begin + many * areas[NEAR, group, COUNT]):
+            unit = legs[at].column // 2
+            if not legs[at].since <= edges[0, unit]:
+                edges[0, unit] = legs[at].since
+            if not legs[at].until >= edges[1, unit]:
+                edges[1, unit] = legs[at].until
+
+
+# ── Going through rings ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@compiled
+def go_through(ring: int, outward: int, records: Any, ways: Any, moving: Any) -> int:
+    """Sum the records of a ring, or the near ones; write those that may have to go into ``moving`` (?, 2 int64).
+
+    Those are (group, number) of whom do not outlast the ring's box any more, hold no more, or, where ``outward`` is not
+    0, outlast the next box with ease. Return how many; negative when there are more than there is room for.
+    """
+    areas, sums, legs = records.areas, records.sums, records.legs
+    units, own, next_one = ways[0], ways[ring], ways[ring + 1 if ring + 1 < areas.shape[0] else ways.shape[0] - 1]
+    found = 0
+    for group in range(areas.shape[1]):
+        first, many, at = areas[ring, group, FIRST], areas[ring, group, EACH], areas[ring, group, LEGS]
+        for number in range(areas[ring, group, COUNT]):
+            surplus = left = sums[first + number]
+            out = 0.0
+            wrong = False
+            for slot in range(many):
+                leg = legs[at + slot]
+                unit = units[leg.column]
+                surplus += leg.slope * unit
+                if ring != NEAR:
+                    left += leg.slope * unit
+                    left -= leg.steep * own[leg.column]
+                if outward:
+                    out += leg.steep * next_one[leg.column]
+                wrong |= (unit < leg.since) | (unit >= leg.until)
+            at += many
+            if wrong or not left >= 0.0 or (outward and surplus - EASE * out >= 0.0):
+                if ring == NEAR and not wrong and not (outward and surplus - EASE * out >= 0.0):
+                    continue  # what is near may be below the line
+                if found == moving.shape[0]:
+                    return -1
+                moving[found, 0], moving[found, 1] = group, number
+                found += 1
+    return found
+
+
+@compiled
+def touched(ring: int, found: int, areas: Any, heads: Any, states: Any, moving: Any) -> int:
+    """Read all that is going to be needed once: memory is waited for together, not pool by pool. Return 0 or more."""
+    read = 0
+    for at in range(found):
+        read |= heads[areas[ring, moving[at, 0], FIRST] + moving[at, 1]].pool
+    for at in range(found):
+        read |= states[heads[areas[ring, moving[at, 0], FIRST] + moving[at, 1]].pool]
+    return read
+
+
+@compiled
+def target_of(ring: int, constant: float, at: int, many: int, legs: Any, ways: Any, rings: int) -> int:
+    """Return where a record of a ring, its legs from ``at`` on, is to be put: outward as far as it fits, or inward."""
+    far, surplus, here = ways.shape[0] - 1, constant, 0.0
+    for leg in legs[at : at + many]:
+        surplus += leg.slope * ways[0, leg.column]
+        here += leg.steep * ways[ring, leg.column]
+    stays = ring == NEAR or surplus - here >= 0.0
+    target, row = (ring if stays else NEAR), (ring + 1 if stays else ring - 1)
+    while row > 0:
+        row = row if row < rings else far
+        loss = 0.0
+        for leg in legs[at : at + many]:
+            loss += leg.steep * ways[row, leg.column]
+        fits = surplus - EASE * loss >= 0.0
+        if fits:
+            target = row if row < far else FAR
+        if fits != stays or row == far:
+            break
+        row += 1 if stays else -1
+    return target
+
+
+@compiled
+def put_elsewhere(  # noqa: C901, PLR0912
+    ring: int, found: int, held: Any, level: float, sides: int, prices: Any, records: Any, ways: Any, own: Any,
+    moving: Any,
 ) -> bool:  # fmt: skip
-    """Value these pools and put each where it belongs; False when there was no room.
-
-    Each still stands in the buckets of its ring, but for those that were emptied at the time ``now``.
-    """
-    good = True
-    # Read all of them once: memory is waited for together, not pool by pool.
-    read = 0.0
-    for number in range(total):
-        read += money[scratch[number], 0]
-    for number in range(total):
-        read += held[int(money[scratch[number], 3]), 0]
-    if read == np.inf:
+    """Put those of ``moving`` where they belong, the last one first; False when there was no room."""
+    areas, sums, heads, legs, states = records.areas, records.sums, records.heads, records.legs, records.states
+    rings = areas.shape[0]
+    if touched(ring, found, areas, heads, states, moving) < 0:
         return False
-    for number in range(total):
-        pool = scratch[number]
-        before = pools[pool, 0]
-        many, surplus = surplus_of(pool, held, money, level, terms, tiers, prices, legs)
-        left = surplus - 4.0 * bound_of(many, level) * money[pool, 2]
-        ring = ring_for(many, left, level, terms, tiers, edges, radius, lines, legs)
-        pools[pool, 0] = ring
-        if ring == NEAR:
-            good = add_near(
-                pool, many, money, level, terms, tiers, lines, legs, near_pool, near_constant, near_first, near_unit,
-                near_leg, counts,
-            ) and good  # fmt: skip
+    for back in range(found):
+        group, number = moving[found - 1 - back, 0], moving[found - 1 - back, 1]
+        first, many = areas[ring, group, FIRST], areas[ring, group, EACH]
+        at = areas[ring, group, LEGS] + number * many
+        head = heads[first + number]
+        pool, target = head.pool, GONE
+        if states[pool] == head.state:
+            wrong = 0
+            for slot in range(many):
+                unit = ways[0, legs[at + slot].column]
+                wrong += not (legs[at + slot].since <= unit < legs[at + slot].until)
+            if wrong:
+                sums[first + number], head.sure = make(pool, group, held, level, sides, prices, own)
+                for slot in range(many):
+                    legs[at + slot] = own[slot]
+            target = target_of(ring, sums[first + number], at, many, legs, ways, rings)
+        if target == ring:
             continue
-        for slot in range(many):
-            i, symbol = int(legs[slot, 0]), int(legs[slot, 2])
-            for side in range(2):
-                if side != int(legs[slot, 1]) and not terms[i, JUMPS]:
-                    continue
-                if ring == before and buckets[symbol, side, ring, 2] != now:
-                    continue
-                good = enter(
-                    pool, ring, side, symbol, legs[slot, 7], edges, buckets, chunks, radius, lines
-                ) and good  # fmt: skip
-    return good
+        if target < FAR:
+            count = areas[target, group, COUNT]
+            if count >= areas[target, group, ROOM]:
+                return False
+            areas[target, group, COUNT] = count + 1
+            new = areas[target, group, LEGS] + count * many
+            for slot in range(many):
+                legs[new + slot] = legs[at + slot]
+            new = areas[target, group, FIRST] + count
+            sums[new] = sums[first + number]
+            heads[new] = head
+            heads[new].state = (head.state & ~PLACE) | target
+        if target != GONE:
+            states[pool] = (head.state & ~PLACE) | target
+        last = areas[ring, group, COUNT] - 1  # moves into the gap
+        areas[ring, group, COUNT] = last
+        if number != last:
+            sums[first + number] = sums[first + last]
+            heads[first + number] = heads[first + last]
+            for slot in range(many):
+                legs[at + slot] = legs[at + (last - number) * many + slot]
+    return True
 
 
 @compiled
-def empty_all(pools: Any, edges: Any, buckets: Any, chunks: Any, lines: Any, scratch: Any) -> int:
-    """Empty every bucket; write every pool that is not gone into ``scratch`` and return how many there are."""
-    buckets[:, :, :, 0] = 0
-    edges[:, 0, :] = 0.0
-    edges[:, 1, :] = np.inf
-    lines[LOW, :] = lines[LEAST, :]
-    lines[HIGH, :] = lines[GREATEST, :]
-    last = chunks.shape[0] - 1
-    for chunk in range(last):
-        chunks[chunk, HELD] = chunk + 1 if chunk + 1 < last else -1
-    chunks[last, 0] = 0
-    total = 0
-    for pool in range(pools.shape[0]):
-        if pools[pool, 0] != GONE:
-            pools[pool, 0] = STALE
-            scratch[total] = pool
-            total += 1
-    return total
+def renew(
+    rings_ended: int, outward: int, held: Any, level: float, sides: int, prices: Any, records: Any, ways: Any, own: Any,
+    moving: Any,
+) -> int:  # fmt: skip
+    """Go through the rings whose box has ended, outermost first, and through the near pools.
+
+    ``outward``: a bit for each of whom pools are put outward, too. Return how many records were put elsewhere or made
+    anew; negative when there was no room, or there would be too many.
+    """
+    moved = 0
+    for ring in range(records.areas.shape[0] - 1, -1, -1):
+        if ring != NEAR and not rings_ended & (1 << ring):
+            continue
+        found = go_through(ring, outward & (1 << ring), records, ways, moving)
+        if found < 0 or not put_elsewhere(ring, found, held, level, sides, prices, records, ways, own, moving):
+            return -1
+        moved += found
+    return moved
+
+
+@compiled
+def place_all(pools: Any, held: Any, level: float, sides: int, prices: Any, records: Any, ways: Any, own: Any) -> bool:
+    """Make records of pools that have none and put each where it belongs; False when there was no room."""
+    for pool in pools:
+        group = group_of(pool, held.groups)
+        constant, sure = make(pool, group, held, level, sides, prices, own)
+        many = records.areas[NEAR, group, EACH]
+        target = fitting(constant, many, own, ways, records.areas.shape[0])
+        if target == FAR:
+            records.states[pool] = (records.states[pool] & ~PLACE) | FAR
+        elif not put(target, group, pool, constant, sure, own, records):
+            return False
+    return True
+
+
+# ── Far pools ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@compiled
+def corner_table(
+    level: float, box: int, ease: float, prices: Any, boxes: Any, table: Any, terms: Any, tiers: Any, corner: Any
+) -> None:
+    """Fill ``corner`` with what a lot adds to the surplus where prices in a box are worst for it, or less.
+
+    ``ease``: times the loss up to there. ``table``: what it adds at ``prices``. A leg of a tier may be at its end, so
+    that it may reach the next tier, and what jumps there has to be counted.
+    """
+    count = terms.shape[0]
+    for i in range(count):
+        s, last, inverse = int(terms[i, SYMBOL]), int(terms[i, TIERS]), terms[i, INVERSE] != 0
+        price, low, high = prices[s], boxes[box, 0, s], boxes[box, 1, s]
+        inside = low < price < high
+        here = 1.0 / price if inverse else price
+        if inverse:
+            low, high = 1.0 / high / OUTWARD, 1.0 / low * OUTWARD
+        each, charge = terms[i, LOT] * terms[i, SIZE], level * terms[i, CHARGE]
+        moving, watched = terms[i, MOVING] != 0, terms[i, WATCHED] != 0
+        highest = terms[i, FEE] + (tiers[i, last - 1, MOST] + terms[i, FUNDING] if moving else 0.0)
+        known = inside and charge * highest <= terms[i, CREDIT]
+        for tier in range(last):
+            top, jumps = tier, 0.0
+            if watched:
+                while top + 1 < last and (
+                    top == tier or tiers[i, top + 1, FLOOR] * here <= tiers[i, tier + 1, FLOOR] * high * OUTWARD
+                ):
+                    top += 1
+                    if terms[i, JUMPS]:
+                        jumps += tiers[i, top, JUMP] / tiers[i, top, FLOOR] * charge * each * high
+            rate = terms[i, FEE] + (tiers[i, top, MOST] + terms[i, FUNDING] if moving else 0.0)
+            fall = each * terms[i, CREDIT] * (here - low) + jumps
+            rise = each * (terms[i, CREDIT] + charge * rate) * (high - here) + jumps
+            for side in range(2):
+                row = (2 * tier + side) * count + i
+                loss = rise if (side != 0) != inverse else fall
+                corner[row] = table[row] - loss * ease if known else -np.inf
+
+
+@compiled
+def anchor(
+    fresh: int, first: int, most_pieces: int, most: int, pieces: Any, constants: Any, corner: Any, own: Any, hits: Any,
+    held: Any, level: float, sides: int, prices: Any, records: Any, ways: Any, legs: Any,
+) -> tuple[int, int]:  # fmt: skip
+    """Go through pieces of the far pools from ``first`` on; make records of those that may not outlast the new box.
+
+    ``fresh``: not 0 where all records were let go of before, so that whoever is not gone is far, and what was made of
+    it since then is left over. Return the first piece that is left, and how many records were made; negative when
+    there was no room.
+    """
+    made, rings = 0, records.areas.shape[0]
+    for number in range(first, min(first + most_pieces, pieces.shape[0])):
+        group, start, end = pieces[number, 0], pieces[number, 1], pieces[number, 2]
+        begin, many = held.groups[group, 1], records.areas[NEAR, group, EACH]
+        margin = (MARGIN - 1.0) * bound_of(held.groups[group, 0], level)
+        if fresh:
+            for pool in range(begin + start, begin + end):
+                if records.states[pool] & PLACE != GONE:
+                    records.states[pool] = ((records.states[pool] & ~PLACE) + PLACE + 1) | FAR
+        for at in range(end - start):
+            own[at] = constants[begin + start + at] - margin * held.gross[begin + start + at]
+        found = look_at_piece(held.groups, group, start, own[: end - start], held.code, held.lots, corner, hits)
+        for hit in range(found):
+            pool = int(hits[hit])
+            if records.states[pool] & PLACE != FAR:
+                continue
+            constant, sure = make(pool, group, held, level, sides, prices, legs)
+            target = fitting(constant, many, legs, ways, rings)
+            if target == FAR:
+                continue
+            if not put(target, group, pool, constant, sure, legs, records):
+                return number, -1
+            made += 1
+        if made >= most:
+            return number + 1, made
+    return min(first + most_pieces, pieces.shape[0]), made

@@ -1,38 +1,56 @@
 """The incremental screen: at nearly every price nearly every pool is proved safe without being read.
 
 **Rings.** After a pool has been valued, its surplus says how far prices may move against it before it can reach the
-line. It is put into the widest *ring* that it outlasts; each ring is a quarter wider than the one before, and a
-symbol's band in a ring is as wide as the ring in expected moves of that symbol. So a pool stands in one *bucket* per
-leg: (ring, side, symbol). All pools of a bucket share one price at which their band ends, below the price for who is
-hurt by a fall and above it for who is hurt by a rise. While every price is between the innermost of these ends of its
-symbol, nobody who stands in a bucket can have reached the line: two comparisons a symbol, whatever the number of
-pools. Who is closer than the innermost ring is *near* and is valued at every price, from copies that stand in memory
-in the order in which they are read. A pool of one position is no special case: its band ends by its trigger price.
+line. All prices between two ends each are a **box**; a pool *outlasts* a box when no prices in it can bring it to the
+line. Pools stand in **rings**, each with a box twice as wide as that of the one inside, in expected moves of each
+symbol (and somewhat wider for symbols that few hold); a pool stands in the widest whose box it outlasts with ease.
+While prices are inside of a ring's box nobody in the ring is read: two comparisons a symbol, whatever the number of
+pools and rings. Who outlasts no box is *near* and is valued at every price. Who outlasts the widest is *far*.
 
-**When a band ends**, the pools of that bucket are valued and put where they belong by now, and the next one to be put
-into the emptied bucket lays its band anew. A ring twice as wide lasts about four times as long.
+**When prices leave a ring's box**, a new one is laid around them, and all pools of the ring are valued, in the order
+in which they stand in memory, from *records* made for that (:mod:`ringfence.screen.ring_records`). Those that do not
+outlast the new box are put further inside; now and then those that outlast the next one are put further out. A box
+twice as wide lasts four times as long, so that the many pools of wide rings are hardly ever read.
 
-**In a crash** bands end by the thousand. Where valuing their pools one by one would take longer than a full sweep,
-there is a sweep (:class:`ringfence.screen.sweep.Sweep`); the buckets whose bands have ended wait, and the others go
-on holding. Once hardly any more end, the waiting ones are emptied, a slice at each price, so that no price costs much
-more than a sweep; then the rings alone do again.
+**Far pools** have no record. They are put into a new box by a sweep with a table of what each leg is worth where the
+prices of the box are worst for it, a piece at each price, in good time before the old box ends.
+
+**In a crash** boxes are not worth laying. When a quarter of all prices moves far at once, everything is let go of,
+and there are full sweeps (:class:`ringfence.screen.sweep.Sweep`), nothing else, until it is calm. Then far pools are
+put into a box again, piece by piece; only pieces that are not held yet are swept.
 
 **Claim.** :meth:`Incremental.look` names exactly the pools that a sweep names.
 
-**Proof.** (1) A near pool is first summed from its copy, with a constant lowered by twice the error bound of
-:mod:`ringfence.screen.kernels`: the sweep's sum and this one differ by less. Candidates are then computed by the
-sweep's own steps, to the same bits. A copy holds while none of its legs changes tier; the prices between which none
-does are guarded per symbol. (2) A pool in buckets was put there with ``surplus > Σ loss + 4 error bounds``. A leg's
-loss is the most that its surplus can fall while its price goes from where it was anywhere up to the end of its band:
-its size times the way to that end, times the steepest slope on it. For who is hurt while the contract's value grows
-that is ``1 + level · highest rate`` of the tiers up to 1.4 times its value, and no band in which it is put ends
-further away; for who is hurt while it falls, 1, as a requirement falls with the value; moves the other way do no
-harm. (Where a rate times the level is more than 1, or a price is missing, the pool is near.) Tables whose requirement
-jumps at an edge can do harm both ways: such a leg stands in the buckets of both sides, and what the edges up to the
-upper end add is part of its loss. Between edges the surplus is continuous, and prices move independently, so that the
-sum over the legs bounds the fall of the pool. Inside all of its bands its surplus stays above 4 error bounds, and the
-sweep's value of it above 0. (3) Every price is either inside the innermost ends, or the buckets passed are emptied
-before the near pools are summed, or there is a sweep.
+**Proof.** Let ``s`` be a pool's exact surplus, ``b`` the error bound that a sweep takes off
+(:mod:`ringfence.screen.kernels`). A sweep's value is ``s − b`` with an error below ``b``.
+
+1.  *Records.* While each leg's unit is between its ``since`` and ``until``, both rounded inward, every leg is in the
+    tier that a sweep finds, so that a record's sum is ``s − 4 b`` with an error below ``b``: its terms are those of a
+    sweep, with fewer than ``2 k`` more. Who has a unit outside has a new record made before the sum counts, or is a
+    candidate.
+2.  *Near.* A sweep names a pool only if ``s < 2 b``. Then the record's sum is below 0, and the pool is a candidate. Is
+    the sum below ``− 8 b``, then ``s < 0``, and a sweep names it. All other candidates are computed by the sweep's
+    own steps, to the same bits.
+3.  *Rings.* Who outlasts a box has ``sum − Σ steepness · way ≥ 0``, ``way`` being how far it is to the end of the box
+    that hurts the leg. A leg's surplus falls by no more than that anywhere in the box. For who is hurt while the
+    contract's value falls: steepness counts the whole value, and the requirement does not rise. For who is hurt while
+    it grows: value and requirement, at the highest rate of the tiers that it can reach; they are taken up to ``1.25 ·
+    1.4`` times its value when the record was made, the record holds up to 1.25 times that, and no box in which
+    anybody is put ends more than 40 % further. Moves the other way do no harm, as what a level asks for is at most
+    the whole value; where it is more, steepness is infinite. Requirements that jump at an edge harm who gains, too:
+    there each leg has a second row, by which a jump ``J`` at an edge costs ``J · way ÷ (edge − until)``, at least
+    ``J`` once the way is as far as the edge. Between edges the surplus is continuous, and prices move independently,
+    so that the sum over the legs bounds the fall of the pool. Steepness is rounded upward by more than all roundings
+    of that sum. So in the box ``s ≥ 4 b − b``, and the sweep's value is above 0. It matters neither on what way nor
+    how often prices move in the box.
+4.  *Far.* The table of :func:`.ring_kernels.corner_table` takes the same off each row, for a leg that may be anywhere
+    in its tier: the next tier is always among those that it can reach, and a jump costs the share ``J ÷ floor`` of
+    the value at the end of the box, at least ``J`` for who reaches the floor. Constants are lowered by 3 more bounds,
+    to ``s − 4 b``. Rows are computed at prices for which the columns' tiers are right.
+5.  *Everybody, at every price.* Prices are inside of all boxes, or each ring that they have left is gone through after
+    a new box was laid. Far pools are held by the old box; or, of pieces that have been put there, by the new one; or
+    they are swept. Who is put among the far ones outlasts both boxes. A record whose pool has changed since is left
+    over: it names nobody, and its pool has another one.
 """
 
 from __future__ import annotations
@@ -42,6 +60,7 @@ from typing import TYPE_CHECKING, Any
 from ringfence.errors import BadInput
 from ringfence.screen.columns import NOBODY
 from ringfence.screen.compiled import require
+from ringfence.screen.sweep import pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,33 +74,54 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-INNERMOST = 16.0  #: radius of the innermost ring, in expected moves of one price update
-WIDER = 1.25  #: each ring's radius over that of the one inside
-SWEEP_SHARE = 1024  #: a sweep is taken to cost as much as valuing this share of the pools one by one
-SLICE_SHARE = 4096  #: what share of the pools is put into place at each price after a crash
-RENEWED = 128  #: after how many prices the near pools are put into place anew
+RADII = (
+    12.0,
+    24.0,
+    48.0,
+    96.0,
+    192.0,
+    384.0,
+)  #: of the rings' boxes and, last, of the far pools', in expected moves of one price update
+RARE = 1.0 / 6.0  #: a box is wider for a symbol by this power of how few hold it: it ends for few, but for all at once
+PIECE = 1 << 12  #: far pools that are gone through at a time
+PIECES = 4  #: of those at one price, at most
+MADE_SHARE = 1024  #: at one price records are made of about this share of the pools, at most
+MOVED_SHARE = 64  #: where more than this share of the pools would have to be put elsewhere, there is a sweep
+OUTWARD_NEAR, OUTWARD = 64, 1024  #: for how many prices near pools, and those of a ring, are not put further out
+RUSH = 16.0  #: expected moves: where a quarter of all prices moves further at once, there are sweeps until it is calm
+CALM = 6.0  #: expected moves per update, of the price that moved furthest, over the last updates
+UPDATES, UPDATES_IN_RINGS = 8, 64  #: how many those are, at least: while there are sweeps, and while there are rings
+PATIENCE = 1024  #: sweeps before rings are tried again where there was no room for them
 
 
 class Incremental:
     """Looks at every price of a fleet and reads hardly any of its pools.
 
     ``sweep``: the columns and levels; ``level``: which of its levels is watched. ``expected_moves`` (S f64): how far
-    each symbol's price is expected to move from one update to the next, as a share; it decides about speed alone.
-    ``mode`` is ``rings`` or ``sweep``. ``valued`` counts pools valued one by one, ``sweeps`` full sweeps.
+    each symbol's price is expected to move from one update to the next, as a share, to begin with; it is learned from
+    the prices, and decides about speed alone. ``mode`` is ``rings`` or ``sweep``. ``valued`` counts pools of which a
+    record was made or put elsewhere, ``sweeps`` prices at which all far pools or some were swept, ``laid`` boxes that
+    were laid for far pools.
     """
 
     def __init__(self, sweep: Sweep, *, level: int = 0, expected_moves: Floats | None = None) -> None:
         require()
         import numpy as np
 
-        from ringfence.screen import ring_kernels
+        from ringfence.screen import ring_kernels, ring_records
 
         self._kernels: Any = ring_kernels  # arrays go in by the dozen
+        self._forget = ring_records.forget
         self.sweep = sweep
-        self._level = level
-        self.valued = 0
-        self.sweeps = 0
-        of = sweep.columns.instruments
+        self._level, self._health = level, sweep.levels[level]
+        self.valued = self.sweeps = self.laid = 0
+        self._fresh = self._dropped = True  # whether all records were let go of, and none has been made since
+        self._old_holds = self._building = False  # whether far pools are held by a box, and put into another
+        self._calm, self._corner_of, self._ease = True, -1, 1.0
+        self._done = self._wait = 0  # how many pieces are in the new box; how many sweeps to wait
+        self._updates = self._looked = 0
+        columns = sweep.columns
+        of = columns.instruments
         symbols = self._symbols = len(of.symbols)
         moves = np.full(symbols, 1e-4) if expected_moves is None else np.asarray(expected_moves, np.float64)
         if len(moves) != symbols or not bool(np.all(moves > 0)):
@@ -89,30 +129,28 @@ class Incremental:
                 "expected moves are not one positive number per symbol", where="expected_moves",
                 expected=str(symbols), found=str(len(moves)),
             )  # fmt: skip
-        columns = sweep.columns
-        self._terms, self._tiers = self._rules(of)
-        self._money = np.empty((columns.pools + 1, 4))
-        self._held = np.empty((columns.legs, 4), np.int32)
-        ring_kernels.gather(columns.groups, columns.code, columns.lots, of.count, self._held, self._money)
-        self._pools = np.zeros((columns.pools, 2), np.int64)
-        self._pools[columns.number == NOBODY, 0] = ring_kernels.GONE
+        self._held = ring_records.Held(
+            columns.groups, columns.code, columns.lots, columns.cash, columns.fixed, columns.gross, *_rules(of)
+        )
+        self._sides = 2 if bool(self._held.terms[:, ring_records.JUMPS].any()) else 1
         self._lay_out(moves)
-        self._legs = np.empty((ring_kernels.MOST_LEGS, 8))
-        self._scratch = np.empty(columns.pools + 1, np.int64)
-        self._begin = self._end = 0  # of the buckets whose bands have ended and that wait
-        self._swept_before = self._crowded = False
-        self._now = self._age = 0
+        self._records.states[columns.number == NOBODY] = ring_records.GONE
         self.settle(columns.prices)
 
     @property
     def mode(self) -> str:
-        """How the next price is looked at: ``rings`` or ``sweep``."""
-        return "sweep" if self._crowded or self._swept_before or self._begin < self._end else "rings"
+        """How the next price is looked at: ``rings``, or ``sweep`` where far pools are not held by a box."""
+        return "rings" if self._old_holds else "sweep"
 
     @property
     def near(self) -> int:
         """How many pools are valued at every price."""
-        return int(self._counts[0])
+        return int(self._records.areas[0, :, self._kernels.COUNT].sum())
+
+    @property
+    def standing(self) -> list[int]:
+        """How many pools stand in each ring, the near ones first."""
+        return [int(count) for count in self._records.areas[:, :, self._kernels.COUNT].sum(axis=1)]
 
     def look(self, prices: Floats) -> NDArray[np.uint32]:
         """Return which of the caller's pools must be looked at at ``prices``: those that a sweep would name."""
@@ -120,237 +158,276 @@ class Incremental:
             raise BadInput(
                 "not one price per symbol", where="prices", expected=str(self._symbols), found=str(len(prices)),
             )  # fmt: skip
-        found = self._near_at(prices) if self.mode == "rings" else -1
-        self._age += 1
-        if found >= 0 and self.mode == "rings" and self._age < RENEWED:
-            return self._confirmed(prices, found)
-        ended = 0
-        if found == -1:
-            if self._begin:  # a bucket waits once at most, so that there is room for all from the front on
-                waiting = self._end - self._begin
-                self._waiting[:waiting] = self._waiting[self._begin : self._end].copy()
-                self._begin, self._end = 0, waiting
-            many, ended = self._kernels.ended(
-                prices, self._lines, self._edges, self._buckets, self._waiting[self._end :]
-            )
-            if many < 0:
-                return self._out_of_reach(prices)
-            self._end += many
-        if self._mostly_swept(ended):
-            return self._swept(prices, ended)
-        self._empty(prices, len(self._scratch))
-        found = self._near_at(prices)
-        if found == -2 or self._age >= RENEWED:
-            self._renew_near(prices)
-            found = self._near_at(prices)
-        return self._swept(prices, ended) if found < 0 else self._confirmed(prices, found)
+        self._updates += 1
+        self._looked += 1
+        found = self._kernels.look_near(0, prices, *self._near) if self._old_holds else self._kernels.BOX_ENDED
+        if found < 0 or self._building:
+            return self._look_closer(prices, found)
+        return self._named(prices, found) if found else self.sweep.columns.looks
 
-    def _near_at(self, prices: Floats) -> int:
-        return int(self._kernels.look_near(prices, self._lines, *self._copies, self._candidates))
-
-    def _confirmed(self, prices: Floats, found: int) -> NDArray[np.uint32]:
+    def _named(self, prices: Floats, found: int) -> NDArray[np.uint32]:
+        """Return the caller's numbers of those candidates that a sweep would name."""
         import numpy as np
 
         columns = self.sweep.columns
-        if not found:
-            return columns.looks
-        kept = self._kernels.confirm(
-            found, self._candidates, *self._valuing(prices), self._pools, self._legs, self._near_pool, self._hits
-        )
-        hits = columns.number[np.unique(self._hits[:kept])]
+        kept = self._kernels.confirm(found, self._candidates, self._held, self._health, prices, *self._found_in)
+        hits = columns.number[self._candidates[:kept]]
         return hits if not len(columns.looks) else np.concatenate([hits, columns.looks])
 
-    def _valuing(self, prices: Floats) -> Any:
-        """Return what valuing a pool reads."""
-        return self._held, self._money, self.sweep.levels[self._level], self._terms, self._tiers, prices
+    # ── When prices leave a box ──────────────────────────────────────────────────────────────────────────────────
 
-    # ── When bands end ───────────────────────────────────────────────────────────────────────────────────────────
+    def _look_closer(self, prices: Floats, found: int) -> NDArray[np.uint32]:
+        """Look at prices at which rings have to be gone through, or far pools swept or held by a new box."""
+        import numpy as np
 
-    def _mostly_swept(self, ended: int) -> bool:
-        """Whether a sweep is faster than valuing who waits and who has just been added, ``ended``, one by one."""
-        return (
-            self._crowded
-            or self._swept_before
-            or ended * SWEEP_SHARE > self._enough
-            or self.near * SWEEP_SHARE > 8 * self._enough
-        )
+        kernels = self._kernels
+        left, rushed, spent = kernels.examine(prices, RUSH, self._old, self._lines, self._boxes, self._ways)
+        if left < 0:
+            return self._out_of_reach(prices)
+        if self._updates >= (UPDATES_IN_RINGS if self._old_holds else UPDATES):
+            self._calm = bool(kernels.pace(prices, self._updates, self._lines) < CALM)
+            self._updates = 0
+        if not self._hold_far(prices, left, rushed=rushed, spent=spent):
+            return self._sweep_all(prices)
+        if left or found == kernels.TIER_CHANGED:
+            self._lay(left, prices)
+            moved = kernels.renew(left, self._outward(left), *self._making(prices))
+            if moved < 0:
+                self._drop()
+                return self._sweep_all(prices)
+            self.valued += moved
+        swept = None
+        if not self._old_holds:
+            done = self._done
+            swept = self.sweep.look_in(self._pieces[done:], self._found[done:], prices, self._level)
+            self.sweeps += 1
+        if self._building and not self._anchor(prices):
+            return self._sweep_all(prices)
+        self._guard()
+        found = kernels.look_near(0, prices, *self._near)
+        if found == kernels.TIER_CHANGED:  # within rounding of a tier's edge
+            found = kernels.look_near(1, prices, *self._near)
+        if found < 0:
+            return self._sweep_all(prices)
+        named = self._named(prices, found)
+        return named if swept is None else np.union1d(named, swept)
 
-    @property
-    def _enough(self) -> int:
-        return self.sweep.columns.pools + 64 * SWEEP_SHARE
+    def _hold_far(self, prices: Floats, left: int, *, rushed: bool, spent: float) -> bool:
+        """See to the boxes of the far pools; False where everything is to be swept."""
+        old, new = self._old, self._old + 1
+        if self._dropped:
+            self._wait -= self._wait > 0
+            if not self._calm or self._wait:
+                return False
+            self._dropped = False
+        elif rushed:
+            self._drop()
+            return False
+        if left & (1 << old):
+            self._close(old)
+            self._old_holds = False
+        if left & (1 << new):
+            self._close(new)
+            self._building, self._done = False, 0
+        if self._building or (self._old_holds and spent < 0.5):
+            return True
+        if not self._old_holds and not self._calm:
+            self._drop()
+            return False
+        self._building, self._done = True, 0
+        self.laid += 1
+        self._ease = self._kernels.OUTWARD if self._old_holds else self._kernels.EASE
+        self._lay(1 << new, prices)
+        self._corner_of = -1
+        return True
 
-    def _empty(self, prices: Floats, most: int) -> None:
-        """Value the pools of waiting buckets, about ``most`` of them, and put them where they belong."""
-        if self._begin == self._end:
-            return
-        self._now += 1
-        total, self._begin = self._kernels.take(
-            self._waiting, self._begin, self._end, self._now, most, self._pools, self._edges, self._buckets,
-            self._chunks, self._scratch,
-        )  # fmt: skip
-        if self._begin == self._end:
-            self._begin = self._end = 0
-        if not self._distribute(prices, total):
-            self.settle(prices)
+    def _outward(self, left: int) -> int:
+        """Return from which of the rings that prices have left, and from the near pools, some are put outward now."""
+        outward = 0
+        for ring in range(self._old):
+            if left & (1 << max(ring, 1)) and self._looked >= self._outward_from[ring]:
+                outward |= 1 << ring
+                self._outward_from[ring] = self._looked + (OUTWARD if ring else OUTWARD_NEAR)
+        return outward
 
-    def _renew_near(self, prices: Floats) -> None:
-        self._now += 1
-        self._age = 0
-        total = self._kernels.take_near(
-            self._now, self._pools, self._lines, self._near_pool, self._copies[1], self._counts, self._scratch
-        )
-        if not self._distribute(prices, total):
-            self.settle(prices)
+    def _lay(self, boxes: int, prices: Floats) -> None:
+        """Lay boxes around ``prices``, a bit for each, and those of rings that nobody was in."""
+        self._kernels.lay(boxes, self._radii, prices, self._lines, self._boxes, self._ways)
 
-    def _distribute(self, prices: Floats, total: int) -> bool:
-        """Put the first ``total`` pools of the scratch where they belong; False when there was no room."""
-        self.valued += total
-        return bool(
-            self._kernels.distribute(
-                total,
-                self._scratch,
-                self._now,
-                *self._valuing(prices),
-                self._pools,
-                self._edges,
-                self._buckets,
-                self._chunks,
-                self._radius,
-                self._lines,
-                self._legs,
-                self._near_pool,
-                *self._copies,
+    def _close(self, box: int | slice) -> None:
+        """Close a box: nobody can be in it."""
+        self._boxes[box, 0], self._boxes[box, 1] = float("inf"), 0.0
+
+    def _anchor(self, prices: Floats, *, all_of_them: bool = False) -> bool:
+        """Put some more of the far pools into the new box; False when there is no room for those that do not fit."""
+        kernels, sweep, new = self._kernels, self.sweep, self._old + 1
+        if self._corner_of != sweep.moved:
+            table = sweep.table(prices, self._level)
+            self._corner_of = sweep.moved
+            held = self._held
+            kernels.corner_table(
+                self._health, new, self._ease, prices, self._boxes, table, held.terms, held.tiers, self._corner
             )
-        )
+        self._lay(0, prices)
+        pieces, made = (len(self._pieces), 1 << 62) if all_of_them else (
+            PIECES, max(256, sweep.columns.pools // MADE_SHARE))  # fmt: skip
+        self._done, many = kernels.anchor(
+            int(self._fresh), self._done, pieces, made, self._pieces, sweep.constants(self._level), self._corner,
+            self._own, self._hits, *self._making(prices)[:-1],
+        )  # fmt: skip
+        if many < 0:
+            self._drop()
+            self._wait = PATIENCE
+            return False
+        self.valued += many
+        if self._done == len(self._pieces):
+            self._boxes[self._old] = self._boxes[new]
+            self._close(new)
+            self._old_holds, self._building, self._fresh, self._done = True, False, False, 0
+        return True
 
-    def _swept(self, prices: Floats, ended: int) -> NDArray[np.uint32]:
-        """Look by a sweep; empty some of the waiting buckets once hardly any are added."""
+    def _making(self, prices: Floats) -> Any:
+        """Return what making records and putting them into rings reads and writes."""
+        return self._held, self._health, self._sides, prices, self._records, self._ways, self._own_legs, self._moving
+
+    def _guard(self) -> None:
+        self._kernels.guard(self._records, self._boxes, self._lines, self._edges)
+
+    def _drop(self) -> None:
+        """Let go of all rings and boxes: everything is swept until it is calm."""
+        self._records.areas[:, :, self._kernels.COUNT] = 0  # states are put right piece by piece
+        self._close(slice(None))
+        self._dropped, self._old_holds, self._building, self._calm, self._fresh = True, False, False, False, True
+        self._done = 0
+
+    def _sweep_all(self, prices: Floats) -> NDArray[np.uint32]:
         self.sweeps += 1
-        hits = self.sweep.look(prices, self._level)
-        if self._crowded:
-            return hits
-        slice_of = max(32, self.sweep.columns.pools // SLICE_SHARE)
-        if ended <= slice_of:
-            self._empty(prices, slice_of)
-        self._swept_before = self._begin < self._end
-        if not self._swept_before and self._near_at(prices) != -1:
-            self._renew_near(prices)
-        return hits
+        return self.sweep.look(prices, self._level)
 
     def _out_of_reach(self, prices: Floats) -> NDArray[np.uint32]:
         """Look by a sweep at prices of which one is missing, or so high that all errors are bounded anew."""
-        self.sweeps += 1
         rebases = self.sweep.rebases
-        hits = self.sweep.look(prices, self._level)
+        hits = self._sweep_all(prices)
         if self.sweep.rebases > rebases:
             self.settle(prices)
         return hits
+
+    # ── Changes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def settle(self, prices: Floats) -> None:
         """Put every pool where it belongs at ``prices``, all at once: at the start, or between two prices."""
         import numpy as np
 
-        kernels, columns = self._kernels, self.sweep.columns
+        kernels, of = self._kernels, self.sweep.columns.instruments
         self.sweep.move(prices)
-        for part, amounts in enumerate((columns.cash, columns.fixed, columns.gross)):
-            self._money[:-1, part] = amounts
-        of = columns.instruments
         low, high = np.zeros(self._symbols), np.full(self._symbols, np.inf)
         most = self.sweep.reach / (of.lot * of.size)  # in units: prices, or one over them
         np.minimum.at(high, of.price_of[~of.inverse], most[~of.inverse])
         np.maximum.at(low, of.price_of[of.inverse], 1.0 / most[of.inverse])
-        self._lines[kernels.LEAST, : self._symbols] = low
-        self._lines[kernels.GREATEST, : self._symbols] = high
-        self._begin = self._end = 0
-        self._swept_before = False
-        self._now += 1
-        self._age = 0
-        total = kernels.empty_all(self._pools, self._edges, self._buckets, self._chunks, self._lines, self._scratch)
-        kernels.clear_near(self._lines, self._copies[1], self._counts)
-        # Where more are near than there is room for, there are sweeps until it is settled again.
-        self._crowded = not self._distribute(prices, total)
+        self._lines[kernels.LEAST], self._lines[kernels.GREATEST] = low, high
+        self._lines[kernels.BEFORE] = prices
+        self._drop()
+        self._updates, self._looked, self._wait = 0, 0, 0
+        self._outward_from = [OUTWARD_NEAR] + [OUTWARD] * (self._old - 1)
+        self._dropped, self._building, self._calm = False, True, True
+        self._ease = kernels.EASE
+        self._lay(1 << (self._old + 1), prices)
+        self._corner_of = -1
+        if self._anchor(prices, all_of_them=True):
+            self._guard()
 
     def take_out(self, pools: NDArray[Any]) -> None:
         """Leave the caller's ``pools`` out from now on: they are gone, or were placed elsewhere."""
-        self._forget(self.sweep.take_out(pools))
+        self._forget(self.sweep.take_out(pools), self._records.states)
 
     def change(self, prices: Floats, numbers: Sequence[int], legs: Legs) -> None:
         """Put pools that have changed, or are new, where they belong at ``prices`` (:meth:`.sweep.Sweep.change`)."""
-        columns = self.sweep.columns
+        from ringfence.screen import ring_records
+
         self.sweep.move(prices)
         rebases = self.sweep.rebases
         filled, left = self.sweep.change(numbers, legs)
-        self._forget(left)
-        self._forget(filled)
-        self._now += 1
-        for part, amounts in enumerate((columns.cash, columns.fixed, columns.gross)):
-            self._money[filled, part] = amounts[filled]
-        self._kernels.gather_some(
-            filled, columns.groups, columns.code, columns.lots, columns.instruments.count, self._held, self._money
-        )
-        self._scratch[: len(filled)] = filled
-        self._pools[filled, 0] = self._kernels.STALE
-        if self.sweep.rebases > rebases or not self._distribute(prices, len(filled)):
+        for places in (left, filled):
+            self._forget(places, self._records.states)
+        self._records.states[filled] += ring_records.FAR - ring_records.GONE
+        if self._dropped:
+            return
+        self._lay(0, prices)
+        placed = self.sweep.rebases == rebases and self._kernels.place_all(filled, *self._making(prices)[:-1])
+        if placed:
+            self.valued += len(filled)
+            self._guard()
+        else:
             self.settle(prices)
-
-    def _forget(self, places: NDArray[np.int64]) -> None:
-        """Mark places as gone; their copies among the near pools are candidates no more."""
-        import numpy as np
-
-        self._pools[places, 0] = self._kernels.GONE
-        near = self.near
-        self._copies[0][:near][np.isin(self._near_pool[:near], places)] = np.inf
 
     # ── What the kernels read ────────────────────────────────────────────────────────────────────────────────────
 
-    def _rules(self, of: Instruments) -> tuple[Floats, Floats]:
-        """Return the instruments as ``terms`` and ``tiers`` (:mod:`ringfence.screen.ring_kernels`)."""
-        import numpy as np
-
-        rise = np.zeros_like(of.rate)
-        floors = np.where(np.isfinite(of.floor), of.floor, 0.0)
-        with np.errstate(invalid="ignore"):
-            rise[:, 1:] = floors[:, 1:] * np.diff(of.rate, axis=1) - np.diff(of.deduction, axis=1)
-        watched = of.moving & ~of.by_contracts & (of.tiers > 1)
-        columns = (
-            of.lot, of.size, of.inverse, of.fee_slope, of.moving, of.funding, of.tiers, watched, of.credit, of.charge,
-            of.price_of, of.jumps & watched,
-        )  # fmt: skip
-        terms = np.ascontiguousarray(np.stack([column.astype(np.float64) for column in columns], axis=1))
-        parts = (
-            of.floor, of.rate, np.maximum.accumulate(of.rate, axis=1),
-            np.where(of.jumps[:, None], np.maximum(rise, 0.0), 0.0), of.deduction,
-        )  # fmt: skip
-        return terms, np.ascontiguousarray(np.stack(parts, axis=2))
-
     def _lay_out(self, moves: Floats) -> None:
-        """Make room for rings, buckets and near pools."""
+        """Make room for records, boxes and what else the kernels read and write."""
         import numpy as np
 
-        columns, symbols, kernels = self.sweep.columns, self._symbols, self._kernels
-        rings = 1
-        while INNERMOST * WIDER ** (rings - 1) * float(moves.min()) < kernels.WIDEST and rings < 48:
-            rings += 1
-        self._radius = INNERMOST * WIDER ** np.arange(rings)
-        self._edges = np.zeros((symbols, 2, rings))
-        self._buckets = np.zeros((symbols, 2, rings, 3), np.int64)
-        self._buckets[..., 2] = -1
-        chunks = rings * 2 * symbols + int(1.5 * columns.legs) // kernels.HELD + 64
-        self._chunks = np.empty((chunks + 1, kernels.HELD + 1), np.int64)
-        self._waiting = np.empty((rings * 2 * symbols, 3), np.int64)
+        from ringfence.screen.ring_records import FAR, HEAD, LEG, MOST_LEGS, Records
+
+        columns, symbols, rings = self.sweep.columns, self._symbols, len(RADII)
+        self._old = rings  # the far pools' box; the new one of them comes next
+        groups = columns.groups
+        areas = np.zeros((rings, len(groups), 5), np.int64)
+        records = legs = 0
+        for ring in range(rings):
+            for group, (size, _, pools, _) in enumerate(groups.tolist()):
+                room = pools if ring else min(pools, max(4096, pools // 8))
+                each = size * self._sides if size <= MOST_LEGS else 0
+                areas[ring, group] = records, legs, 0, room, each
+                records += room
+                legs += room * each
         units = symbols * (2 if bool(columns.instruments.inverse.any()) else 1)
-        self._lines = np.zeros((8, units))
-        self._lines[kernels.MOVES, :symbols] = moves
-        room = max(4096, columns.pools // 8)
-        legs = 6 * room
-        self._near_pool = np.empty(room, np.int64)
-        self._counts = np.zeros(2, np.int64)
-        # constant, first leg; unit and slope of each leg
-        self._copies = (
-            np.empty(room), np.zeros(room + 1, np.int64), np.empty(legs, np.int64), np.empty(legs), self._counts
+        # Of what is not used, zeros take no memory.
+        self._records = Records(
+            areas, np.zeros(records), np.zeros(records, HEAD), np.zeros(legs, LEG), np.full(columns.pools, FAR)
+        )
+        self._radii = np.array([0.0, *RADII, RADII[-1]])
+        self._boxes = np.zeros((rings + 2, 2, symbols))
+        self._ways = np.zeros((rings + 3, 2 * units))
+        self._lines = np.zeros((8, symbols))
+        self._lines[self._kernels.MOVES] = moves
+        self._lines[self._kernels.LEAST_MOVE] = moves / 4.0
+        held = np.bincount(columns.instruments.price_of[columns.code % columns.instruments.count], minlength=symbols)
+        share = ((held + 1.0) / (held.mean() + 1.0)) ** -RARE
+        self._lines[self._kernels.SHARE] = share * (held.sum() + 1.0) / ((held * share).sum() + 1.0)
+        self._edges = np.zeros((2, units))
+        self._pieces = pieces_of(groups, PIECE)
+        self._found = np.zeros(len(self._pieces), np.int64)
+        self._corner = np.zeros(columns.instruments.rows)
+        self._own, self._hits = np.empty(PIECE), np.empty(PIECE, np.uint32)
+        self._own_legs = np.zeros(2 * MOST_LEGS, LEG)
+        self._moving = np.empty((columns.pools // MOVED_SHARE + 1024, 2), np.int64)
+        self._candidates = np.empty(int(areas[0, :, 3].sum()), np.int64)
+        self._found_in = self._records.sums, self._records.heads, self._records.states
+        self._near = (
+            self._lines, self._edges, self._ways, areas, self._records.sums, self._records.heads, self._records.legs,
+            self._candidates,
         )  # fmt: skip
-        self._candidates = np.empty(room, np.int64)
-        self._hits = np.empty(room, np.int64)
+
+
+def _rules(of: Instruments) -> tuple[Floats, Floats]:
+    """Return the instruments as ``terms`` and ``tiers`` (:class:`ringfence.screen.ring_records.Held`)."""
+    import numpy as np
+
+    rise = np.zeros_like(of.rate)
+    floors = np.where(np.isfinite(of.floor), of.floor, 0.0)
+    with np.errstate(invalid="ignore"):
+        rise[:, 1:] = floors[:, 1:] * np.diff(of.rate, axis=1) - np.diff(of.deduction, axis=1)
+    watched = of.moving & ~of.by_contracts & (of.tiers > 1)
+    columns = (
+        of.lot, of.size, of.inverse, of.fee_slope, of.moving, of.funding, of.tiers, watched, of.credit, of.charge,
+        of.price_of, of.jumps & watched,
+    )  # fmt: skip
+    terms = np.ascontiguousarray(np.stack([column.astype(np.float64) for column in columns], axis=1))
+    parts = (
+        of.floor, of.rate, np.maximum.accumulate(of.rate, axis=1),
+        np.where(of.jumps[:, None], np.maximum(rise, 0.0), 0.0), of.deduction,
+    )  # fmt: skip
+    return terms, np.ascontiguousarray(np.stack(parts, axis=2))
 
 
 __all__ = ["Incremental"]

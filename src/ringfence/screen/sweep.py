@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-ONE_THREAD = 300_000  #: legs below which waking a second thread costs more than it saves
+#: Legs below which one thread is used: a sweep of fewer takes no longer than the time slice (some milliseconds) that is
+#: lost when another thread has to wait for its processor.
+ONE_THREAD = 10_000_000
 
 
 class Sweep:
@@ -51,10 +53,11 @@ class Sweep:
         self.edges_crossed = 0
         self.threads = threads if threads is not None else 1 if columns.legs < ONE_THREAD else get_num_threads()
         self.rebases = 0
+        self.moved = 0  # how many times tiers were brought to new prices, or pools changed
         of = columns.instruments
         self._values = np.empty(of.count)
         self._table = np.zeros(of.rows)
-        self._chunks = _chunks(columns.groups, kernels.CHUNK)
+        self._chunks = pieces_of(columns.groups, kernels.CHUNK)
         self._found = np.zeros(len(self._chunks), np.int64)
         self._hits = np.empty(columns.pools, np.uint32)
         self._constants = [np.empty(columns.pools) for _ in self.levels]
@@ -118,6 +121,7 @@ class Sweep:
             raise BadInput(
                 "not one price per symbol", where="prices", expected=str(len(of.symbols)), found=str(len(prices))
             )
+        self.moved += 1
         kernels.unit_values(prices, of.price_of, of.size, of.inverse, of.lot, self._values)
         if bool(np.any(self._values > self.reach)):
             self.rebase(self._values)
@@ -145,6 +149,15 @@ class Sweep:
         Every pool at or below that level of health is among them; pools that cannot be packed come last.
         """
         import numpy as np
+
+        found = self.look_in(self._chunks, self._found, prices, level)
+        columns = self.columns
+        return found if not len(columns.looks) else np.concatenate([found, columns.looks])
+
+    def look_in(
+        self, chunks: NDArray[np.int64], found: NDArray[np.int64], prices: Floats, level: int
+    ) -> NDArray[np.uint32]:
+        """Return which of the caller's pools in ``chunks`` must be looked at; ``found``: room for a number for each."""
         from numba import get_num_threads, set_num_threads
 
         self.move(prices)
@@ -152,13 +165,21 @@ class Sweep:
         self._fill_table(self.levels[level])
         before = get_num_threads()
         set_num_threads(self.threads)
-        found = self._kernels.sweep(
-            columns.groups, self._chunks, columns.code, columns.lots, self._constants[level], self._table, self._hits,
-            self._found,
-        )  # fmt: skip
+        hits = self._kernels.sweep(
+            columns.groups, chunks, columns.code, columns.lots, self._constants[level], self._table, self._hits, found
+        )
         set_num_threads(before)
-        hits = columns.number[self._hits[:found]]
-        return hits if not len(columns.looks) else np.concatenate([hits, columns.looks])
+        return columns.number[self._hits[:hits]]
+
+    def table(self, prices: Floats, level: int) -> Floats:
+        """Bring the tiers to ``prices`` and return what a lot adds to the surplus there: what ``code`` refers to."""
+        self.move(prices)
+        self._fill_table(self.levels[level])
+        return self._table
+
+    def constants(self, level: int) -> Floats:
+        """Return the constants of all pools at the ``level``-th of the levels, one error bound taken off."""
+        return self._constants[level]
 
     def surplus(self, prices: Floats, level: float) -> Floats:
         """Return ``balance − level · requirement`` of each of the caller's pools in floats; NaN where not packed.
@@ -211,6 +232,7 @@ class Sweep:
         """
         import numpy as np
 
+        self.moved += 1
         columns, kernels = self.columns, self._kernels
         packed = pack(columns.instruments, legs, self._prices, refit=False)
         counts = np.diff(legs.first)
@@ -272,8 +294,8 @@ class Sweep:
         )  # fmt: skip
 
 
-def _chunks(groups: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return (group, first, end) of the pieces that threads take, pools counted within their group."""
+def pieces_of(groups: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return (group, first, end) of pieces of ``size`` pools, counted within their group."""
     import numpy as np
 
     found = [
@@ -284,4 +306,4 @@ def _chunks(groups: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.array(found, np.int64).reshape(-1, 3)
 
 
-__all__ = ["Sweep"]
+__all__ = ["Sweep", "pieces_of"]

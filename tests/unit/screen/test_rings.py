@@ -107,6 +107,64 @@ def test_calm_prices_are_looked_at_without_valuing_pools() -> None:
     assert rings.valued - before < 200 * 3_000 / 100  # a sweep values 3,000 at every price
 
 
+@pytest.mark.parametrize("step", [False, True])
+def test_a_long_way_is_gone_without_a_sweep(*, step: bool) -> None:
+    rings, sweep, marks = both(step=step)
+    gone = sweep.look(marks)
+    sweep.take_out(gone)
+    rings.take_out(gone)
+    named = 0
+    drift = np.exp(np.outer(np.arange(1_500), np.linspace(-1e-4, 1e-4, len(SYMBOLS))))
+    for number, prices in enumerate(walk(marks, 1_500, 6, wild=False) * drift):
+        hits = np.sort(rings.look(prices))
+        assert hits.tolist() == np.sort(sweep.look(prices)).tolist()
+        named += len(hits)
+        if number % 2:
+            sweep.take_out(hits)
+            rings.take_out(hits)
+    assert named
+    assert rings.sweeps == 0
+    assert rings.laid  # far pools were put into another box on the way
+
+
+def test_after_a_crash_there_are_rings_again() -> None:
+    rings, sweep, marks = both(step=False, pools=40_000)
+    path = np.concatenate([marks * np.linspace(1.0, 0.8, 20)[:, None], walk(marks, 120, 2, wild=False) * 0.8])
+    modes = []
+    for number, prices in enumerate(path):
+        hits = np.sort(rings.look(prices))
+        assert hits.tolist() == np.sort(sweep.look(prices)).tolist()
+        modes.append(rings.mode)
+        if number == 60:  # pools that change while rings are made
+            other = crowd(marks, 40_000, 12)
+            chosen = list(range(0, 40_000, 101))
+            counts = other.first[1:][chosen] - other.first[:-1][chosen]
+            where = np.concatenate([np.arange(other.first[pool], other.first[pool + 1]) for pool in chosen])
+            legs = Legs(np.concatenate([[0], np.cumsum(counts)]), other.balance[chosen], other.instrument[where],
+                        other.quantity[where], other.entry_price[where])  # fmt: skip
+            sweep.move(prices)
+            sweep.change(chosen, legs)
+            rings.change(prices, chosen, legs)
+    assert modes[10] == "sweep"
+    assert modes[-1] == "rings"
+    assert sum(rings.standing) < 30_000
+
+
+def test_a_pool_of_more_legs_than_a_record_holds_is_found() -> None:
+    tables, marks = market(step=False), np.full(len(SYMBOLS), 100.0)
+    legs = 70
+    held = Legs(np.array([0, legs, legs + 1]), np.array([600.0, 20.0]), np.zeros(legs + 1, np.int32),
+                np.append(np.full(legs, 1.0), 1.0), np.full(legs + 1, 100.0))  # fmt: skip
+    rings, sweep = Incremental(Sweep(pack(tables, held, marks))), Sweep(pack(tables, held, marks))
+    named = 0
+    for fall in range(40):
+        prices = marks * (1.0 - fall * 0.005)
+        found = np.sort(rings.look(prices)).tolist()
+        assert found == np.sort(sweep.look(prices)).tolist()
+        named += len(found)
+    assert named
+
+
 def test_pools_that_change_are_found_where_a_sweep_finds_them() -> None:
     rings, sweep, marks = both(step=True)
     other = crowd(marks, 3_000, 9)
