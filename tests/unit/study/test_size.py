@@ -259,7 +259,7 @@ def test_closing_what_is_not_held_names_what_is() -> None:
 
 def test_a_price_that_no_rate_or_fee_is_known_for_is_marked_as_not_known() -> None:
     rulebook = rulebooks.load("bingx-usdtm", None)  # publishes no maintenance rates
-    position = Position("BTCUSDT", Decimal("0.1"), Decimal(100_000), MarginMode.ISOLATED, None, Decimal(10))
+    position = Position("BTCUSDT", Decimal("0.1"), Decimal(100_000), MarginMode.ISOLATED, Decimal(1000), Decimal(10))
     answer = size.as_json(size.liquidation(rulebook, position))
     assert answer["not_known"] == [
         "maintenance_margin", "margin_call_price", "liquidation_price", "distance", "break_even_price", "health"
