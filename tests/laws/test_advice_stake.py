@@ -36,7 +36,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def equity(account: Any, marks: Any, rulebook: Any) -> Fraction:
-    return sum((Fraction(a.margin_balance) for a in assess_account(account, marks, rulebook)), Fraction(0))
+    return sum((Fraction(a.margin_balance or 0) for a in assess_account(account, marks, rulebook)), Fraction(0))
 
 
 @given(cases())

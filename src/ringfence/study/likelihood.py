@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ringfence.margin.lines import PositionLine
     from ringfence.study.volatility import Estimate
 
-_BLOCK = 10_000  # paths that are walked at once: a block to a core
+_CELLS = 50_000  # paths × symbols of a block, which a core walks at once: arrays that stay in its cache
+_FEWEST = 1_000  # paths of a block
 _STEPS = 12  # a horizon is walked in that many steps, of at least a minute
 _PATHS_AT_THE_ENDS = 20_000
 
@@ -118,8 +119,10 @@ def _walked(
 ) -> tuple[Likelihood, ...]:
     np = numpy()
     margins = [Margin(assessment, estimate.symbols) for assessment in assessments]
-    walk = _Walk(np, margins, np.array([marks[symbol] for symbol in estimate.symbols]), root(np, estimate), horizon)
-    blocks = list(in_order(walk.deaths, range(ceil(horizon.paths / _BLOCK))))
+    size = max(_FEWEST, _CELLS // len(estimate.symbols))
+    start = np.array([marks[symbol] for symbol in estimate.symbols])
+    walk = _Walk(np, margins, start, root(np, estimate), horizon, size)
+    blocks = list(in_order(walk.deaths, range(ceil(horizon.paths / size))))
     names = [*(margin.name for margin in margins), "any"][: len(margins) + (len(margins) > 1)]
     return tuple(
         Likelihood(name, sum(block[index] for block in blocks), horizon.paths) for index, name in enumerate(names)
@@ -134,12 +137,13 @@ class _Walk(NamedTuple):
     start: Any
     root: Any
     horizon: Horizon
+    size: int
 
     def deaths(self, number: int) -> list[int]:
         """Return on how many paths of a block each pool dies, and last any of them."""
         np, horizon = self.np, self.horizon
         draw = np.random.Generator(np.random.PCG64([horizon.seed, number]))
-        paths = min(_BLOCK, horizon.paths - number * _BLOCK)
+        paths = min(self.size, horizon.paths - number * self.size)
         factor = self.root * sqrt(horizon.minutes / horizon.steps)
         scale = (horizon.tail - 2) / horizon.tail
         log = np.zeros((paths, len(self.start)))

@@ -98,10 +98,10 @@ def test_a_likelihood_is_the_same_on_one_core_and_on_two_and_every_path_is_walke
     found: list[Any] = []
     for count in (1, 2):
         monkeypatch.setattr(cores, "cores", lambda count=count: count)
-        found.append(_likelihood(25_000))
+        found.append(_likelihood(120_000))
     assert found[0] == found[1]
-    dead = [pool for pool in _likelihood(25_000, mark="20000") if pool.pool != "any"]
-    assert [(pool.deaths, pool.paths) for pool in dead] == [(25_000, 25_000)]  # liquidatable now: on every path
+    dead = [pool for pool in _likelihood(120_000, mark="20000") if pool.pool != "any"]
+    assert [(pool.deaths, pool.paths) for pool in dead] == [(120_000, 120_000)]  # liquidatable now: on every path
 
 
 def _likelihood(paths: int, mark: str = "117000") -> Any:
