@@ -204,7 +204,7 @@ def stress(  # noqa: PLR0913, PLR0917 - a parameter per option
 
 
 @app.command("watch", epilog="Example: ringfence fleet watch example.fleet.parquet --tape 2025-10-10")
-def watch(  # noqa: PLR0913 - a parameter per option
+def watch(  # noqa: PLR0913, PLR0917 - a parameter per option
     fleet: FleetArgument,
     tape: Annotated[str, typer.Option("--tape", metavar="TAPE", help="A packaged window, or a CSV or Parquet file.")],
     marks: MarksOption = None,
@@ -213,12 +213,14 @@ def watch(  # noqa: PLR0913 - a parameter per option
     health: Annotated[str, typer.Option(metavar="LEVEL", help="The health watched: 1 is liquidation.")] = "1",
     limit: Annotated[int, typer.Option(min=0, help="How many of those who fell are named.")] = 20,
     out: OutOption = None,
+    ray: RayOption = None,
     *,
     json: JsonOption = False,
 ) -> None:
     """Take a fleet through a tape, price by price, and name the pools that fall.
 
-    With --out everybody who fell is written. How fast it went is said on standard error.
+    A pool that falls is named once and is off the book from then on. With --out everybody who fell is written. How fast
+    it went is said on standard error.
     """
     from ringfence.cli import show
     from ringfence.cli.options import read_number
@@ -227,8 +229,9 @@ def watch(  # noqa: PLR0913 - a parameter per option
 
     opened = _open(fleet, marks, None)
     path = walk(load_tape(tape), seed, intermediate=ticks_per_bar - 4)
-    with progress("prices", path.ticks_at_most) as done:
-        found = watching.watch(opened, path, level=read_number(health, "--health"), progress=done)
+    total = path.ticks_at_most * -(-opened.units // watching.AT_ONCE)
+    with progress("prices", total) as done, _units(opened, ray) as lots:
+        found = watching.watch(opened, path, level=read_number(health, "--health"), progress=done, lots=lots)
     if out is not None:
         results.write_parquet(results.watch_table(found), out)
     if json:

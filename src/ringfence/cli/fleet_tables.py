@@ -64,7 +64,8 @@ def print_watch(screen: Console, found: Watched, limit: int) -> None:
     """Print a watch: when pools fell, and the first of them."""
     screen.print(
         f"{found.accounts:,} accounts, {found.pools:,} pools, {found.positions:,} positions; "
-        f"{len(found.fallen):,} pools fell to a health of {found.level}"
+        f"{len(found.fallen):,} pools fell to a health of {found.level}, "
+        f"{found.pools - len(found.fallen):,} are left"
     )
     worst = sorted(falls_by_minute(found), key=lambda pair: (-pair[1], pair[0]))[:10]
     if worst:
@@ -79,8 +80,8 @@ def print_watch(screen: Console, found: Watched, limit: int) -> None:
         headers = ["", "account", "pool", "health", "balance", "required"]
         screen.print(show.simple_table("The first to fall", headers, rows, right=(3, 4, 5)))
     if found.looks:
-        screen.print(f"· {found.looks:,} pools were looked at by the exact lane at every price", style="dim",
-                     markup=False)  # fmt: skip
+        said = f"· {found.looks:,} pools were held by the exact lane alone: compiled code does not know their rules"
+        screen.print(said, style="dim", markup=False)
     if found.unknown:
         screen.print(f"· {found.unknown:,} pools are not known", style="dim", markup=False)
     _notes(screen, found.assumptions)

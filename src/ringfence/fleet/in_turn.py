@@ -22,10 +22,25 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Plan(Protocol[R_co]):
-    """What every unit is put through: a stress's plan, or a screen's."""
+    """What every unit is put through: a stress's plan, a screen's, or a watch's.
+
+    ``at_once``: how many units are taken together; with more than one, ``unit`` is handed a list of them.
+    """
+
+    at_once: int
 
     def unit(self, batch: Any) -> R_co:
         """Return what one unit adds."""
+
+
+def groups(fleet: Fleet, plan: Plan[Any]) -> list[range]:
+    """Return the units that are taken together, in their order."""
+    return [range(at, min(at + plan.at_once, fleet.units)) for at in range(0, fleet.units, plan.at_once)]
+
+
+def handed(fleet: Fleet, plan: Plan[Any], group: range) -> Any:
+    """Return what the plan is handed for some units."""
+    return [fleet.unit(index) for index in group] if plan.at_once > 1 else fleet.unit(group.start)
 
 
 def usable_cores() -> int:
@@ -35,18 +50,19 @@ def usable_cores() -> int:
 
 def in_turn(fleet: Fleet, plan: Plan[R], threads: int | None = None) -> Iterator[R]:
     """Yield what each unit of a fleet adds, in their order. ``threads``: as many as there are cores if not given."""
-    count = threads or min(usable_cores(), fleet.units)
+    parts = groups(fleet, plan)
+    count = threads or min(usable_cores(), len(parts))
     if count == 1:
-        yield from (plan.unit(batch) for batch in fleet.batches())
+        yield from (plan.unit(handed(fleet, plan, group)) for group in parts)
         return
     with ThreadPoolExecutor(count) as pool:
         waiting: deque[Future[R]] = deque()
-        for index in range(fleet.units):
+        for group in parts:
             if len(waiting) == count:
                 yield waiting.popleft().result()
-            waiting.append(pool.submit(lambda at: plan.unit(fleet.unit(at)), index))
+            waiting.append(pool.submit(lambda at: plan.unit(handed(fleet, plan, at)), group))
         while waiting:
             yield waiting.popleft().result()
 
 
-__all__ = ["Plan", "in_turn", "usable_cores"]
+__all__ = ["Plan", "groups", "handed", "in_turn", "usable_cores"]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ringfence.errors import BadConfiguration, SourceUnavailable
+from ringfence.fleet.in_turn import groups, handed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ class Worker:
         self._fleet: Fleet | None = None
 
     def compute(self, key: int, shared: list[Any], unit: Any) -> Any:
-        """Return what a unit adds: of its number, or of the record batch itself.
+        """Return what units add: of their numbers, or of the record batches themselves.
 
         ``shared``: references of plan and fleet, fetched when ``key`` is a new one, as after the worker died.
         """
@@ -55,8 +56,7 @@ class Worker:
 
             self._plan, self._fleet = ray.get(shared)
             self._key = key
-        batch = self._fleet.unit(unit) if self._fleet is not None else unit
-        return self._plan.unit(batch)
+        return self._plan.unit(handed(self._fleet, self._plan, unit) if self._fleet is not None else unit)
 
     def process(self) -> int:
         """Return the worker's process id."""
@@ -126,12 +126,12 @@ class Cluster:
             # Held here for as long as a worker may have to be started anew.
             shared = [ray.put(plan), ray.put(fleet if self.address == LOCAL and fleet.path is not None else None)]
             waiting: deque[Any] = deque()
-            for index in range(fleet.units):
+            for index, group in enumerate(groups(fleet, plan)):
                 if len(waiting) >= AHEAD * len(self.workers):
                     yield self._result(waiting.popleft())
-                unit: Any = index
+                unit: Any = group
                 if self.address != LOCAL or fleet.path is None:
-                    unit = ray.put(fleet.unit(index))
+                    unit = ray.put(handed(fleet, plan, group))
                 waiting.append(self.workers[index % len(self.workers)].compute.remote(self._key, shared, unit))
             while waiting:
                 yield self._result(waiting.popleft())

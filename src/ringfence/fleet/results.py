@@ -113,6 +113,7 @@ def watch_json(fleet: Fleet, found: Watched, limit: int) -> dict[str, Any]:
         "pools": found.pools,
         "positions": found.positions,
         "fell": len(found.fallen),
+        "left_standing": found.pools - len(found.fallen),
         "fallen": [
             {
                 "at": utc_text(fallen.at),
@@ -127,7 +128,8 @@ def watch_json(fleet: Fleet, found: Watched, limit: int) -> dict[str, Any]:
         ],
         "by_minute": [{"at": utc_text(minute), "fell": count} for minute, count in falls_by_minute(found)],
         "decided_by_exact_lane": found.exact,
-        "always_looked_at": found.looks,
+        "baskets_with_bands": found.baskets,
+        "by_exact_lane_alone": found.looks,
         "not_known": found.unknown,
         "rates": rates(found),
         "assumptions": list(found.assumptions),

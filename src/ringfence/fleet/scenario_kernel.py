@@ -182,7 +182,8 @@ class Sums(NamedTuple):
 
 
 @inlined
-def _tier(amount: float, floor: Any, tiers: int) -> int:
+def tier_at(amount: float, floor: Any, tiers: int) -> int:
+    """Return the tier that an amount is in."""
     tier = 0
     while tier + 1 < tiers and floor[tier + 1] <= amount:
         tier += 1
@@ -190,7 +191,7 @@ def _tier(amount: float, floor: Any, tiers: int) -> int:
 
 
 @compiled
-def _near(amount: float, floor: Any, tiers: int) -> bool:
+def near_edge(amount: float, floor: Any, tiers: int) -> bool:
     """Whether an amount is so close to a tier's edge that rounding leaves its tier open."""
     for tier in range(1, tiers):  # noqa: SIM110 - compiled
         if abs(amount - floor[tier]) <= EDGE * floor[tier]:
@@ -224,8 +225,8 @@ def prepare(held: Any, of: Any, into: Any) -> None:  # noqa: PLR0912 - compiled,
             else:
                 amount = size if of.by_contracts[i] else size * at_entry
                 look = look or (of.jumps[i] and (of.by_contracts[i] or not of.moving[i])
-                                and _near(amount, of.floor[i], of.tiers[i]))  # fmt: skip
-                tier = _tier(amount, of.floor[i], of.tiers[i])
+                                and near_edge(amount, of.floor[i], of.tiers[i]))  # fmt: skip
+                tier = tier_at(amount, of.floor[i], of.tiers[i])
                 rate, deduction = of.rate[i, tier], of.deduction[i, tier]
                 for other in range(of.tiers[i]):
                     highest = max(highest, of.fee_slope[i] + of.rate[i, other])
@@ -291,7 +292,7 @@ def _add_leg(leg: int, got: Any, of: Any, at: Any, equity: Any, required: Any, p
     signed, slope, tiered = got.signed[leg], got.slope[leg], got.tiered[leg]
     i, size, low, high, fixed = got.row[leg], got.contracts[leg], 0, 0, 0.0
     if tiered > 0.0:
-        low, high = _tier(size * ends[0], of.floor[i], of.count[i]), _tier(size * ends[1], of.floor[i], of.count[i])
+        low, high = tier_at(size * ends[0], of.floor[i], of.count[i]), tier_at(size * ends[1], of.floor[i], of.count[i])
     if low == high:
         if tiered > 0.0:
             slope += tiered * of.rate[i, low]
@@ -307,7 +308,7 @@ def _add_leg(leg: int, got: Any, of: Any, at: Any, equity: Any, required: Any, p
     near = False
     if tiered > 0.0 and of.jumps[i]:
         for s in range(values.size):
-            near = near or _near(size * values[s], of.floor[i], of.count[i])
+            near = near or near_edge(size * values[s], of.floor[i], of.count[i])
     return near
 
 
@@ -444,4 +445,19 @@ def judge(got: Any, of: Any, at: Any, equity: Any, required: Any, state: Any) ->
         state[pool] = 3 if got.look[pool] or not sure else int(dead[0] + called[0])
 
 
-__all__ = ["CHUNK", "Held", "Points", "Prepared", "Rules", "Sums", "Tiers", "judge", "prepare", "sweep"]
+__all__ = [
+    "BOUND",
+    "CHUNK",
+    "LEAST_INDEX",
+    "Held",
+    "Points",
+    "Prepared",
+    "Rules",
+    "Sums",
+    "Tiers",
+    "judge",
+    "near_edge",
+    "prepare",
+    "sweep",
+    "tier_at",
+]

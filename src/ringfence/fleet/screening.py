@@ -75,6 +75,8 @@ class Screening(NamedTuple):
 class ScreenPlan:
     """What every unit is screened with: market, prices, and how many pools are wanted. Handed to every worker."""
 
+    at_once = 1
+
     def __init__(self, fleet: Fleet, limit: int) -> None:
         self._make(fleet.terms, limit, symbols_of(fleet))
 

@@ -70,6 +70,8 @@ class Stress(NamedTuple):
 class Plan:
     """What every unit is put through: the market, and prices by scenario. Made once, and handed to every worker."""
 
+    at_once = 1
+
     def __init__(self, fleet: Fleet, scenarios: Sequence[Scenario]) -> None:
         self._make(fleet.terms, (NOW, *scenarios), symbols_of(fleet))
 

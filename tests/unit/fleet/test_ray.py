@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,12 @@ from ringfence.fleet import Fleet
 from ringfence.fleet.build import Request, build
 from ringfence.fleet.example import write_example
 from ringfence.fleet.ray_units import Cluster
+from ringfence.fleet.results import watch_json, watch_table
 from ringfence.fleet.scenarios import steps, together
 from ringfence.fleet.screening import screen
 from ringfence.fleet.stress import stress
+from ringfence.fleet.watching import watch
+from ringfence.tape import load_tape, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,3 +117,25 @@ def test_ray_is_not_imported_unless_it_is_asked_for(fleet: Fleet) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
                           env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})  # fmt: skip
     assert done.stderr.strip() == "False"
+
+
+def test_a_tape_watched_on_ray_names_whom_one_process_names_also_when_a_worker_dies(
+    cluster: Cluster, fleet: Fleet
+) -> None:
+    start = datetime(2025, 10, 10, 21, 0, tzinfo=UTC)
+    tape = load_tape("2025-10-10").select(start=start, end=start + timedelta(minutes=20))
+    path = walk(tape, 1, intermediate=0)
+
+    def lots(plan: Any) -> Iterator[Any]:
+        results = cluster.units(fleet, plan)
+        yield next(results)
+        os.kill(cluster.processes()[1], signal.SIGKILL)
+        yield from results
+
+    alone = watch(fleet, path, level=Decimal(2), at_once=2)
+    on_ray = watch(fleet, path, level=Decimal(2), at_once=2, lots=lots)
+    assert len(alone.fallen) > 10
+    assert watch_table(on_ray).equals(watch_table(alone))
+    documents = [watch_json(fleet, found, 1000) | {"rates": None} for found in (alone, on_ray)]
+    assert documents[0] == documents[1]
+    assert [frame[:4] for frame in on_ray.frames] == [frame[:4] for frame in alone.frames]

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
+from random import Random
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 from ringfence.account import pools
 from ringfence.errors import BadConfiguration
+from ringfence.fleet import Fleet
 from ringfence.fleet.accounts import account_of
 from ringfence.fleet.example import example_table
 from ringfence.fleet.results import falls_by_minute, rates, watch_json, watch_table
-from ringfence.fleet.watching import watch
+from ringfence.fleet.watching import WatchPlan, watch
 from ringfence.margin.assess import assess
+from ringfence.numbers import divide
 from ringfence.tape import load_tape, walk
 from ringfence.tape.bars import EPOCH, MICROSECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ringfence.fleet import Fleet
-    from ringfence.fleet.watching import Watched
+    from ringfence.fleet.watching import LotWatched, Watched
     from ringfence.tape import Walk
 
 D = Decimal
@@ -100,3 +103,110 @@ def test_a_tape_of_other_symbols_is_refused(fleet: Fleet) -> None:
     other = replace(tape, series={"XYZUSDT": replace(tape.series["BTCUSDT"], symbol="XYZUSDT")})
     with pytest.raises(BadConfiguration, match="the tape has no symbol of the fleet"):
         watch(fleet, walk(other, 1))
+
+
+def mixed(mode: str, count: int = 40) -> Fleet:
+    """Accounts that many assets back, drawn so that a fall of a tenth reaches many of them."""
+    random = Random(mode)  # noqa: S311 - repeatable, not secret
+    start = {"BTCUSDT": D(117000), "AVAXUSDT": D(28), "LINKUSDT": D(21)}
+    rows: dict[str, list[dict[str, str | None]]] = {"positions": [], "wallets": [], "collateral": [], "tiers": []}
+    for number in range(count):
+        name = f"A{number}"
+        value = D(0)
+        for symbol in random.sample(sorted(start), random.randint(1, 3)):
+            quantity = divide(D(random.randint(2_000, 40_000)), start[symbol], places=3)
+            side = random.choice([1, 1, -1])
+            value += quantity * start[symbol]
+            rows["positions"].append({"account": name, "symbol": symbol, "quantity": str(side * quantity),
+                                      "entry_price": str(start[symbol])})  # fmt: skip
+        held = divide(value * random.randint(4, 40), D(117000) * 100, places=6)
+        rows["wallets"] += [{"account": name, "asset": "BTC", "balance": str(held)},
+                            {"account": name, "asset": "USDT", "balance": str(random.randint(-300, 900))}]  # fmt: skip
+        sliced = random.random() < 0.5
+        rows["collateral"].append({"account": name, "asset": "BTC", "index": "117000",
+                                   "ratio": None if sliced else "0.95", "ask_buffer": "0.01"})  # fmt: skip
+        if sliced:
+            edge = str(held / 2)
+            rows["tiers"] += [
+                {"account": name, "asset": "BTC", "floor": "0", "cap": edge, "ratio": "0.95"},
+                {"account": name, "asset": "BTC", "floor": edge, "cap": None, "ratio": "0.7"},
+            ]
+    modes = [{"account": f"A{number}", "collateral_mode": mode} for number in range(count)]
+    tables = {kind: pa.Table.from_pylist(table) for kind, table in rows.items()}
+    return Fleet.from_arrow(**tables, accounts=pa.Table.from_pylist(modes), rulebook="binance-usdm",
+                            as_of=date(2025, 10, 10), marks=start)  # fmt: skip
+
+
+def assessed(fleet: Fleet, path: Walk) -> list[tuple[datetime, str, str, Decimal | None]]:
+    """Return who falls when, by assessing every account at every moment as an account file at those marks."""
+    down: set[tuple[str, str]] = set()
+    fell = []
+    rulebook = fleet.terms.rulebook()
+    names = [row["account"] for row in fleet.to_arrow().to_pylist()]
+    for at, marks in moments(fleet, path):
+        moved = fleet.with_marks(marks)
+        for name in names:
+            file = moved.account(name)
+            for pool in pools(file.account, rulebook.contract, rulebook.collateral):
+                if pool.positions and (name, pool.name) not in down:
+                    found = assess(pool, file.marks, rulebook)
+                    if found.liquidatable:
+                        down.add((name, pool.name))
+                        fell.append((at, name, pool.name, found.health))
+    return fell
+
+
+@pytest.mark.parametrize("mode", ["multi_asset", "portfolio"])
+def test_baskets_fall_when_assess_says_so_and_are_hardly_ever_assessed(mode: str, short: Walk) -> None:
+    fleet = mixed(mode)
+    found = watch(fleet, short)
+    assert sorted((f.at, f.account, f.pool, f.health) for f in found.fallen) == sorted(assessed(fleet, short))
+    assert 5 < len(found.fallen) < 40
+    assert (found.baskets, found.looks) == (40, 0)
+    assert found.exact < len(found.fallen) + 5
+
+
+@pytest.fixture(scope="module")
+def short() -> Walk:
+    start = datetime(2025, 10, 10, 21, 12, tzinfo=UTC)
+    tape = load_tape("2025-10-10").select(symbols=SYMBOLS, start=start, end=start + timedelta(minutes=6))
+    return walk(tape, 3, intermediate=0)
+
+
+def test_lots_watched_apart_give_what_all_together_give(fleet: Fleet, path: Walk, watched: Watched) -> None:
+    batches = [fleet.to_arrow().slice(at, 60).combine_chunks().to_batches()[0] for at in range(0, len(fleet), 60)]
+    plan = WatchPlan(fleet, (), D(1), path.tape.symbols, 1)
+
+    def lots(asked: WatchPlan) -> Iterator[LotWatched]:
+        plan.moments = asked.moments
+        yield from (plan.unit(batch) for batch in batches)
+
+    again = watch(fleet, path, lots=lots)
+    assert again.fallen == watched.fallen
+    assert [frame[:4] for frame in again.frames] == [frame[:4] for frame in watched.frames]
+    assert sum(frame.fell for frame in again.frames) == len(again.fallen)
+
+
+def test_what_only_the_exact_lane_holds_falls_when_it_says_so() -> None:
+    """Bybit's inverse contracts in cross margin, whose closing fee is taken at the bankruptcy price."""
+    random = Random(1)  # noqa: S311
+    rows: list[dict[str, str]] = []
+    for number in range(40):
+        sides = [1, -1] if random.random() < 0.4 else [random.choice([1, -1])]
+        rows += [{"account": f"A{number}", "symbol": "BTCUSD", "entry_price": "117000", "leverage": "10",
+                  "quantity": str(side * random.randint(900, 90_000))} for side in sides]  # fmt: skip
+    names = [{"account": f"A{number}"} for number in range(40)]
+    balances = [name | {"asset": "BTC", "balance": str(random.randint(1, 999) / 10_000)} for name in names]
+    fleet = Fleet.from_arrow(
+        positions=pa.Table.from_pylist(rows), wallets=pa.Table.from_pylist(balances),
+        accounts=pa.Table.from_pylist([name | {"position_mode": "hedge"} for name in names]),
+        rulebook="bybit-inverse", marks={"BTCUSD": D(117000)},
+    )  # fmt: skip
+    start = datetime(2025, 10, 10, 21, 12, tzinfo=UTC)
+    tape = load_tape("2025-10-10").select(symbols=("BTCUSDT",), start=start, end=start + timedelta(minutes=5))
+    series = {"BTCUSD": replace(tape.series["BTCUSDT"], symbol="BTCUSD")}
+    path = walk(replace(tape, series=series), 5, intermediate=0)
+    found = watch(fleet, path)
+    assert sorted((f.at, f.account, f.pool, f.health) for f in found.fallen) == sorted(assessed(fleet, path))
+    assert len(found.fallen) > 5
+    assert found.looks > 20

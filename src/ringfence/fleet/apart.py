@@ -1,0 +1,233 @@
+"""Pools that do not fit into columns, on a tape: each looked at again only when a price of its own leaves its band.
+
+Baskets of several parts are valued by compiled code, which also says how far prices may move before they can reach the
+level (:mod:`ringfence.fleet.apart_kernel`). All others are assessed by the exact lane, which gives them bands where
+their rules are linear inside a tier (:class:`ringfence.screen.bands.PoolBands`); where they are not, as in portfolio
+margin by scenarios, they are assessed again whenever a price of theirs moves, and at no other.
+
+A pool's prices are those of its positions, and those that its index prices follow. Bands end at floats rounded so that
+a price strictly inside them is strictly inside the exact ones.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ringfence.errors import BadInput
+from ringfence.fleet.judging import ExactPools, prepared, tiers_of
+from ringfence.fleet.pooling import BASKET
+from ringfence.screen.bands import PoolBands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from decimal import Decimal
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ringfence.fleet.pooling import Market, Pools
+    from ringfence.margin.assessment import Assessment
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+_INWARD = 1e-12  # relative: what a band is made narrower by
+
+
+class Apart:
+    """The pools of some units that stand apart. A pool is told by its number, counted through all units.
+
+    ``baskets`` of them are valued by compiled code, ``exact`` by the exact lane alone.
+    """
+
+    def __init__(
+        self, lanes: Sequence[ExactPools], pools: Sequence[Pools], starts: Integers, market: Market, level: Decimal
+    ) -> None:
+        import numpy as np
+
+        self._market, self._level = market, level
+        self._pools, self._starts = pools, starts
+        compiled, exact = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        pairs: list[tuple[Integers, Integers]] = []
+        for unit, found in enumerate(pools):
+            parted = np.flatnonzero((np.diff(found.parts.first) > 0) & ~found.look)
+            looked = np.flatnonzero(found.look)
+            compiled.append(parted + starts[unit])
+            exact.append(looked + starts[unit])
+            pairs += [_pairs(found, parted, starts[unit], len(market.follow)),
+                      self._exact_pairs(lanes[unit], found, looked, int(starts[unit]))]  # fmt: skip
+        self._compiled = np.concatenate(compiled)
+        self._exact = np.concatenate(exact)
+        self._is_compiled = np.zeros(int(starts[-1]), np.bool_)
+        self._is_compiled[self._compiled] = True
+        self._gone = np.zeros(int(starts[-1]), np.bool_)
+        self._finders: dict[int, PoolBands] = {}
+        self._prepared: dict[int, Any] = {}
+        self._stand(pairs)
+        self._new = True
+
+    @property
+    def baskets(self) -> int:
+        """How many are valued by compiled code."""
+        return len(self._compiled)
+
+    @property
+    def exact(self) -> int:
+        """How many are assessed by the exact lane alone."""
+        return len(self._exact)
+
+    def _exact_pairs(self, lane: ExactPools, found: Pools, looked: Integers, start: int) -> tuple[Integers, Integers]:
+        """Return (pool, row of the price) for what the exact lane looks at: positions, and what indices follow."""
+        import numpy as np
+
+        legs = np.flatnonzero(np.isin(_owner(found), looked))
+        numbers, rows = [_owner(found)[legs] + start], [found.symbol[legs]]
+        for number in looked[found.kind[looked] == BASKET].tolist():
+            try:
+                collateral = lane.pool(found, number).collateral
+            except BadInput:
+                continue
+            leaders = {self._market.indices.leader(terms.moves_with) for terms in collateral.values()}
+            followed = [self._market.follow[leader] for leader in leaders if leader is not None]
+            numbers.append(np.full(len(followed), number + start))
+            rows.append(np.array(followed, np.int64))
+        return np.concatenate(numbers), np.concatenate(rows)
+
+    def _stand(self, pairs: list[tuple[Integers, Integers]]) -> None:
+        """Sort who depends on which price, by price, and find each pool's own."""
+        import numpy as np
+
+        pool = np.concatenate([one for one, _ in pairs]) if pairs else np.zeros(0, np.int64)
+        row = np.concatenate([one for _, one in pairs]) if pairs else np.zeros(0, np.int64)
+        many = len(self._market.follow) + 1
+        keys = np.unique(row * len(self._gone) + pool) if len(pool) else np.zeros(0, np.int64)
+        self._pool, self._row = keys % max(1, len(self._gone)), keys // max(1, len(self._gone))
+        self._begin = np.searchsorted(self._row, np.arange(many + 1))
+        self._low, self._high = np.full(len(keys), np.inf), np.full(len(keys), -np.inf)  # empty: always outside
+        self._order = np.argsort(self._pool, kind="stable")
+        self._own = np.searchsorted(self._pool[self._order], np.arange(len(self._gone) + 1))
+        # The innermost ends of each price: strictly between them nobody has left a band.
+        self._inner = np.full((2, many), np.inf)
+        self._inner[1] = -np.inf
+
+    def due(self, moved: Iterable[int], prices: Floats, values: Floats, moves: Floats) -> list[int]:
+        """Return the pools that the exact lane has to look at, after the prices in the rows ``moved`` have changed.
+
+        ``prices`` by row; ``values`` of one contract by symbol; ``moves`` of an index by row, the last one 1.
+        """
+        import numpy as np
+
+        if self._new:
+            self._new = False
+            left = np.concatenate([self._compiled, self._exact])
+        else:
+            hits = []
+            for row in moved:
+                price = prices[row]
+                if self._inner[0, row] < price < self._inner[1, row]:
+                    continue
+                part = slice(self._begin[row], self._begin[row + 1])
+                outside = (price <= self._low[part]) | (price >= self._high[part])
+                hits.append(self._pool[part][outside])
+            if not hits:
+                return []
+            left = np.unique(np.concatenate(hits))
+        left = left[~self._gone[left]]
+        chosen = self._is_compiled[left]
+        asked: list[int] = left[~chosen].tolist()
+        if chosen.any():
+            asked += self._settled(left[chosen], prices, values, moves)
+        return asked
+
+    def _settled(self, numbers: Integers, prices: Floats, values: Floats, moves: Floats) -> list[int]:
+        """Value baskets, give bands to those that are above the level, and return the others."""
+        import numpy as np
+
+        from ringfence.fleet import apart_kernel
+
+        unit = np.searchsorted(self._starts, numbers, side="right") - 1
+        reach = np.empty(len(numbers))
+        inverse = self._market.instruments.inverse[self._market.number[1]]
+        for one in np.unique(unit).tolist():
+            mine = unit == one
+            own = np.empty(int(mine.sum()))
+            apart_kernel.settle(
+                numbers[mine] - self._starts[one], self._ready(one), tiers_of(self._market), inverse, values, moves,
+                float(self._level), own,
+            )  # fmt: skip
+            reach[mine] = own
+        counts = self._own[numbers + 1] - self._own[numbers]
+        at = self._order[np.concatenate([np.zeros(0, np.int64), *(
+            np.arange(self._own[number], self._own[number + 1]) for number in numbers.tolist()
+        )])]  # fmt: skip
+        wide = np.repeat(reach, counts)
+        price = prices[self._row[at]]
+        safe = wide > 0
+        self._low[at] = np.where(safe, price * (1.0 - wide) * (1.0 + _INWARD), np.inf)
+        self._high[at] = np.where(safe, price * (1.0 + wide) * (1.0 - _INWARD), -np.inf)
+        self._renew(np.unique(self._row[at]))
+        found: list[int] = numbers[reach <= 0].tolist()
+        return found
+
+    def _ready(self, unit: int) -> Any:
+        if unit not in self._prepared:
+            import numpy as np
+
+            missing = np.zeros(len(self._market.symbols), np.bool_)
+            self._prepared[unit] = prepared(self._pools[unit], self._market, missing=missing)
+        return self._prepared[unit]
+
+    def place(self, number: int, answer: Assessment | None) -> None:
+        """Give a pool that the exact lane has found above the level its bands; a basket waits for its next price."""
+        if self._is_compiled[number] or answer is None:
+            return
+        finder = self._finders.setdefault(number, PoolBands())
+        bands = finder.around(answer, above=(self._level,))
+        rows = []
+        for at in self._order[self._own[number] : self._own[number + 1]].tolist():
+            row = int(self._row[at])
+            band = bands.get(self._market.symbols[row]) if row < len(self._market.symbols) else None
+            self._low[at], self._high[at] = math.inf, -math.inf
+            if band is not None:
+                self._low[at], self._high[at] = float(band.low), float(band.high)
+            rows.append(row)
+        self._renew(rows)
+
+    def take_out(self, numbers: Sequence[int]) -> None:
+        """Leave pools out from now on."""
+        for number in numbers:
+            self._gone[number] = True
+            at = self._order[self._own[number] : self._own[number + 1]]
+            self._low[at], self._high[at] = -math.inf, math.inf
+            self._renew(self._row[at].tolist())
+
+    def _renew(self, rows: Iterable[Any]) -> None:
+        """Find the innermost ends of some prices anew."""
+        for row in rows:
+            part = slice(self._begin[row], self._begin[row + 1])
+            self._inner[0, row] = self._low[part].max(initial=-math.inf)
+            self._inner[1, row] = self._high[part].min(initial=math.inf)
+
+
+def _owner(found: Pools) -> Integers:
+    import numpy as np
+
+    owner: Integers = np.repeat(np.arange(len(found.first) - 1), np.diff(found.first))
+    return owner
+
+
+def _pairs(found: Pools, parted: Integers, start: int, stays: int) -> tuple[Integers, Integers]:
+    """Return (pool, row of the price) of baskets of parts."""
+    import numpy as np
+
+    legs = np.flatnonzero(np.isin(_owner(found), parted))
+    holder = np.repeat(np.arange(len(found.parts.first) - 1), np.diff(found.parts.first))
+    follow = (found.parts.follows < stays) & np.isin(holder, parted)
+    return (
+        np.concatenate([_owner(found)[legs], holder[follow]]) + start,
+        np.concatenate([found.symbol[legs], found.parts.follows[follow]]),
+    )
+
+
+__all__ = ["Apart"]
