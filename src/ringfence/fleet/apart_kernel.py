@@ -5,12 +5,12 @@ depends on (its symbols', and those that its index prices follow) is strictly wi
 
 **Proof.** By intervals, taken at their worst end one by one. A contract's value lies between its ends at ``1 ± r`` (of
 an inverse one ``1 ÷ (1 ± r)``), an index between ``1 ± r`` times its own. Equity of a part is lowest where each leg's
-value is at the end that hurts it. What the equity counts for rises with it (every line of
-:mod:`ringfence.fleet.parts` rises), and is lowest at the lower index where it is above 0, at the upper one where it is
-a debt. A leg's requirement never falls with its value (rates are not below 0, and a table whose requirement jumps down
-is looked at), so it is highest at the upper end, in the tier that holds there. So the surplus is nowhere in the box
-below what is computed here, up to the error bound of :mod:`ringfence.fleet.scenario_kernel`, whose sizes are those at the
-upper ends. Where a jump's edge lies so close to an end that rounding leaves the tier open, that ``r`` is not taken.
+value is at the end that hurts it. What the equity counts for rises with it (every line of :mod:`ringfence.fleet.parts`
+rises), and is lowest at the lower index where it is above 0, at the upper one where it is a debt. A leg's requirement
+never falls with its value (rates are not below 0, and a table whose requirement jumps down is looked at), so it is
+highest at the upper end, in the tier that holds there. So the surplus is nowhere in the box below what is computed
+here, up to the error bound of :mod:`ringfence.fleet.scenario_kernel`, whose sizes are those at the upper ends. Where a
+jump's edge lies so close to an end that rounding leaves the tier open, that ``r`` is not taken.
 """
 
 from __future__ import annotations
