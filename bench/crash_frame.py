@@ -197,7 +197,7 @@ def parts(kept: bytes, folder: Path, fall: Decimal) -> Parts:
         replaced.append((owner, attribute, original))
         setattr(owner, attribute, found.timed(name, original))
 
-    wrap(decide, "evolve", "evolve: state and digest")
+    wrap(decide, "change", "evolve: state and digest")
     wrap(states, "assess", "decide: assessments")
     wrap(states.Ledger, "apply", "evolve: ledger")
     command = frame("crash", 10**12 + 1_000, fall)

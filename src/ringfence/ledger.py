@@ -107,17 +107,18 @@ class Ledger:
         """Apply a balanced set of postings. An unbalanced one is a bug and stops everything."""
         off = imbalance(postings)
         assert not off, f"unbalanced postings: {off} in {postings}"  # noqa: S101 - a law, always on
+        accounts = self._accounts
         for account, asset, amount in postings:
-            held = self._accounts.get(account)
+            held = accounts.get(account)
             if held is None:
-                held = self._accounts[account] = {}
-            total = held.get(asset, ZERO) + amount
+                held = accounts[account] = {}
+            total = held[asset] + amount if asset in held else ZERO + amount
             if total:
                 held[asset] = total
             else:
                 held.pop(asset, None)
                 if not held:
-                    del self._accounts[account]
+                    del accounts[account]
 
     def assets_of(self, account: str) -> dict[str, Value]:
         """Return every non-zero balance of an account by asset, by name of the asset."""

@@ -272,7 +272,7 @@ class Rulebook:
     account_fees: AccountFees | None = None
     portfolio: PortfolioRules | None = None
     portfolio_days: tuple[str, ...] = ()
-    _charged: dict[str, tuple[Contract, TierTable | None]] = field(
+    _known: dict[str, tuple[Contract, TierTable | None]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -295,6 +295,12 @@ class Rulebook:
 
     def entry(self, symbol: str) -> tuple[Contract, TierTable | None]:
         """Return a symbol's contract and tiers. Raises BadRulebook, with the nearest symbols, when it has no table."""
+        found = self._known.get(symbol)
+        if found is None:
+            found = self._known[symbol] = self._looked_up(symbol)
+        return found
+
+    def _looked_up(self, symbol: str) -> tuple[Contract, TierTable | None]:
         if self.account_fees is not None:
             return self._charged_entry(symbol, self.account_fees)
         found = self.tables.get(symbol)
@@ -313,22 +319,15 @@ class Rulebook:
 
     def _charged_entry(self, symbol: str, fees: AccountFees) -> tuple[Contract, TierTable | None]:
         """Return a symbol's entry with the account's own fee rates; a rate that a file states for it stays."""
-        found = self._charged.get(symbol)
-        if found is None:
-            contract, tiers = replace(self, account_fees=None).entry(symbol)
-            charged = fees.charged(contract, self.fees)
-            if symbol in self.tables:
-                charged = replace(
-                    charged,
-                    maker_fee_rate=charged.maker_fee_rate
-                    if contract.maker_fee_rate is None
-                    else contract.maker_fee_rate,
-                    taker_fee_rate=charged.taker_fee_rate
-                    if contract.taker_fee_rate is None
-                    else contract.taker_fee_rate,
-                )
-            found = self._charged[symbol] = (charged, tiers)
-        return found
+        contract, tiers = replace(self, account_fees=None).entry(symbol)
+        charged = fees.charged(contract, self.fees)
+        if symbol in self.tables:
+            charged = replace(
+                charged,
+                maker_fee_rate=charged.maker_fee_rate if contract.maker_fee_rate is None else contract.maker_fee_rate,
+                taker_fee_rate=charged.taker_fee_rate if contract.taker_fee_rate is None else contract.taker_fee_rate,
+            )
+        return charged, tiers
 
     def contract(self, symbol: str) -> Contract:
         """Return the contract of ``symbol``; BadRulebook when unknown."""

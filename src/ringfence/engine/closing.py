@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
 from ringfence.account import PositionMode
 from ringfence.engine.collateral import settle_rest
 from ringfence.engine.deleveraging import dispose
 from ringfence.engine.events import InsuranceUsed, MoneyMoved, OrderClosed, Traded
-from ringfence.engine.matching import forced, plan_order, trim_reduce_only
+from ringfence.engine.matching import forced, out_of_reach, plan_order, trim_reduce_only
 from ringfence.engine.orderbook import Incoming
-from ringfence.engine.settle import Side, Trade, fund_account, traded
-from ringfence.engine.state import FUND
+from ringfence.engine.settle import INSURANCE_FUND, Side, Trade, fund_account, traded
 from ringfence.ledger import move
 from ringfence.margin.basket import amount_for
 from ringfence.margin.price import bankruptcy_price
@@ -33,18 +32,38 @@ if TYPE_CHECKING:
 _SIZINGS = 16  # a size that pays for its own slippage is found in a few rounds; more are not worth a better fit
 
 
-class Case(NamedTuple):
-    """A pool that is being liquidated: whose, which, and the command that led to it."""
+class Case:
+    """A pool that is being liquidated: whose, which, and the command that led to it.
 
-    state: State
-    name: str
-    pool: str
-    command: Command
+    ``isolated``: whether the pool ring-fences one position.
+    """
 
-    @property
-    def isolated(self) -> bool:
-        """Whether the pool ring-fences one position."""
-        return self.pool.startswith("isolated ")
+    __slots__ = ("_limits", "command", "isolated", "name", "pool", "state")
+
+    def __init__(self, state: State, name: str, pool: str, command: Command) -> None:
+        self.state = state
+        self.name = name
+        self.pool = pool
+        self.command = command
+        self.isolated = pool.startswith("isolated ")
+        self._limits: list[tuple[PositionLine, Price | None]] = []
+
+    def limit(self, assessment: Assessment, line: PositionLine) -> Price | None:
+        """Return how far forced trades of a line go (:func:`_bound`): several steps ask for it, it is solved once."""
+        for known, price in self._limits:
+            if known is line:
+                return price
+        price = _bound(assessment, line)
+        self._limits.append((line, price))
+        return price
+
+    def closed(self) -> bool:
+        """Whether the pool holds nothing any more, told without assessing what there may be."""
+        trader = self.state.traders[self.name]
+        if not self.isolated:
+            return not trader.basket and not self.state.shares(trader, self.pool.removeprefix("cross "))
+        _, symbol, side = self.pool.split(" ")
+        return (symbol, self.leg(side)) not in trader.held
 
     @property
     def portfolio(self) -> bool:
@@ -74,7 +93,7 @@ class Case(NamedTuple):
 
     def leg(self, side: str) -> str:
         """Return the name of the leg that a side is held in."""
-        return "net" if self.state.trader(self.name).position_mode is PositionMode.ONE_WAY else side
+        return "net" if self.state.traders[self.name].position_mode is PositionMode.ONE_WAY else side
 
     def margin_account(self, line: PositionLine) -> str:
         """Return the ledger account of the pool's cash as far as a line's own margin goes."""
@@ -86,6 +105,8 @@ class Case(NamedTuple):
 def cancel_orders(case: Case) -> Iterator[OrderClosed]:
     """Cancel the pool's orders: of an isolated position those of its symbol, else all that draw on the pool."""
     state, isolated = case.state, case.isolated
+    if not state.trader(case.name).orders:
+        return
     basket = state.trader(case.name).basket
     asset = case.pool.removeprefix("cross ")
     symbols = {p.symbol for pool in state.pools(case.name) if pool.name == case.pool for p in pool.positions}
@@ -99,10 +120,12 @@ def cancel_orders(case: Case) -> Iterator[OrderClosed]:
 
 def net_opposing_legs(case: Case) -> Iterator[Event]:
     """Close the smaller leg of each symbol held both ways in a shared pool against the larger one, at the mark."""
-    assessment = case.assessed()
-    if assessment is None or case.isolated:
-        return
     state, name = case.state, case.name
+    if case.isolated or state.trader(name).position_mode is PositionMode.ONE_WAY:
+        return
+    assessment = case.assessed()
+    if assessment is None:
+        return
     for symbol in dict.fromkeys(line.position.symbol for line in assessment.lines):
         held = state.trader(name).held
         long, short = held.get((symbol, "long")), held.get((symbol, "short"))
@@ -144,7 +167,7 @@ def _order(
         account=case.name,
         side="sell" if position.quantity > 0 else "buy",
         quantity=min(quantity, abs(position.quantity)),
-        limit=_bound(assessment, line),
+        limit=case.limit(assessment, line),
         time_in_force=time_in_force,
         self_trade="cancel_taker",
     )
@@ -169,6 +192,20 @@ def _bound(assessment: Assessment, line: PositionLine) -> Price | None:
         return None
     rounding = ROUND_CEILING if line.position.quantity > 0 else ROUND_FLOOR
     return line.contract.price_at(value, size, places=PRICE_PLACES, rounding=rounding)
+
+
+def nobody_takes(case: Case, assessment: Assessment) -> bool:
+    """Whether forced orders for all of a bankrupt pool's lines would find nobody at their bankruptcy prices.
+
+    Then what a step would look for at market, line by line, need not be looked for: most pools of a crash are so.
+    """
+    if (assessment.balance_held_against or ZERO) >= 0:
+        return False
+    for line in assessment.lines:
+        side = "sell" if line.position.quantity > 0 else "buy"
+        if not out_of_reach(case.state, line.position.symbol, side, case.limit(assessment, line)):
+            return False
+    return True
 
 
 def restoring_quantity(case: Case, assessment: Assessment, line: PositionLine, health: Decimal) -> Quantity | None:
@@ -305,7 +342,7 @@ def _hand_over_price(case: Case, assessment: Assessment, line: PositionLine, *, 
     For the last line of a pool it is never one that leaves the trader owing: then it is the price at which exactly
     nothing is left, rounded for the trader.
     """
-    price = _bound(assessment, line)
+    price = case.limit(assessment, line)
     if not last and price is not None:
         return price
     quantity, contract = line.position.quantity, line.contract
@@ -345,7 +382,7 @@ def _cash_of_basket(case: Case, line: PositionLine) -> Value:
 
 
 def _to_fund(case: Case, line: PositionLine, price: Price, quantity: Quantity) -> Iterator[Event]:
-    own, fund = Side(case.name, case.leg(line.position.side)), Side(FUND)
+    own, fund = Side(case.name, case.leg(line.position.side)), INSURANCE_FUND
     buyer, seller = (fund, own) if line.position.quantity > 0 else (own, fund)
     trade = Trade(line.position.symbol, price, quantity, "take_over", buyer, seller)
     yield traded(case.state, trade, command=case.command.id, at=case.command.at)
@@ -385,5 +422,5 @@ def _from_fund(case: Case, account: str, asset: str, fund: str) -> Iterator[Even
                             move(asset, paid, out_of=fund, into=account))  # fmt: skip
 
 
-__all__ = ["Case", "cancel_orders", "clearance_rate", "close", "hand_over", "net_opposing_legs", "restoring_quantity",
-           "take_over"]  # fmt: skip
+__all__ = ["Case", "cancel_orders", "clearance_rate", "close", "hand_over", "net_opposing_legs", "nobody_takes",
+           "restoring_quantity", "take_over"]  # fmt: skip

@@ -18,7 +18,7 @@ from ringfence.account import account_name_fault
 from ringfence.engine import adoption, funds, orders, prices, settings, vouchers
 from ringfence.engine import commands as asked
 from ringfence.engine.events import MoneyMoved, Resumed, VenueSetUp
-from ringfence.engine.evolve import evolve
+from ringfence.engine.evolve import change
 from ringfence.engine.refuse import refused
 from ringfence.engine.state import FUND
 from ringfence.ledger import move
@@ -78,7 +78,7 @@ def handle(state: State, command: Command, suspects: Iterable[str] | None = None
         raise HandledBefore(command.id, state.handled[command.id])
     happened = []
     for event in decide(state, command, suspects):
-        evolve(state, event)
+        change(state, event)
         happened.append(event)
     outcome = tuple(happened)
     state.remember(command.id, outcome)

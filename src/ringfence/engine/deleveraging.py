@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
 from ringfence.engine.events import InsuranceUsed
-from ringfence.engine.matching import Execution, Outcome, execute, trim_reduce_only
+from ringfence.engine.matching import Execution, Outcome, at_once, execute, trim_reduce_only
 from ringfence.engine.orderbook import Incoming
-from ringfence.engine.settle import Side, Trade, fund_account, traded
+from ringfence.engine.settle import INSURANCE_FUND, MARKET, Side, Trade, fund_account, overdraws, traded
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.ledger import move
 from ringfence.numbers import PRICE_PLACES, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, ZERO, divide, exact
@@ -46,10 +46,17 @@ def dispose(state: State, symbol: str, command: Command, *, taken_from: str) -> 
     if held is None:
         return
     side = "sell" if held.quantity > 0 else "buy"
+    fill = at_once(state, symbol, side, abs(held.quantity))
+    if fill is not None:  # nearly always: most of what a crash leaves behind is smaller than one level
+        event = _away(state, symbol, held, fill.quantity, fill.price, MARKET, "disposal", command)
+        if not overdraws(state, event, INSURANCE_FUND):
+            yield event
+        yield from _deleverage(state, symbol, command)
+        return
     incoming = Incoming(
         account=taken_from, side=side, quantity=abs(held.quantity), time_in_force="IOC", self_trade="cancel_maker"
     )
-    execution = Execution(Side(FUND), "disposal")  # bounded: the fund is never left owing
+    execution = Execution(INSURANCE_FUND, "disposal")  # bounded: the fund is never left owing
     yield from execute(state, symbol, incoming, execution, Outcome(), command)
     yield from _deleverage(state, symbol, command)
 
@@ -94,14 +101,14 @@ def _at_cost_of_the_venue(state: State, symbol: str, command: Command) -> Iterat
     if missing > 0:
         yield InsuranceUsed(command.id, command.at, FUND, "venue_pays", asset, missing,
                             move(asset, missing, out_of=books.VENUE, into=fund))  # fmt: skip
-    yield _away(state, symbol, held, abs(held.quantity), mark, Side(HOUSE), "disposal", command)
+    yield _away(state, symbol, held, abs(held.quantity), mark, MARKET, "disposal", command)
 
 
 def _away(
     state: State, symbol: str, held: Held, quantity: Quantity, price: Price, other: Side, cause: str, command: Command
 ) -> Traded:
     """Return the trade that takes ``quantity`` of what the fund holds away from it."""
-    own = Side(FUND)
+    own = INSURANCE_FUND
     buyer, seller = (other, own) if held.quantity > 0 else (own, other)
     trade = Trade(symbol, price, quantity, cause, buyer, seller)
     return traded(state, trade, command=command.id, at=command.at)

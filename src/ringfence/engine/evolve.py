@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 @exact
 def evolve(state: State, event: Event) -> None:
     """Apply ``event`` to ``state``."""
+    change(state, event)
+
+
+def change(state: State, event: Event) -> None:
+    """Apply ``event`` to ``state``, as :func:`evolve` does, for who computes in the exact context already."""
     state.sequence += 1
     _CHANGES[type(event)](state, event)
 
@@ -157,9 +162,9 @@ def _traded(state: State, event: happened.Traded) -> None:
     _hold(state, event.buyer, event.symbol, event.buyer_leg, event.buyer_quantity, event.buyer_entry_value)
     _hold(state, event.seller, event.symbol, event.seller_leg, event.seller_quantity, event.seller_entry_value)
     state.post(event.postings)
-    _count_for_vouchers(state, event.buyer, event.postings)
-    if event.seller != event.buyer:
-        _count_for_vouchers(state, event.seller, event.postings)
+    for name in dict.fromkeys((event.buyer, event.seller)):
+        if state.traders[name].vouchers:
+            _count_for_vouchers(state, name, event.postings)
     if event.maker is not None and event.maker_order is not None:
         trader = state.trader(event.maker)
         order = trader.orders[event.maker_order]
@@ -215,16 +220,17 @@ def _tell(state: State, kind: str, symbol: str, price: Price) -> None:
 
 
 def _hold(state: State, name: str, symbol: str, leg: str, quantity: Quantity, entry_value: Value) -> None:
-    trader = state.trader(name)
+    trader = state.traders.get(name) or state.trader(name)
     key = (symbol, leg)
     before = trader.held.get(key)
     if quantity:
         held = trader.held[key] = Held(quantity, entry_value, None, state.rulebook.contract(symbol))
-        state.holds(name, symbol)
+        if before is None:
+            state.holds(name, symbol)
         state.item(("held", name, symbol, leg), held)
     else:
         trader.held.pop(key, None)
-        if not any(held == symbol for held, _ in trader.held):
+        if not trader.held or not any(held == symbol for held, _ in trader.held):
             state.holds_no_more(name, symbol)
         state.item(("held", name, symbol, leg), None)
     trader.touched(state.sequence)
@@ -236,25 +242,28 @@ def _forget_pools(state: State, trader: Trader, symbol: str) -> None:
     """Forget calls and liquidations of a symbol's pools that hold nothing any more: a new position starts afresh."""
     if not (trader.levels or trader.liquidating):
         return
+    for side in ("long", "short"):
+        pool = f"isolated {symbol} {side}"
+        if (pool in trader.levels or pool in trader.liquidating) and not _isolates(trader, symbol, side):
+            _forget_pool(state, trader, pool)
     asset = state.rulebook.contract(symbol).settle_asset
-    isolated = trader.margin_mode.get(symbol) is MarginMode.ISOLATED
-    sides = {"long" if held.quantity > 0 else "short" for (of, _), held in trader.held.items() if of == symbol}
-    gone = [f"isolated {symbol} {side}" for side in ("long", "short") if not isolated or side not in sides]
-    shared = any(
-        trader.margin_mode.get(of) is not MarginMode.ISOLATED
-        and (trader.basket or state.rulebook.contract(of).settle_asset == asset)
-        for of, _ in trader.held
-    ) or any(
-        not order.waits and (trader.basket or state.rulebook.contract(order.symbol).settle_asset == asset)
-        for order in trader.orders.values()
+    pool = trader.shared_pool(asset)
+    if (pool in trader.levels or pool in trader.liquidating) and not state.shares(trader, asset):
+        _forget_pool(state, trader, pool)
+
+
+def _isolates(trader: Trader, symbol: str, side: str) -> bool:
+    """Whether a trader holds a symbol's side in a pool of its own."""
+    return trader.margin_mode.get(symbol) is MarginMode.ISOLATED and any(
+        of == symbol and ("long" if held.quantity > 0 else "short") == side for (of, _), held in trader.held.items()
     )
-    if not shared:
-        gone.append(trader.shared_pool(asset))
-    for pool in gone:
-        if pool in trader.levels:
-            _mark_pool(state, trader.name, pool, "none")
-        if trader.liquidating.pop(pool, None) is not None:
-            state.item(("liquidating", trader.name, pool), None)
+
+
+def _forget_pool(state: State, trader: Trader, pool: str) -> None:
+    if pool in trader.levels:
+        _mark_pool(state, trader.name, pool, "none")
+    if trader.liquidating.pop(pool, None) is not None:
+        state.item(("liquidating", trader.name, pool), None)
 
 
 def _setting_changed(state: State, event: happened.SettingChanged) -> None:
@@ -476,4 +485,4 @@ _CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
     happened.Resumed: _resumed,
 }
 
-__all__ = ["enter_order", "enter_voucher", "evolve", "restore_items"]
+__all__ = ["change", "enter_order", "enter_voucher", "evolve", "restore_items"]

@@ -43,6 +43,7 @@ from ringfence.engine.closing import (
     close,
     hand_over,
     net_opposing_legs,
+    nobody_takes,
     restoring_quantity,
     take_over,
 )
@@ -90,16 +91,20 @@ def liquidate(state: State, name: str, pool_name: str, command: Command) -> Iter
         return
     if pool_name not in state.trader(name).liquidating:
         yield LiquidationStarted(command.id, command.at, name, pool_name, *_margin(assessment))
+    changed = True
     for given in sequence(state, isolated=case.isolated, portfolio=case.portfolio):
-        assessment = case.assessed()
-        if assessment is None or safe(state, assessment):
-            break
-        yield LiquidationStep(command.id, command.at, name, pool_name, given, *_margin(assessment))
+        if changed:  # most steps find nothing to do
+            assessment, changed = case.assessed(), False
+            if assessment is None or safe(state, assessment):
+                break
+            margin = _margin(assessment)
+        yield LiquidationStep(command.id, command.at, name, pool_name, given, *margin)
         for event in _step(case, given)(case):
+            changed = True
             yield event
             if isinstance(event, LiquidationEnded):  # it goes on later: after a cooldown, at the next price
                 return
-    left = case.assessed()
+    left = None if case.closed() else case.assessed()
     outcome = "closed" if left is None or not left.lines else "safe"
     if outcome == "closed" and not case.isolated and state.trader(name).basket:
         yield from settle_rest(state, name, command)  # what was realised is owed, and other assets pay for it
@@ -191,6 +196,9 @@ def _unsafe(case: Case, key: Key) -> tuple[Assessment, PositionLine] | None:
 
 
 def _reduce_at_market(case: Case) -> Iterator[Event]:
+    assessment = case.assessed()
+    if assessment is not None and nobody_takes(case, assessment):
+        return
     bar = CLEAR if case.isolated else max(case.state.rulebook.stop_at_health, CLEAR)
     for key in _keys_in_order(case):
         found = _unsafe(case, key)

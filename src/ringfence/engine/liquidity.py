@@ -91,6 +91,8 @@ class Liquidity:
         default_factory=lambda: {"buy": {}, "sell": {}}, init=False, repr=False, compare=False
     )
     """Prices of levels that somebody has met, by the taker's side: a crash asks for them thousands of times."""
+    first: dict[str, tuple[Consumed, Offer | None]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What :func:`first_offer` found last, by the taker's side, and what was consumed then."""
 
     def __post_init__(self) -> None:
         for name, figure, good in (
@@ -138,6 +140,14 @@ def ladder(liquidity: Liquidity, side: str, consumed: Consumed = NOTHING_CONSUME
         yield Offer(price, left)
         left = liquidity.depth
         level += 1
+
+
+def first_offer(liquidity: Liquidity, side: str, consumed: Consumed = NOTHING_CONSUMED) -> Offer | None:
+    """Return what a taker of ``side`` meets first; None where nothing is left."""
+    kept = liquidity.first.get(side)
+    if kept is None or kept[0] is not consumed:
+        kept = liquidity.first[side] = (consumed, next(ladder(liquidity, side, consumed), None))
+    return kept[1]
 
 
 def _level_price(liquidity: Liquidity, side: str, level: int) -> Price:
@@ -221,6 +231,7 @@ __all__ = [
     "Liquidity",
     "Offer",
     "Sweep",
+    "first_offer",
     "impact",
     "ladder",
     "relaxed",

@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.engine.events import OrderAmended, OrderClosed
-from ringfence.engine.liquidity import NOTHING_CONSUMED
-from ringfence.engine.orderbook import Incoming, Plan, PlannedFill, plan, plan_tick
-from ringfence.engine.settle import Side, Trade, leg_of, overdraws, traded
-from ringfence.engine.state import HOUSE
+from ringfence.engine.liquidity import NOTHING_CONSUMED, first_offer
+from ringfence.engine.orderbook import Incoming, Plan, PlannedFill, beyond, plan, plan_tick
+from ringfence.engine.settle import MARKET, Side, Trade, leg_of, overdraws, traded
 from ringfence.numbers import ONE, ZERO
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from ringfence.engine.events import Event, Traded
     from ringfence.engine.liquidity import Consumed, Liquidity
     from ringfence.engine.state import Order, State
-    from ringfence.numbers import Quantity, Rate, Value
+    from ringfence.numbers import Price, Quantity, Rate, Value
 
 
 class Execution(NamedTuple):
@@ -76,6 +75,37 @@ def consumed(state: State, symbol: str) -> Consumed:
 def plan_order(state: State, incoming: Incoming, symbol: str) -> Plan:
     """Return what ``incoming`` would do on the symbol's book, tape's market included. Changes nothing."""
     return plan(state.book(symbol), liquidity(state, symbol), incoming, consumed=consumed(state, symbol))
+
+
+def out_of_reach(state: State, symbol: str, side: str, limit: Price | None) -> bool:
+    """Whether an order of ``side`` that goes no further than ``limit`` surely finds nobody to trade with.
+
+    By the first offer of the tape's market alone; where orders rest on the other side the book has to be asked.
+    """
+    if limit is None or _somebody_rests(state, symbol, side):
+        return False
+    offered = liquidity(state, symbol)
+    if offered is None:
+        return True
+    first = first_offer(offered, side, consumed(state, symbol))
+    return first is None or beyond(first.price, limit, side)
+
+
+def at_once(state: State, symbol: str, side: str, quantity: Quantity) -> PlannedFill | None:
+    """Return the one fill of a market order that the tape's first offer takes whole; None where it needs a plan."""
+    offered = liquidity(state, symbol)
+    if offered is None or _somebody_rests(state, symbol, side):
+        return None
+    first = first_offer(offered, side, consumed(state, symbol))
+    if first is None or first.quantity < quantity:
+        return None
+    return PlannedFill(None, None, first.price, min(first.quantity, quantity))
+
+
+def _somebody_rests(state: State, symbol: str, side: str) -> bool:
+    """Whether orders rest that an order of ``side`` would meet."""
+    book = state.books.get(symbol)
+    return book is not None and book.best("sell" if side == "buy" else "buy") is not None
 
 
 def execute(
@@ -158,7 +188,7 @@ def _affords(state: State, event: Traded, side: str, execution: Execution, outco
 
 def _maker(state: State, order: Order | None) -> Side:
     if order is None:
-        return Side(HOUSE)
+        return MARKET
     leg = leg_of(state, order.account, order.side, order.position_side)
     return Side(order.account, leg, maker_rate(state, order.account, state.rulebook.contract(order.symbol)))
 
@@ -172,7 +202,7 @@ def forced(state: State, side: Side, symbol: str, incoming: Incoming, command: C
 
 def taken_by_market(state: State, symbol: str, command: Command, touched: dict[str, None]) -> Iterator[Event]:
     """Yield the fills of resting orders that the tape's price has gone through, noting in ``touched`` whose."""
-    market = Execution(Side(HOUSE), "order", bounded=False)
+    market = Execution(MARKET, "order", bounded=False)
     while True:
         book = state.books.get(symbol)
         if book is None or not len(book):
@@ -217,6 +247,8 @@ def after_fill(state: State, symbol: str, fill: PlannedFill, command: Command) -
 def trim_reduce_only(state: State, name: str, symbol: str, command: Command) -> Iterator[Event]:
     """Yield amendments that keep a trader's resting reduce-only orders within what they can reduce."""
     trader = state.trader(name)
+    if not trader.orders:
+        return
     for order in list(trader.orders.values()):
         if order.symbol != symbol or not order.reduce_only or order.waits or order.price is None:
             continue
@@ -254,11 +286,13 @@ def taker_rate(state: State, name: str, contract: Contract) -> Rate:
 __all__ = [
     "Execution",
     "Outcome",
+    "at_once",
     "consumed",
     "execute",
     "forced",
     "liquidity",
     "maker_rate",
+    "out_of_reach",
     "plan_order",
     "reducible",
     "taken_by_market",

@@ -362,8 +362,8 @@ def _rejected(incoming: Incoming, reason: str) -> Plan:
     return Plan((), ZERO, incoming.quantity, rejected=reason)
 
 
-def _beyond(price: Price, bound: Price | None, side: str) -> bool:
-    """Whether a taker of that side may not go as far as ``price``."""
+def beyond(price: Price, bound: Price | None, side: str) -> bool:
+    """Whether a taker of ``side`` may not go as far as ``price``."""
     if bound is None:
         return False
     return price > bound if side == "buy" else price < bound
@@ -371,7 +371,7 @@ def _beyond(price: Price, bound: Price | None, side: str) -> bool:
 
 def _would_take(book: Book, liquidity: Liquidity | None, incoming: Incoming, consumed: Consumed) -> bool:
     first = next(_offers(book, liquidity, incoming.side, consumed), None)
-    return first is not None and not _beyond(first[1], incoming.limit, incoming.side)
+    return first is not None and not beyond(first[1], incoming.limit, incoming.side)
 
 
 def _offers(
@@ -382,7 +382,7 @@ def _offers(
     offer = next(market, None)
     for order in book.orders("sell" if side == "buy" else "buy"):
         # Strictly better: at the same price an account's order comes before the tape's market.
-        while offer is not None and _beyond(order.price, offer.price, side):
+        while offer is not None and beyond(order.price, offer.price, side):
             yield None, offer.price, offer.quantity
             offer = next(market, None)
         yield order, order.price, order.quantity
@@ -400,7 +400,7 @@ def _match(
     left = incoming.quantity
     bound = incoming.worst_price if incoming.limit is None else incoming.limit
     for order, price, offered in offers:
-        if _beyond(price, bound, incoming.side):
+        if beyond(price, bound, incoming.side):
             return fills, own, left, "worst_price"
         if order is not None and order.account == incoming.account and incoming.self_trade != "none":
             if incoming.self_trade != "cancel_taker":
@@ -449,7 +449,7 @@ def plan_tick(book: Book, liquidity: Liquidity, *, consumed: Consumed = NOTHING_
         unused = ZERO if offer is None else offer.quantity
         for order in book.orders(side):
             wanted, filled = order.quantity, ZERO
-            while offer is not None and filled < wanted and not _beyond(offer.price, order.price, side):
+            while offer is not None and filled < wanted and not beyond(offer.price, order.price, side):
                 taken = min(unused, wanted - filled)
                 filled += taken
                 unused -= taken
@@ -476,6 +476,7 @@ __all__ = [
     "PlannedFill",
     "RestingOrder",
     "TickPlan",
+    "beyond",
     "keeps_priority",
     "plan",
     "plan_tick",

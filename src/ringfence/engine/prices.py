@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ringfence.engine.state import State
     from ringfence.numbers import Price
 
-_NOBODY: dict[str, int] = {}
+_NOTHING: dict[str, int] = {}
 
 
 _OF = {"marks": "mark", "last": "last", "index": "index"}
@@ -99,14 +99,15 @@ def _worth_a_look(state: State, symbols: list[str], suspects: Iterable[str], by_
     """
     touched, limit = state.touched, state.places
     touched.left = {}
+    order = {symbol: index for index, symbol in enumerate(symbols)}
 
     def turn(name: str) -> tuple[int, int] | None:
         """Return when it is a trader's turn: his place now, as the walk began; None for who held nothing then."""
-        for index, symbol in enumerate(symbols):
-            place = touched.left.get((symbol, name)) or state.holders.get(symbol, _NOBODY).get(name)
-            if place is not None and place <= limit:
-                return index, place
-        return None
+        trader = state.traders.get(name)
+        places = {} if trader is None else {symbol: state.holders[symbol][name] for symbol, _ in trader.held}
+        places |= touched.left.get(name, _NOTHING)
+        found = [(order[symbol], place) for symbol, place in places.items() if place <= limit and symbol in order]
+        return min(found) if found else None
 
     named = {*suspects, *touched.names}
     if not named:
@@ -123,7 +124,7 @@ def _worth_a_look(state: State, symbols: list[str], suspects: Iterable[str], by_
         last = now
         yield now[1]
         for name in touched.names[known:]:
-            at = turn(name)
+            at = turn(name) if name != now[1] else None  # his turn is now
             if at is not None and at > now[0]:
                 heappush(waiting, (at, name))
         known = len(touched.names)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ringfence.engine.state import State
     from ringfence.margin.assessment import Assessment
 
+_FORCED = frozenset({"liquidation", "take_over", "netting"})
+_VENUES_OWN = frozenset({HOUSE, FUND})
 _RANK = {"none": 0, "warning": 1, "margin_call": 2}
 
 
@@ -57,9 +59,10 @@ def _review_trader(state: State, name: str, command: Command, changed: dict[str,
         for event in review_pool(state, name, pool_name, command):
             yield event
             if isinstance(event, Traded):
-                forced = event.cause in {"liquidation", "take_over", "netting"}  # then ``name`` is one of the two
-                others = (one for one in (event.buyer, event.seller) if one != name or not forced)
-                changed |= dict.fromkeys(one for one in others if one not in {HOUSE, FUND})
+                forced = event.cause in _FORCED  # then ``name`` is one of the two
+                for one in (event.buyer, event.seller):
+                    if one not in _VENUES_OWN and (one != name or not forced):
+                        changed[one] = None
     if state.trader(name).basket:
         yield from exchange_due(state, name, command)  # what a liquidation has left owing
 

@@ -40,6 +40,10 @@ class Side(NamedTuple):
     fee_rate: Rate = ZERO
 
 
+MARKET = Side(HOUSE)  #: the tape's market
+INSURANCE_FUND = Side(FUND)  #: the fund, which pays no fees
+
+
 class Trade(NamedTuple):
     """A trade to be. ``cause`` as in :class:`ringfence.engine.events.Traded`; a fee goes into ``fee_to``."""
 
@@ -53,11 +57,6 @@ class Trade(NamedTuple):
     maker_order: str | None = None
     taker_order: str | None = None
     fee_to: str = books.FEES
-
-
-class _After(NamedTuple):
-    quantity: Quantity
-    entry_value: Value
 
 
 class _Postings:
@@ -98,8 +97,9 @@ def traded(state: State, trade: Trade, *, command: str, at: int) -> Traded:
         raise AssertionError("a trader cannot trade a leg with itself")
     contract = state.rulebook.contract(trade.symbol)
     postings, value = _Postings(state.ledger, at), contract.unit_value(trade.price)
-    buyer = _after(state, contract, trade, trade.buyer, trade.quantity, value, postings)
-    seller = _after(state, contract, trade, trade.seller, -trade.quantity, value, postings)
+    buying, selling = trade.buyer, trade.seller
+    bought, bought_for = _after(state, contract, trade, buying, trade.quantity, value, postings)
+    sold, sold_for = _after(state, contract, trade, selling, -trade.quantity, value, postings)
     return Traded(
         command,
         at,
@@ -107,14 +107,14 @@ def traded(state: State, trade: Trade, *, command: str, at: int) -> Traded:
         trade.price,
         trade.quantity,
         trade.cause,
-        trade.buyer.trader,
-        trade.buyer.leg,
-        buyer.quantity,
-        buyer.entry_value,
-        trade.seller.trader,
-        trade.seller.leg,
-        seller.quantity,
-        seller.entry_value,
+        buying.trader,
+        buying.leg,
+        bought,
+        bought_for,
+        selling.trader,
+        selling.leg,
+        sold,
+        sold_for,
         trade.maker,
         trade.maker_order,
         trade.taker_order,
@@ -133,11 +133,15 @@ def overdraws(state: State, event: Traded, side: Side) -> bool:
     if side.trader == HOUSE:
         return False
     asset = state.rulebook.contract(event.symbol).settle_asset
-    own, margin = cash_account(state, side.trader, event.symbol), books.isolated(side.trader, event.symbol, side.leg)
-    change = sum((one.amount for one in event.postings if one.account == own), ZERO)
-    left = state.ledger.balance(own, asset) + change
+    own = cash_account(state, side.trader, event.symbol)
+    left, change = state.ledger.balance(own, asset), ZERO
+    for one in event.postings:
+        if one.account == own:
+            change += one.amount
+    left += change
     if side.trader == FUND:
         return left < 0
+    margin = books.isolated(side.trader, event.symbol, side.leg)
     trader = state.trader(side.trader)
     if trader.basket and trader.margin_mode.get(event.symbol) is not MarginMode.ISOLATED:
         return _overdraws_basket(state, event, side)
@@ -193,10 +197,12 @@ def fund_account(state: State, symbol: str) -> str:
 
 def _after(
     state: State, contract: Contract, trade: Trade, side: Side, delta: Quantity, value: UnitValue, postings: _Postings
-) -> _After:
-    """Return one side's position after a trade at a unit ``value``, and post what the trade moves on that side."""
+) -> tuple[Quantity, Value]:
+    """Return one side's quantity and entry value after a trade at a unit ``value``; post what moves on that side."""
     asset, symbol, name = contract.settle_asset, contract.symbol, side.trader
-    trader = state.trader(name)
+    if name in _VENUES_OWN:
+        return _after_of_venue(state, contract, trade, side, delta, value, postings)
+    trader = state.traders.get(name) or state.trader(name)
     held = trader.held.get((symbol, side.leg))
     quantity, entry, closing = ZERO, ZERO, ZERO
     if held is not None:
@@ -204,7 +210,7 @@ def _after(
         if (quantity > 0) != (delta > 0):
             closing = min(abs(delta), abs(quantity))
     isolated = None
-    if name not in _VENUES_OWN and trader.margin_mode.get(symbol) is MarginMode.ISOLATED:
+    if trader.margin_mode.get(symbol) is MarginMode.ISOLATED:
         isolated = books.isolated(name, symbol, side.leg)
     if closing:
         part = closing if quantity > 0 else -closing
@@ -220,10 +226,36 @@ def _after(
         if isolated is not None:
             margin = opening_margin(contract, abs(delta), trade.price, trader.leverage.get(symbol))
             postings.move(asset, margin, out_of=cash_account(state, name, symbol), into=isolated)
-    if side.fee_rate and name != HOUSE:
+    if side.fee_rate:
         fee, own = side.fee_rate * trade.quantity * abs(value), cash_account(state, name, symbol)
         _pay(state, name, asset, fee, postings, out_of=own, into=trade.fee_to, use="fees")
-    return _After(quantity, entry)
+    return quantity, entry
+
+
+def _after_of_venue(
+    state: State, contract: Contract, trade: Trade, side: Side, delta: Quantity, value: UnitValue, postings: _Postings
+) -> tuple[Quantity, Value]:
+    """Return the same for the tape's market and the fund: they isolate nothing, and pay no fee and by no bonus.
+
+    Three of the four sides of a take-over and its disposal are theirs.
+    """
+    held = state.trader(side.trader).held.get((contract.symbol, side.leg))
+    if held is None:
+        return ZERO + delta, ZERO + delta * value
+    quantity, entry = held.quantity, held.entry_value
+    if (quantity > 0) == (delta > 0):
+        return quantity + delta, entry + delta * value
+    closing = min(abs(delta), abs(quantity))
+    part = closing if quantity > 0 else -closing
+    share = entry if closing == abs(quantity) else _share_of_entry(trade, side, part, quantity, entry, value)
+    realised = part * value - share
+    own, clearing = cash_account(state, side.trader, contract.symbol), books.clearing(contract.symbol)
+    if realised >= 0:
+        postings.move(contract.settle_asset, realised, out_of=clearing, into=own)
+    else:
+        postings.move(contract.settle_asset, ZERO - realised, out_of=own, into=clearing)
+    quantity, entry, delta = quantity - part, entry - share, delta + part
+    return (quantity + delta, entry + delta * value) if delta else (quantity, entry)
 
 
 def _share_of_entry(trade: Trade, side: Side, part: Quantity, quantity: Quantity, entry: Value, value: Value) -> Value:
@@ -366,5 +398,5 @@ def realised_in(postings: Sequence[Posting], trader: str) -> Value:
     return total
 
 
-__all__ = ["FORCED", "Side", "Trade", "cash_account", "fund_account", "leg_of", "opening_margin", "overdraws",
-           "pay", "realised_in", "traded"]  # fmt: skip
+__all__ = ["FORCED", "INSURANCE_FUND", "MARKET", "Side", "Trade", "cash_account", "fund_account", "leg_of",
+           "opening_margin", "overdraws", "pay", "realised_in", "traded"]  # fmt: skip

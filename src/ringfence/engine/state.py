@@ -36,6 +36,8 @@ from ringfence.margin.assess import assess
 from ringfence.numbers import PRICE_PLACES, ROUND_HALF_EVEN, ZERO, exact, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ringfence.contract import Contract
     from ringfence.engine.doubt import Doubt
     from ringfence.engine.events import Event, OrderRested
@@ -57,13 +59,26 @@ FUND = "@insurance"  #: the insurance fund's own positions, while it disposes of
 class Held:
     """One leg of a trader: signed quantity (never 0) and the signed value it was entered at. Never changed in place."""
 
-    __slots__ = ("_contract", "_price", "entry_value", "quantity")
+    __slots__ = ("_contract", "_position", "_price", "entry_value", "quantity")
 
     def __init__(self, quantity: Quantity, entry_value: Value, price: Price | None, contract: Contract) -> None:
         self.quantity = quantity
         self.entry_value = entry_value
         self._price = price
         self._contract = contract
+        self._position: Position | None = None
+
+    def position(
+        self, symbol: str, mode: MarginMode, *, margin: Value | None, leverage: Value | None
+    ) -> Position:  # fmt: skip
+        """Return the leg as the margin maths sees it; the very one of before while nothing of it changed."""
+        kept = self._position
+        if (
+            kept is None or kept.isolated_margin is not margin or kept.leverage is not leverage
+            or kept.margin_mode is not mode
+        ):  # fmt: skip
+            kept = self._position = Position(symbol, self.quantity, self.entry_price, mode, margin, leverage)
+        return kept
 
     @property
     def entry_price(self) -> Price:
@@ -103,6 +118,8 @@ class Order:
     trigger_above: bool
     close_position: bool
     sequence: int
+    view: OpenOrder | None = field(default=None, repr=False, compare=False)  # as the margin maths saw it last
+    viewed: Quantity | None = field(default=None, repr=False, compare=False)  # what was left of it then
 
     @property
     def key(self) -> str:
@@ -134,7 +151,7 @@ class Touched:
     def __init__(self) -> None:
         self.since = 0
         self.names: list[str] = []
-        self.left: dict[tuple[str, str], int] = {}  # (symbol, trader) → the place among its holders that was given up
+        self.left: dict[str, dict[str, int]] = {}  # trader → symbol → the place among its holders that was given up
 
     def begin(self, sequence: int) -> None:
         """Forget whoever was changed before, and note who is from now on."""
@@ -196,6 +213,8 @@ class Trader:
 
     def touched(self, sequence: int) -> None:
         """Forget the cached view after a change by the event of that sequence."""
+        if self.changed_at == sequence:
+            return  # another posting of the same event: nobody has looked in between
         if self.changed_at <= self.noted.since:
             self.noted.names.append(self.name)
         self.changed_at = sequence
@@ -214,7 +233,7 @@ class State:
 
     __slots__ = (
         "_items", "_owners", "adopted", "baskets", "books", "consumed", "doubts", "fee_rates", "handled",
-        "handled_chain", "holders", "index", "last", "ledger", "marked_at", "marks", "offered", "outcomes",
+        "handled_chain", "holders", "index", "item", "last", "ledger", "marked_at", "marks", "offered", "outcomes",
         "outcomes_kept", "places", "pressure", "priced", "rulebook", "sequence", "set_up", "setup", "told",
         "touched", "traders", "triggers", "vouchers_end",
     )  # fmt: skip
@@ -250,6 +269,8 @@ class State:
         self.sequence = 0
         self.priced = 0  # changes with the marks and the rulebook: an assessment made before is out of date
         self._items = Items(self.ledger)
+        self.item: Callable[[tuple[str, ...], Item], None] = self._items.set
+        """Set the digest's item of that key; None takes it out. Called by ``evolve`` beside every change."""
         self._owners: dict[str, str | None] = {}  # account of the ledger → the trader whose it is, if any's
 
     def trader(self, name: str) -> Trader:
@@ -270,7 +291,7 @@ class State:
         """Note that a trader holds nothing of a symbol any more."""
         place = self.holders.get(symbol, {}).pop(name, None)
         if place is not None:
-            self.touched.left.setdefault((symbol, name), place)
+            self.touched.left.setdefault(name, {}).setdefault(symbol, place)
 
     def book(self, symbol: str) -> Book:
         """Return the order book of a symbol."""
@@ -311,8 +332,11 @@ class State:
         if kept is not None and kept[0] == self.priced:
             return kept[1]
         pool = self.pool(name, pool_name)
-        if pool is None or any(position.symbol not in self.marks for position in pool.positions):
-            return None  # the second: adopted before there was any price
+        if pool is None:
+            return None
+        for position in pool.positions:
+            if position.symbol not in self.marks:
+                return None  # adopted before there was any price
         if pool.risk is not None and self.past_expiry(name) is not None:
             return None
         found = assess(pool, self.marks, self.rulebook)
@@ -327,9 +351,7 @@ class State:
             if mode is MarginMode.ISOLATED:
                 asset = self.rulebook.contract(symbol).settle_asset
                 margin = self.ledger.balance(books.isolated(trader.name, symbol, leg), asset)
-            positions.append(
-                Position(symbol, held.quantity, held.entry_price, mode, margin, trader.leverage.get(symbol))
-            )
+            positions.append(held.position(symbol, mode, margin=margin, leverage=trader.leverage.get(symbol)))
         wallet = self.ledger.assets_of(books.wallet(trader.name))
         for asset, credit in self.ledger.assets_of(books.bonus(trader.name)).items():
             wallet[asset] = wallet.get(asset, ZERO) + credit
@@ -383,6 +405,19 @@ class State:
                     return symbol
         return None
 
+    def shares(self, trader: Trader, asset: str) -> bool:
+        """Whether a position or an order of a trader draws on the pool that backs cross positions in an asset."""
+        contract, basket = self.rulebook.contract, trader.basket
+        for symbol, _ in trader.held:
+            if trader.margin_mode.get(symbol) is not MarginMode.ISOLATED and (
+                basket or contract(symbol).settle_asset == asset
+            ):
+                return True
+        return any(
+            not order.waits and (basket or contract(order.symbol).settle_asset == asset)
+            for order in trader.orders.values()
+        )
+
     def voucher_margin(self, trader: Trader) -> dict[str, Value]:
         """Return what is left, by asset, of a trader's vouchers of kinds that count as margin."""
         found: dict[str, Value] = {}
@@ -409,19 +444,18 @@ class State:
 
     def _open_order(self, order: Order, trader: Trader) -> OpenOrder:
         assert order.price is not None  # noqa: S101 - only limit orders rest
-        return OpenOrder(
-            order.symbol,
-            order.quantity if order.side == "buy" else -order.quantity,
-            order.price,
-            trader.leverage.get(order.symbol),
-            self.marks.get(order.symbol),
-            order.reduce_only,
-            order.position_side,
-        )
-
-    def item(self, key: tuple[str, ...], value: Item) -> None:
-        """Set the digest's item of that key; None takes it out. Called by ``evolve`` beside every change."""
-        self._items.set(key, value)
+        leverage, mark, kept = trader.leverage.get(order.symbol), self.marks.get(order.symbol), order.view
+        if (
+            kept is not None and kept.leverage is leverage and kept.reference_price is mark
+            and kept.price is order.price and order.viewed is order.quantity
+        ):  # fmt: skip
+            return kept
+        order.viewed = order.quantity
+        order.view = OpenOrder(
+            order.symbol, order.quantity if order.side == "buy" else -order.quantity, order.price, leverage, mark,
+            order.reduce_only, order.position_side,
+        )  # fmt: skip
+        return order.view
 
     def post(self, postings: tuple[Posting, ...]) -> None:
         """Apply postings to the ledger, and forget the views of the traders they touch."""
@@ -434,7 +468,9 @@ class State:
                 owner, _, rest = account.partition(":")
                 name = owners[account] = rest.split(":", 1)[0] if owner in _TRADERS_OWN else None
             if name is not None:
-                self.trader(name).touched(sequence)
+                trader = self.traders.get(name) or self.trader(name)
+                if trader.changed_at != sequence:  # else by another posting of the same event
+                    trader.touched(sequence)
 
     def waiting(self, symbol: str) -> Triggers:
         """Return the orders of a symbol that wait for a price."""

@@ -13,7 +13,6 @@ import json
 from dataclasses import MISSING, fields
 from decimal import Decimal
 from json.encoder import encode_basestring as _quoted
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ringfence.engine.commands import COMMANDS, Command
@@ -26,15 +25,13 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     _Table: TypeAlias = dict[str, tuple[type[Any], int, tuple[tuple[int, Callable[[Any], Any]], ...]]]
-    _Written: TypeAlias = tuple[Callable[[Any], tuple[Any, ...]], list[Callable[[Any], str]], str]
 
 _TAG = {"Value": "D", "Price": "D", "Quantity": "D", "Rate": "D", "Decimal": "D"}
 
 
 def encode(message: Command | Event) -> bytes:
     """Return the canonical bytes of a command or an event."""
-    values, writers, template = _WRITTEN[type(message)]
-    return (template % tuple([write(value) for write, value in zip(writers, values(message), strict=True)])).encode()
+    return _WRITTEN[type(message)](message).encode()
 
 
 def decode_command(data: bytes) -> Command:
@@ -142,19 +139,28 @@ def _written_pairs(value: tuple[tuple[str, Decimal], ...]) -> str:
 
 
 def _written_postings(value: tuple[Posting, ...]) -> str:
-    rows = [f'[{_quoted(account)},{_quoted(asset)},"{amount!s}"]' for account, asset, amount in value]
+    quoted = _quoted
+    rows = [f'[{quoted(account)},{quoted(asset)},"{amount!s}"]' for account, asset, amount in value]
     return f"[{','.join(rows)}]"
 
 
 _MESSAGES: tuple[type[Command | Event], ...] = (*COMMANDS, *EVENTS)
 
 
-def _written(message: type[Any]) -> _Written:
-    """Return how a kind of message is written: its values, what writes each, and a template for ``%``."""
-    writers = [_writer(str(field.type)) for field in fields(message)]
-    holes = ['"%s"' if writer is Decimal.__str__ else "%s" for writer in writers]
-    template = f"[{_quoted(message.kind)},{','.join(holes)}]"
-    return attrgetter(*(field.name for field in fields(message))), writers, template
+def _written(message: type[Any]) -> Callable[[Any], str]:
+    """Return what writes a kind of message: one expression made of its fields, as ``dataclass`` makes its methods.
+
+    A loop over the fields takes twice as long, and a crash writes a hundred thousand events at once.
+    """
+    writers = {field.name: _writer(str(field.type)) for field in fields(message)}
+    holes = [
+        f'"{{write_{name}(m.{name})}}"' if writer is Decimal.__str__ else f"{{write_{name}(m.{name})}}"
+        for name, writer in writers.items()
+    ]
+    known = {f"write_{name}": writer for name, writer in writers.items()}
+    expression = f"lambda m: f'[\"{message.kind}\",{','.join(holes)}]'"
+    written: Callable[[Any], str] = eval(expression, known)  # noqa: S307 - of nothing but names of our own fields
+    return written
 
 
 _WRITTEN = {message: _written(message) for message in _MESSAGES}

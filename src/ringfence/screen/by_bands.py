@@ -24,9 +24,11 @@ One screen belongs to one state. It reads the state and changes nothing.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from operator import itemgetter
+from dataclasses import fields
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
+from ringfence.engine.events import EVENTS, PriceMoved, PricesChanged, RulebookAdopted, VenueSetUp
 from ringfence.engine.impact import expected_mark
 from ringfence.engine.state import FUND, HOUSE
 from ringfence.errors import BadInput
@@ -35,7 +37,7 @@ from ringfence.numbers import ONE, exact
 from ringfence.screen.bands import NO_END, Band, PoolBands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from decimal import Decimal
 
     from ringfence.account import Pool
@@ -54,9 +56,10 @@ MANY = 200
 class Edges:
     """The ends of the bands in one symbol, and who has no band in it."""
 
-    __slots__ = ("highs", "lows", "without")
+    __slots__ = ("_loose", "highs", "lows", "without")
 
     def __init__(self) -> None:
+        self._loose = False
         self.lows: list[tuple[Price, str]] = []
         self.highs: list[tuple[Price, str]] = []
         self.without: dict[str, None] = {}
@@ -86,10 +89,11 @@ class Edges:
         if band is None:
             self.without[name] = None
             return
+        enter = list.append if self._loose else insort
         if band.low > 0:
-            insort(self.lows, (band.low, name))
+            enter(self.lows, (band.low, name))
         if band.high < NO_END:
-            insort(self.highs, (band.high, name))
+            enter(self.highs, (band.high, name))
 
     def take(self, name: str, band: Band | None) -> None:
         """Take out what :meth:`put` entered."""
@@ -100,6 +104,19 @@ class Edges:
             del self.lows[bisect_left(self.lows, (band.low, name))]
         if band.high < NO_END:
             del self.highs[bisect_left(self.highs, (band.high, name))]
+
+    def leave(self, names: Collection[str]) -> None:
+        """Take out whatever was entered for ``names``. Who is put in from now on is in order once that is asked for."""
+        self._loose = True
+        self.lows = [one for one in self.lows if one[1] not in names]
+        self.highs = [one for one in self.highs if one[1] not in names]
+        self.without = {name: None for name in self.without if name not in names}
+
+    def put_in_order(self) -> None:
+        """Sort in whoever was put in since :meth:`leave`."""
+        self._loose = False
+        self.lows.sort()
+        self.highs.sort()
 
 
 class Placed:
@@ -192,10 +209,25 @@ class BandScreen:
         self._seen = state.sequence
         if names is None:
             names = self._begin(state)
+        at_once = len(names) > self._many
+        if at_once:
+            self._leave(names)
         for name in names:
             if name not in NOBODY:
                 self._place(state, name, state.marks)
+        if at_once:
+            for edges in self._edges.values():
+                edges.put_in_order()
         return names
+
+    def _leave(self, names: dict[str, None]) -> None:
+        """Take out all bands of very many traders at once: nobody is looked up, and who comes back is sorted in."""
+        for edges in self._edges.values():
+            edges.leave(names)
+        for name in names:
+            placed = self._placed.get(name)
+            if placed is not None:
+                placed.bands = {}
 
     def _begin(self, state: State) -> dict[str, None]:
         """Return who has to be placed where it cannot be told who changed: everybody."""
@@ -305,22 +337,37 @@ def _changed_since(state: State, events: int) -> dict[str, None] | None:
             break
         events -= len(outcome)
         for event in outcome:
-            if event.kind in {"prices_changed", "price_moved"}:  # type: ignore[attr-defined]
-                continue
-            if event.kind in {"rulebook_adopted", "venue_set_up"}:  # type: ignore[attr-defined]
+            kind = type(event)
+            if kind in _OF_EVERYBODY:
                 return None
-            names.update(_named(event))
+            naming, posts = _NAMING[kind]
+            for name in naming(event):
+                names[name] = None
+            if posts:
+                for account, _, _ in event.postings:  # type: ignore[attr-defined]
+                    owner, _, rest = account.partition(":")
+                    if owner in _OWNERS:
+                        names[rest.partition(":")[0]] = None
+    names.pop(None, None)  # type: ignore[call-overload]  # of a trade without a maker
     return names if events == 0 else None
 
 
-def _named(event: Event) -> dict[str, None]:
-    """Return whom an event names: as account, buyer, seller or maker, or by a posting to what is theirs."""
-    names = [getattr(event, field, None) for field in ("account", "buyer", "seller", "maker")]
-    for posting in getattr(event, "postings", ()):
-        owner, _, rest = posting.account.partition(":")
-        if owner in _OWNERS:
-            names.append(rest.partition(":")[0])
-    return {name: None for name in names if name is not None}
+_OF_EVERYBODY = frozenset({RulebookAdopted, VenueSetUp})
+_OF_NOBODY = frozenset({PricesChanged, PriceMoved})
+
+
+def _naming(kind: type[Event]) -> tuple[Callable[[Event], tuple[str, ...]], bool]:
+    """Return what reads whom an event of a kind names, as account, buyer, seller or maker, and whether it posts."""
+    present = {field.name for field in fields(kind)}
+    found = [field for field in ("account", "buyer", "seller", "maker") if field in present]
+    if not found or kind in _OF_NOBODY:
+        return (lambda _: ()), False
+    if len(found) == 1:  # all have ``account`` then; a crash has a hundred thousand of them
+        return (lambda event: (event.account,)), "postings" in present
+    return attrgetter(*found), "postings" in present
+
+
+_NAMING = {kind: _naming(kind) for kind in EVENTS}
 
 
 __all__ = ["MANY", "NOBODY", "BandScreen", "Placed"]
