@@ -129,7 +129,9 @@ def _given(rulebook: Rulebook) -> dict[str, Any]:
         raise _unwritable(rulebook, f"there is no packaged one of that name and day: {error}") from error
     allowed = {*_POLICIES, *_LOOKS_UP, "tables", "account_fees"}
     for field in fields(rulebook):
-        if field.name not in allowed and getattr(rulebook, field.name) != getattr(base, field.name):
+        if not field.compare or field.name in allowed:
+            continue
+        if getattr(rulebook, field.name) != getattr(base, field.name):
             raise _unwritable(rulebook, f"its {field.name} is not the packaged one's")
     return {
         "name": rulebook.name,
