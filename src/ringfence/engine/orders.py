@@ -28,11 +28,13 @@ from ringfence.engine.triggers import Trigger, stop_direction, take_profit_direc
 from ringfence.errors import BadInput
 from ringfence.margin.order import against_contract, check_on, check_order
 from ringfence.margin.rails import against_rails, as_fill
+from ringfence.margin.refusal import Refusal
 from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ringfence.account import Pool
     from ringfence.contract import Contract
     from ringfence.engine.commands import Command, PlaceOrder
     from ringfence.engine.events import Event
@@ -282,9 +284,7 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
         if missing is not None:
             return refused(command, *missing)
         if trader.portfolio:
-            cost = _cost_at_once(state, command, contract, planned) * _asks(state, contract.settle_asset)
-            no, before = portfolio.check(state, name, pool, order, cost=cost)
-            return _within_rails(state, command, order) or before if no is None else as_event(command, no)
+            return _affordable_in_portfolio(state, command, pool, order, planned)
         pool = with_asset(pool, contract.settle_asset, state.rulebook, state.index.get(contract.settle_asset))
         no, before, _, needed = check_order(pool, order, state.marks, state.rulebook)
         ask, unit = pool.collateral[contract.settle_asset].ask, "in the account's currency"
@@ -304,6 +304,18 @@ def _affordable(state: State, command: PlaceOrder, quantity: Quantity, planned: 
             f"needs {needed + fee} {unit} with fees, {available} is available",
         )  # fmt: skip
     return _within_rails(state, command, order) or before
+
+
+def _affordable_in_portfolio(
+    state: State, command: PlaceOrder, pool: Pool, order: OpenOrder, planned: Plan
+) -> Assessment | Refused:
+    """Return the same as :func:`_affordable`, of an account that is held to portfolio margin."""
+    contract = state.rulebook.contract(command.symbol)
+    cost = _cost_at_once(state, command, contract, planned) * _asks(state, contract.settle_asset)
+    checked = portfolio.check(state, command.account, pool, order, cost=cost)
+    if isinstance(checked, Refusal):
+        return as_event(command, checked)
+    return _within_rails(state, command, order) or checked
 
 
 def _within_rails(state: State, command: PlaceOrder, order: OpenOrder) -> Refused | None:
@@ -461,7 +473,8 @@ def _cannot_move(
     old = rest.pop(index)
     moved = replace(old, price=price, quantity=quantity if order.side == "buy" else -quantity)
     if trader.portfolio:
-        no, _ = portfolio.check(state, order.account, replace(pool, orders=tuple(rest)), moved, cost=ZERO)
+        checked = portfolio.check(state, order.account, replace(pool, orders=tuple(rest)), moved, cost=ZERO)
+        no = checked if isinstance(checked, Refusal) else None
     else:
         no = check_order(replace(pool, orders=tuple(rest)), moved, state.marks, state.rulebook).refusal
     if no is None and trader.rails is not None:

@@ -90,8 +90,8 @@ def _below_minimum(state: State, name: str) -> No:
     return "equity_below_minimum", f"an equity of {plain(equity)}: {state.rulebook.name} asks for {plain(least)}"
 
 
-def check(state: State, name: str, pool: Pool, order: OpenOrder, *, cost: Value) -> tuple[Refusal | None, Assessment]:
-    """Return why a portfolio account may not place ``order``, or None, and the account before it.
+def check(state: State, name: str, pool: Pool, order: OpenOrder, *, cost: Value) -> Refusal | Assessment:
+    """Return the account before ``order``, or why a portfolio account may not place it.
 
     The contract's steps and limits first. Then, where a requirement by scenarios gates: what the worse side of all
     orders would add to the initial margin if it were filled, and what the order ``cost`` at once (its fees, and what it
@@ -99,20 +99,22 @@ def check(state: State, name: str, pool: Pool, order: OpenOrder, *, cost: Value)
     (uniMMR) gates, see :func:`_ratio_gate`.
     """
     contract = state.rulebook.contract(order.symbol)
+    if contract.expiry is not None and state.moment is None:
+        return refuse("no_price", f"{order.symbol} expires, and no mark has come since the restart")
     pool = with_asset(pool, contract.settle_asset, state.rulebook, state.index.get(contract.settle_asset))
     pool = replace(pool, risk=state.risk_inputs(state.trader(name), order.symbol))
     found = check_order(pool, order, state.marks, state.rulebook)
     before = found.before
     no = found.refusal
     if no is not None and no.reason != "price_step":  # an average of fills has no step
-        return no, before
+        return no
     if _by_ratio(state.rulebook):
-        return _ratio_gate(state, name, order, before), before
+        return _ratio_gate(state, name, order, before) or before
     needed, available = found.needed, before.available_balance
     if needed and available is not None and needed + cost > available:
         said = f"needs {plain(needed + cost)} in the account's currency with fees, {plain(available)} is available"
-        return refuse("insufficient_balance", said), before
-    return None, before
+        return refuse("insufficient_balance", said)
+    return before
 
 
 def _by_ratio(rulebook: Rulebook) -> bool:

@@ -7,6 +7,7 @@ and no statement about the venue. A start price is a plain round number near the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A symbol of a venue: where its price starts, and the steps and size brought along where the tables have none."""
+    """A symbol of a venue: where its price starts, and the steps and size brought along where the tables have none.
+
+    ``expiry``: of a dated contract, long after a world ends; ``on``: what it is on where its name does not say.
+    """
 
     name: str
     start: str
@@ -30,6 +34,8 @@ class Symbol:
     quantity_step: str
     brought: str | None = None  # a contract size: terms and tiers are brought along whole
     inverse: bool = False
+    expiry: datetime | None = None
+    on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Venue:
     other: tuple[tuple[str, str | None], ...] = ()
 
 
+_DECEMBER = datetime(2025, 12, 26, 8, tzinfo=UTC)
 _BTC, _ETH, _SOL = ("110000", "0.1"), ("4000", "0.01"), ("190", "0.01")
 
 VENUES = (
@@ -61,7 +68,9 @@ VENUES = (
     ),
     Venue(
         "bybit-uta", "USDT",
-        (Symbol("BTCUSDT", *_BTC, "0.001"), Symbol("ETHUSDT", *_ETH, "0.01"), Symbol("SOLUSDT", *_SOL, "0.1")),
+        (Symbol("BTCUSDT", *_BTC, "0.001"),
+         Symbol("BTC-DEC", "110500", "0.1", "0.001", "1", expiry=_DECEMBER, on="BTC"),
+         Symbol("ETHUSDT", *_ETH, "0.01"), Symbol("SOLUSDT", *_SOL, "0.1")),
         (("bybit-linear", None),),
     ),
     Venue(
@@ -134,7 +143,9 @@ def rules(venue: Venue, name: str | None = None, as_of: str | None = None) -> Ru
     for symbol in venue.symbols:
         if symbol.brought is not None:
             kind = ContractKind.INVERSE if symbol.inverse else ContractKind.LINEAR
-            contract = Contract(symbol.name, kind, Decimal(symbol.brought), venue.asset)
+            contract = Contract(
+                symbol.name, kind, Decimal(symbol.brought), venue.asset, underlying=symbol.on, expiry=symbol.expiry
+            )
             table: TierTable | None = _tiers(symbol, progressive=book.isolated.tier_type == "progressive")
         else:
             try:

@@ -313,6 +313,14 @@ def test_nothing_is_decided_on_what_is_past_its_expiry_and_nothing_is_ordered_in
     assert reason(venue.buys("0.001")) == "no_price"
 
 
+def test_nothing_that_expires_is_ordered_after_a_restart_until_a_mark_says_what_time_it_is() -> None:
+    venue = Venue("deribit").pooled("12000")
+    venue.do(asked.Resume)
+    assert reason(venue.buys("0.1", "BTC-MAR")) == "no_price"
+    venue.prices("60000")
+    assert reason(venue.buys("0.1", "BTC-MAR")) is None
+
+
 def test_an_option_is_refused_with_the_reason() -> None:
     venue = Venue("deribit").pooled()
     assert reason(venue.do(asked.AdoptPosition, "ann", "BTC-CALL", "long", D(1), D(1000), D(1))) == "option_not_played"
