@@ -136,11 +136,19 @@ def price_decimals(step: Decimal | None, given: Iterable[Decimal]) -> int:
     return min(max([significant, *(_decimals(value) for value in prices)], default=2), 12)
 
 
+_MILLIONS = 6  # the power of ten from which on cents are not shown
+
+
 def amount(value: Decimal | None, asset: str | None) -> str:
-    """Return an amount of an asset: two decimals for dollars and their like, up to eight for coins, more for crumbs."""
+    """Return an amount of an asset: two decimals for dollars and their like, up to eight for coins, more for crumbs.
+
+    None of them from a million on, where they would take the room that the figures before them need.
+    """
     if value is None:
         return "not known"
     decimals = 2 if asset is None or "USD" in asset or asset == "DAI" else 8 if value.adjusted() < 2 else 4
+    if value.adjusted() >= _MILLIONS:
+        decimals = 0
     if value and value.adjusted() < -decimals:
         decimals = min(1 - value.adjusted(), 18)
     return _grouped(value, decimals)
