@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.study.crowd.result import HOLDINGS, QUANTILES
 from ringfence.study.crowd.table import comparison
+from ringfence.study.crowd.words import paragraph
 from ringfence.study.wording import clock, counted, fixed
 from ringfence.tape.bars import moment_of, utc_text
 
@@ -149,7 +150,7 @@ def print_crowd(screen: Console, crowd: Crowd, report: Path | None) -> None:
     screen.print(grid)
     screen.print()
     screen.print(Text("How the three differ", style="bold"))
-    screen.print(Text(crowd.paragraph()))
+    screen.print(Text(paragraph(crowd)))
     screen.print()
     screen.print(Text(_checked(crowd), style="dim"))
     if report is not None:
@@ -206,7 +207,7 @@ def as_json(crowd: Crowd, report: Path | None = None) -> dict[str, Any]:
         "outcomes": {name: _outcome(crowd.outcomes[name]) for name in HOLDINGS},
         "with_impact": {name: _outcome(crowd.moved[name]) for name in HOLDINGS} if crowd.moved else None,
         "assumptions": list(crowd.assumptions),
-        "paragraph": crowd.paragraph(),
+        "paragraph": paragraph(crowd),
         "report": None if report is None else str(report),
     }  # fmt: skip
 

@@ -18,6 +18,7 @@ from ringfence.engine.wire import encode
 from ringfence.ledger import INSURANCE, VENUE
 from ringfence.numbers import EXACT, ZERO
 from ringfence.sim.auditor import LAWS, Auditor, LawBroken
+from ringfence.sim.shrink import smallest
 from ringfence.sim.world import World
 
 if TYPE_CHECKING:
@@ -240,9 +241,12 @@ def _failure(
 ) -> Failure:
     shrunk: tuple[str, ...] = ()
     if shrink and broken.law != "replay":
-        from ringfence.sim.shrink import smallest
 
-        shrunk = tuple(encode(one).decode() for one in smallest(world.setup, sent, broken.law))
+        def run_again(commands: list[Command]) -> tuple[int, str] | None:
+            found = broken_by(world.setup, commands)
+            return None if found is None else (found[0], found[1].law)
+
+        shrunk = tuple(encode(one).decode() for one in smallest(sent, broken.law, run_again))
     asked = "" if command is None else encode(command).decode()
     return Failure(step, number, world.venue.rulebook, broken.law, broken.figures, asked, shrunk)
 

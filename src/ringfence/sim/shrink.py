@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ringfence.sim.run import broken_by
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ringfence.engine.commands import Command
-    from ringfence.engine.setup import Setup
+
+    _Run = Callable[[list[Command]], tuple[int, str] | None]
 
 _TRIES = 250  # how often a smaller run is tried
 
 
-def smallest(setup: Setup, commands: list[Command], law: str) -> list[Command]:
-    """Return a short list of commands that still breaks ``law``: whole traders are left out first, then stretches."""
-    best = _still_broken(setup, commands, law)
+def smallest(commands: list[Command], law: str, run: _Run) -> list[Command]:
+    """Return a short list of commands that still breaks ``law``: whole traders are left out first, then stretches.
+
+    ``run`` runs a list and returns where a law broke and which one, None when all held.
+    """
+    best = _still_broken(run, commands, law)
     if best is None:
         return commands
     tries = 0
     for name in dict.fromkeys(who for one in commands if (who := getattr(one, "account", None)) is not None):
         without = [one for one in best if name not in {getattr(one, "account", None), getattr(one, "to_account", None)}]
-        best = _still_broken(setup, without, law) or best
+        best = _still_broken(run, without, law) or best
         tries += 1
     size = max(1, len(best) // 2)
     while tries < _TRIES:
         position, before = 0, len(best)
         while position < len(best) and tries < _TRIES:
             tries += 1
-            smaller = _still_broken(setup, best[:position] + best[position + size :], law)
+            smaller = _still_broken(run, best[:position] + best[position + size :], law)
             if smaller is not None:
                 best = smaller
             else:
@@ -39,10 +43,10 @@ def smallest(setup: Setup, commands: list[Command], law: str) -> list[Command]:
     return best
 
 
-def _still_broken(setup: Setup, commands: list[Command], law: str) -> list[Command] | None:
+def _still_broken(run: _Run, commands: list[Command], law: str) -> list[Command] | None:
     """Return the commands up to the one that breaks ``law``, or None when another or none is broken."""
-    found = broken_by(setup, commands)
-    if found is None or found[1].law != law:
+    found = run(commands)
+    if found is None or found[1] != law:
         return None
     return commands[: found[0] + 1]
 

@@ -21,6 +21,7 @@ from ringfence.study.crowd.population import HABITS, VALUES, draw_crowd
 from ringfence.study.crowd.report import crowd_html
 from ringfence.study.crowd.result import HOLDINGS, Crowd
 from ringfence.study.crowd.table import comparison
+from ringfence.study.crowd.words import paragraph
 from ringfence.tape import Tape, load_tape
 from ringfence.tape.bars import moment_of
 
@@ -172,7 +173,7 @@ def test_the_same_seed_prints_the_same_whatever_the_hash_seed() -> None:
 
 
 def test_the_paragraph_the_table_and_the_report_say_what_the_outcomes_say(crowd: Crowd) -> None:
-    said, page = crowd.paragraph(), crowd_html(crowd)
+    said, page = paragraph(crowd), crowd_html(crowd)
     isolated = crowd.moved["isolated"]
     assert f"liquidates {isolated.liquidated} of 80 accounts" in said
     rows = {label: cells for _, part in comparison(crowd) for label, cells in part}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ringfence.numbers import ZERO, divide, exact
 from ringfence.study.crowd.result import HOLDINGS
 from ringfence.study.crowd.table import comparison
-from ringfence.study.crowd.words import short_amount
+from ringfence.study.crowd.words import paragraph, short_amount
 from ringfence.study.replay.report_chart import Axis, Chart, Level, Line, Span, axis_over
 from ringfence.study.wording import fixed, percent, price
 from ringfence.tape.bars import micros_of
@@ -59,7 +59,7 @@ def crowd_html(crowd: Crowd) -> str:
     title = f"{crowd.tape_title}: a crowd under three margin architectures"
     body = (
         f'<p class="over">{escape(head)}</p><h1>{escape(_headline(crowd))}</h1>'
-        f'<p class="verdict crowd">{escape(crowd.paragraph())}</p>'
+        f'<p class="verdict crowd">{escape(paragraph(crowd))}</p>'
         f'<div class="cards three">{"".join(_card(crowd, name) for name in HOLDINGS)}</div>'
         f"{_survival(crowd, close, values)}{_kept(crowd)}{_equity(crowd, whole, values)}"
         f"{_forced(crowd, close, values)}{_prices(crowd, close, values) if crowd.moved else ''}"

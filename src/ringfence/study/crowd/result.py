@@ -198,12 +198,6 @@ class Crowd:
         """The outcomes a reader asked for: with impact where it was asked for."""
         return self.moved or self.outcomes
 
-    def paragraph(self) -> str:
-        """Return how the three differ, computed from them."""
-        from ringfence.study.crowd.words import paragraph
-
-        return paragraph(self)
-
 
 __all__ = ["HOLDINGS", "QUANTILES", "Crowd", "CrowdOutcome", "CrowdSample", "Deleveraging", "Fate", "Forced", "Fund",
            "Holding"]  # fmt: skip
