@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ringfence.margin.portfolio.price import FURTHEST
 from ringfence.numbers import exact, plain
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 CONVENTION = (
     "portfolio margin: a liquidation price moves the whole risk unit, options at unchanged volatility and the coin as "
-    "collateral included; it is found by search, exact to the tick"
+    f"collateral included; it is found by search, exact to the tick, up to {FURTHEST} times the price"
 )
 
 
