@@ -326,7 +326,7 @@ def moment(given: str, option: str = "--at") -> datetime:
         found = datetime.fromisoformat(given)
     except ValueError:
         raise BadConfiguration("not a moment", where=option, expected="ISO 8601, such as 2025-10-10T21:15",
-                               found=given) from None  # fmt: skip
+                               found=given, hint="write day and time as in the example") from None  # fmt: skip
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 

@@ -51,9 +51,13 @@ class Fleet:
                 hint=close or "try one: ringfence fleet build --example --accounts 100000 --out example.fleet.parquet",
             ) from None  # fmt: skip
         except (pa.ArrowException, OSError) as error:
+            plainly = not _starts_as_parquet(target)
             raise BadAccount(
-                "cannot be read as Parquet", where=str(path), expected="a complete Parquet file",
-                found=str(error).split("\n", maxsplit=1)[0][:200], hint="build it again",
+                "not a fleet" if plainly else "cannot be read as Parquet", where=str(path),
+                expected="a Parquet file that `ringfence fleet build` wrote",
+                found="another kind of file" if plainly else str(error).split("\n", maxsplit=1)[0][:200],
+                hint=f"make one of it: ringfence fleet build {target.name} --rulebook NAME --out FLEET" if plainly
+                else "build it again",
             ) from None  # fmt: skip
         return cls(terms_of(schema, where=str(path)), str(path), path=target)
 
@@ -190,6 +194,14 @@ class Fleet:
     def with_marks(self, marks: Mapping[str, Price]) -> Fleet:
         """Return the fleet with other prices over its own."""
         return replace(self, terms=self.terms.at(marks))
+
+
+def _starts_as_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"PAR1"
+    except OSError:
+        return True
 
 
 __all__ = ["UNIT", "Fleet"]

@@ -116,7 +116,11 @@ def batches_of(source: Source, faults: Faults) -> Iterator[Any]:
                     for start in range(0, max(batch.num_rows, 1), BATCH):
                         yield batch.slice(start, BATCH)
         elif source.form == "csv":
-            yield from _csv(source)
+            try:
+                yield from _csv(source)
+            except pa.ArrowInvalid:
+                if not _ragged(source, faults):
+                    raise
         else:
             yield from _row_batches(source, faults)
 
@@ -169,6 +173,25 @@ def _csv(source: Source) -> Iterator[Any]:
     reading = csv.ReadOptions(column_names=names, skip_rows=1, block_size=1 << 24)
     with csv.open_csv(source.path, convert_options=options, read_options=reading) as reader:
         yield from reader
+
+
+def _ragged(source: Source, faults: Faults) -> bool:
+    """Note the rows that have more or fewer fields than there are names; return whether there are any."""
+    import csv
+
+    found = False
+    with source.path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:
+        rows = csv.reader(stream)
+        names = next(rows, [])
+        for number, row in enumerate((row for row in rows if row), start=1):
+            if len(row) != len(names):
+                found = True
+                faults.add(
+                    "another number of fields than there are names", where=f"{source.name}: row {number}",
+                    expected=f"{len(names)}: {', '.join(names)}", found=f"{len(row)}: {','.join(row)[:60]}",
+                    hint="leave nothing between two commas for what is not known; quote a text that has a comma",
+                )  # fmt: skip
+    return found
 
 
 def _row_batches(source: Source, faults: Faults) -> Iterator[Any]:

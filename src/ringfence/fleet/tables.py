@@ -50,6 +50,7 @@ _WORDS = {
     "position_side": ("long", "short"),
     "tier_unit": ("base", "usd"),
 }
+_PARTED = (";", "\t", "|")
 _LONG, _SHORT = ("long", "buy"), ("short", "sell")
 _POSITIVE = {"entry_price", "mark_price", "leverage", "price", "reference_price", "index", "implied_volatility", "cap"}
 _NOT_NEGATIVE = {"bid_buffer", "ask_buffer", "ratio", "loan", "floor"}
@@ -111,11 +112,17 @@ def kind_of(names: Sequence[str], mapping: Names, *, where: str) -> str:
             return kind
     wanted = {name for required, _ in COLUMNS.values() for name in required}
     close = [hint for name in names if name not in wanted and (hint := nearest(name, wanted))]
+    told = f"name them with --column OURS=THEIRS{'; ' + close[0] if close else ''}"
+    if len(names) == 1 and any(mark in names[0] for mark in _PARTED):
+        told = "fields are parted by commas: write the file anew with commas"
+    elif any(not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name for name in names):
+        told = "this is no text in UTF-8: save it as CSV in UTF-8, or give Parquet or Arrow"
+        names = ["bytes that are no text"]
     raise BadAccount(
         "what the table holds cannot be told by its columns", where=where,
         expected="; ".join(f"{kind}: {', '.join(required)}" for kind, (required, _) in COLUMNS.items()),
         found=", ".join(names) or "no columns",
-        hint=f"name them with --column OURS=THEIRS{'; ' + close[0] if close else ''}",
+        hint=told,
     )  # fmt: skip
 
 
@@ -218,15 +225,18 @@ class _Check:
         found = self.batch.column(self.batch.schema.get_field_index(theirs))
         return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
-    def wrong_where(self, ours: str, values: Any, test: Any, message: str, expected: str) -> None:
-        """Note a fault for every row of which ``test(compute, values)`` is true."""
+    def wrong_where(
+        self, ours: str, values: Any, test: Any, message: str, expected: str, hint: Sequence[str] = ()
+    ) -> None:
+        """Note a fault for every row of which ``test(compute, values)`` is true. ``hint``: words that may be meant."""
         pa = pyarrow()
         mask = pa.compute.fill_null(test(pa.compute, values), fill_value=False)
         if pa.compute.any(mask).as_py():
             for index in mask.to_numpy(zero_copy_only=False).nonzero()[0].tolist():
                 value = values[index].as_py()
-                self.faults.add(message, where=self.place(index, ours), expected=expected,
-                                found=shown(value))  # fmt: skip
+                close = nearest(value, hint) if hint and isinstance(value, str) else None
+                self.faults.add(message, where=self.place(index, ours), expected=expected, found=shown(value),
+                                hint=close or f"correct {self.reader.used.get(ours, ours)} in that row")  # fmt: skip
 
     def text(self, ours: str, *, lower: bool = False, null: bool = False) -> Any:
         """Return a column of names; one that is missing is a fault unless ``null``."""
@@ -257,7 +267,7 @@ class _Check:
         column = pa.compute.if_else(empty, pa.scalar(None, pa.string()), column)
         known = pa.array([*words, None] if null else list(words), pa.string())
         self.wrong_where(ours, column, lambda pc, v: pc.invert(pc.is_in(v, known)), f"{ours} is not known",
-                         " or ".join(words))  # fmt: skip
+                         " or ".join(words), words)  # fmt: skip
         return column
 
     def number(self, ours: str, *, null: bool | None = None) -> Any:
@@ -270,7 +280,8 @@ class _Check:
         self.exact = self.exact and found.exact
         for wrong in found.wrong:
             self.faults.add(wrong.message, where=self.place(wrong.at, ours), expected=wrong.expected,
-                            found=wrong.found)  # fmt: skip
+                            found=wrong.found, hint=f"correct {self.reader.used.get(ours, ours)} in that row; "
+                            "leave it empty where nothing is known")  # fmt: skip
         noted = {wrong.at for wrong in found.wrong}
         if not (ours in _NULLABLE if null is None else null) and found.values.null_count > len(noted):
             self.wrong_where(ours, found.values, lambda pc, v: _nulls_but(pc.is_null(v), noted), f"{ours} is missing",

@@ -230,7 +230,6 @@ def test_without_a_rulebook_nothing_is_built(files: Path) -> None:
         (b"", "the file is empty"),
         (b"a,b\n1,2\n", "what the table holds cannot be told by its columns"),
         (b"PAR1 but not really", "cannot be read as parquet"),
-        (b"account,symbol,quantity,entry_price\nA,BTCUSDT,1\n", "cannot be read as csv"),
     ],
 )
 def test_files_that_are_none_are_refused_by_name(tmp_path: Path, content: bytes, said: str) -> None:
@@ -248,3 +247,31 @@ def test_a_file_that_is_no_fleet_is_not_opened(tmp_path: Path) -> None:
     pq.write_table(pa.table({"account": ["A"]}, schema=schema), tmp_path / "y.parquet")
     with pytest.raises(BadAccount, match="another kind of fleet"):
         Fleet.open(tmp_path / "y.parquet")
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "message", "hint"),
+    [
+        (b"account,asset,balance\nA,USDT\nB,USDT,5\nC,USDT,6,7\n", "wallets.csv: row 1",
+         "another number of fields than there are names", "leave nothing between two commas"),
+        (b"account;asset;balance\nA;USDT;5\n", "wallets.csv", "what the table holds cannot be told by its columns",
+         "parted by commas"),
+        ("account,asset,balance\n".encode("utf-16"), "wallets.csv",
+         "what the table holds cannot be told by its columns", "no text in UTF-8"),
+        (b"account,collateral_mode\nA,portfolo\n", "wallets.csv: row 1, column collateral_mode",
+         "collateral_mode is not known", "did you mean portfolio?"),
+        (b"account,asset,balance,loan\nA,USDT,5,-1\n", "wallets.csv: row 1, column loan", "loan is negative",
+         "correct loan in that row"),
+    ],
+)  # fmt: skip
+def test_a_fault_says_where_it_is_and_what_to_do(
+    tmp_path: Path, content: bytes, where: str, message: str, hint: str
+) -> None:
+    source = tmp_path / "wallets.csv"
+    source.write_bytes(content)
+    with pytest.raises(BadInput) as caught:
+        build([source], tmp_path / "out", Request("binance-usdm"))
+    fault = caught.value.faults[0] if isinstance(caught.value, BadFleet) else caught.value
+    assert (fault.where or "").endswith(where)
+    assert fault.message == message
+    assert hint in (fault.hint or "")
