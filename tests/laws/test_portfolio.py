@@ -144,6 +144,27 @@ def test_what_a_holding_needs_alone_is_what_assessing_it_by_itself_gives(venue: 
         assert _total((without, hedge.added)) == found.maintenance
 
 
+@pytest.mark.parametrize("venue", VENUES)
+@given(positions=_BOOKS, coins=st.integers(1, 60))
+@settings(max_examples=12, deadline=None)
+def test_what_a_holding_adds_is_what_the_book_without_it_needs_less_though_coins_then_hedge_what_is_left(
+    venue: str, positions: list[Held], coins: int
+) -> None:
+    wallet = {"USDT": "5000000", "BTC": str(D(coins) / 10)}
+    found = assessed(venue, *positions, wallet=wallet, spot_hedging=True).portfolio
+    assert found is not None
+    parts = hedges(found, found.units[0])
+    for position, hedge in zip(positions, parts, strict=False):
+        others = [item for item in positions if item is not position]
+        without = D(0)
+        if others:
+            without = assessed(venue, *others, wallet=wallet, spot_hedging=True).maintenance_margin or D(0)
+        assert _total((without, hedge.added)) == found.maintenance
+    if len(parts) > len(positions):  # coins that hedge are a holding, too
+        bare = assessed(venue, *positions, wallet=wallet, spot_hedging=False).maintenance_margin or D(0)
+        assert _total((bare, parts[-1].added)) == found.maintenance
+
+
 def test_a_dampener_granted_once_can_make_two_positions_dearer_than_each_alone() -> None:
     positions = [held(option("90000", "call", days=30 + more, name=f"call-{more}"), "-100") for more in (0, 7)]
     found = assessed("deribit", *positions, wallet=_WALLET).portfolio

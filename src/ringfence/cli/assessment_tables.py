@@ -72,7 +72,7 @@ def print_assessment(
         return
     pools = [_pool_row(a, file, rulebook) for a in shown]
     screen.print(show.paired_table(screen, "Pools", _POOL_COLUMNS, pools))
-    assets = [_asset_row(line) for a in shown for line in a.assets]
+    assets = [_asset_row(a, line) for a in shown for line in a.assets]
     if assets:
         screen.print(show.paired_table(screen, "Collateral", _ASSET_COLUMNS, assets))
     positions = [_position_row(a, line) for a in shown for line in a.lines]
@@ -111,7 +111,8 @@ def _pool_row(assessment: Assessment, file: AccountFile, rulebook: Rulebook) -> 
     ]
 
 
-def _asset_row(line: AssetLine) -> list[Cell]:
+def _asset_row(assessment: Assessment, line: AssetLine) -> list[Cell]:
+    pooled = assessment.portfolio is not None and line.available is None  # no share by asset
     index = show.price(line.terms.index, show.price_decimals(None, (line.terms.index,)))
     return [
         (line.asset, "bold"),
@@ -122,7 +123,7 @@ def _asset_row(line: AssetLine) -> list[Cell]:
         (show.percent(line.effective_ratio, missing="").lstrip("+"), "dim"),
         (show.amount(line.value, None), ""),
         (show.amount(line.haircut_loss, None), "dim"),
-        (show.amount(line.available, line.asset), ""),
+        ("in the pool" if pooled else show.amount(line.available, line.asset), ""),
     ]
 
 

@@ -85,7 +85,8 @@ class AssetLine(NamedTuple):
     """One asset of a basket. ``value``: what its equity counts for, in the account's currency; debts at the ask.
 
     ``available``: what can open positions settled in it: the pool's available balance at the asset's ask, rounded down
-    (Binance, Multi-Assets mode). The other amounts are in the account's currency, balance and PnL in the asset.
+    (Binance, Multi-Assets mode); None where portfolio margin goes by scenarios. The other amounts are in the account's
+    currency, balance and PnL in the asset.
     """
 
     asset: str

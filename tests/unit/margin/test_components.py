@@ -115,6 +115,23 @@ def test_loans_are_charged_on_the_account() -> None:
     assert found.initial == D("1.3") * BTC * D("0.12") + 20000 * D("0.2")
 
 
+def test_what_counts_as_borrowed_is_said_and_a_loss_that_is_not_realised_does_not() -> None:
+    found = assessed("okx-swap", held(perpetual(), "1", entry="65000"), wallet={"USDT": "-20000", "BTC": "3"})
+    assert found.portfolio is not None
+    (borrowing,) = found.portfolio.charges
+    # equity in USDT is −25,000: 20,000 of it are a wallet balance below 0, 5,000 an open loss
+    assert found.assets[0].equity == -25000
+    assert borrowing.amount == 20000 * D("0.1")
+    assert "wallet balances below 0, without unrealised PnL" in borrowing.how
+    assert any(text.startswith("borrow basis:") for text in found.portfolio.assumptions)
+
+
+def test_an_asset_has_no_available_balance_of_its_own() -> None:
+    found = assessed("okx-swap", held(perpetual(), "1"))
+    assert found.available_balance == 100000 - D("1.3") * BTC * D("0.12")
+    assert [line.available for line in found.assets] == [None] * len(found.assets)
+
+
 def test_an_option_s_least_charge_is_capped_by_its_price_when_long() -> None:
     cheap = option("200000", days=10)
     long = _charges(_unit(held(cheap, "1")))

@@ -14,6 +14,7 @@ from ringfence.account_file import AccountFile, parse_text
 from ringfence.errors import BadAccount
 from ringfence.margin import change
 from ringfence.margin.assess import assess_account
+from ringfence.margin.portfolio.requirement import hedges
 from ringfence.numbers import EXACT
 from ringfence.study.advice.advise import Advice, advise
 from ringfence.study.advice.as_json import as_json
@@ -163,6 +164,23 @@ def test_alone_is_what_it_adds_and_what_the_others_spare_it() -> None:
             assert part.hedge.alone == part.hedge.added + part.hedge.saved
             assert part.required is not None
             assert part.hedge.added == found(advised()).required - part.required
+
+
+def test_a_position_does_for_the_book_what_assess_and_compare_say_though_coins_hedge() -> None:
+    document = json.loads(example_text("hedged-options"))
+    document["account"]["spot_hedging"] = True
+    document["account"]["wallet"] = {"BTC": "1.5"}
+    document["account"]["positions"] = document["account"]["positions"][FUTURE:]
+    file = parse_text(json.dumps(document), where="hedged-options")
+    advice = advise(file.account, marks=file.marks, rulebook=file.rulebook(), outlook=FEW)
+    assessment = assess_account(file.account, file.marks, file.rulebook())[-1]
+    assert assessment.portfolio is not None
+    own = {hedge.name: hedge for unit in assessment.portfolio.units for hedge in hedges(assessment.portfolio, unit)}
+    assert "BTC spot" in own
+    for position, part in zip(file.account.positions, found(advice).parts, strict=True):
+        assert part.hedge == own[f"{position.symbol} {position.side}"]
+    said = " ".join(reason for verdict in verdicts(advice) for reason in verdict.reasons)
+    assert "settles in the wallet" in said  # the call is settled in coins, and those hedge
 
 
 def test_a_sold_call_is_a_risk_and_the_perpetual_that_covers_it_a_hedge() -> None:

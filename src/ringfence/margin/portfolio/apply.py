@@ -24,8 +24,9 @@ def with_requirement(found: Assessment, marks: Marks, rulebook: Rulebook, known:
     """Return ``found``, an assessment by risk tiers, as portfolio margin has it.
 
     Equity stays. Margins are the portfolio's, in the account's currency; a position has none of its own, but where the
-    model goes by risk tiers. Orders lock what the worse side of them, filled, would add to the initial margin; at
-    Binance their opening loss comes off the equity (adjusted equity).
+    model goes by risk tiers; nor has an asset an available balance of its own, for which no venue that was read has a
+    rule. Orders lock what the worse side of them, filled, would add to the initial margin; at Binance their opening
+    loss comes off the equity (adjusted equity).
     """
     portfolio = requirement(found.pool, found.lines, rulebook, known=known)
     required = portfolio.maintenance * portfolio.liquidation_factor
@@ -56,7 +57,9 @@ def with_requirement(found: Assessment, marks: Marks, rulebook: Rulebook, known:
         available_balance=available,
         lines=lines,
         assets=tuple(
-            line if not by_scenarios else line._replace(initial_margin=None, liquidation_requirement=None)
+            line
+            if not by_scenarios
+            else line._replace(initial_margin=None, liquidation_requirement=None, available=None)
             for line in found.assets
         ),
         portfolio=portfolio,

@@ -97,8 +97,10 @@ MOST_GAINS = 400_000
 class Hedge(NamedTuple):
     """What one holding needs alone, and in the book: maintenance margin as it is charged, nothing left out.
 
-    ``alone``: what a unit that holds nothing else is required.
+    ``alone``: what a unit that holds nothing else, spot neither, is required.
     ``added``: by how much the unit's requirement would be less without it; negative where it lowers the requirement.
+    Coins held then hedge what is left, as far as they do; the wallet is as it is, so that what closing it would settle
+    is not in it.
     ``saved``: ``alone − added``, what the others spare it; negative where what is granted once, as the dampener of an
     extended table, or charged by size makes the whole dearer than its parts.
     """
@@ -188,13 +190,17 @@ def unit_of(
 ) -> Unit:
     """Return the unit that ``exposures`` make, with the spot of the pool that hedges them where it counts."""
     hedging = rules.spot == "offset" if pool.risk is None or pool.risk.spot_hedging is None else pool.risk.spot_hedging
-    held = pool.balances.get(coin) if hedging else None
-    if held is not None and held > 0:
-        short = -sum((item.delta for item in exposures), ZERO)
-        in_use = min(held, short)
-        if in_use > 0:
-            exposures = [*exposures, spot_exposure(coin, in_use, index=index, grid=grid)]
-    return Unit(coin, index, grid, tuple(exposures), margins_of(exposures, rules.terms_of(coin), index, grid))
+    spot = max(ZERO, pool.balances.get(coin) or ZERO) if hedging else ZERO
+    held = _with_spot(coin, exposures, spot, index=index, grid=grid)
+    return Unit(coin, index, grid, held, margins_of(held, rules.terms_of(coin), index, grid), spot)
+
+
+def _with_spot(
+    coin: str, exposures: Sequence[Exposure], spot: Quantity, *, index: Price, grid: Grid
+) -> tuple[Exposure, ...]:
+    """Return a unit's contracts with as many of the ``spot`` coins held as offset what they are short of."""
+    in_use = min(spot, -sum((item.delta for item in exposures), ZERO))
+    return (*exposures, spot_exposure(coin, in_use, index=index, grid=grid)) if in_use > 0 else tuple(exposures)
 
 
 def grid_of(terms: Terms, rules: PortfolioRules) -> Grid:
@@ -224,14 +230,17 @@ def margins_of(exposures: Sequence[Exposure], terms: Terms, index: Price, table:
 def hedges(found: PortfolioRequirement, unit: Unit) -> tuple[Hedge, ...]:
     """Return for each holding of a unit what it needs alone, what it adds, and what the others spare it.
 
-    All of it on the requirement that is charged. Spot that hedges is a holding of its own, and kept as it is.
+    All of it on the requirement that is charged. Spot that hedges is a holding of its own.
     """
     if unit.grid is None:
         return ()
     terms = found.rules.terms_of(unit.coin)
+    contracts = [item for item in unit.exposures if item.contract is not None]
     items = []
-    for place, item in enumerate(unit.exposures):
-        others = (*unit.exposures[:place], *unit.exposures[place + 1 :])
+    for item in unit.exposures:
+        others = tuple(other for other in contracts if other is not item)
+        if item.contract is not None:
+            others = _with_spot(unit.coin, others, unit.spot, index=unit.index, grid=unit.grid)
         alone = margins_of((item,), terms, unit.index, unit.grid).maintenance
         without = margins_of(others, terms, unit.index, unit.grid).maintenance
         added = unit.margins.maintenance - without
@@ -246,12 +255,18 @@ def _borrowing(pool: Pool, terms: Terms) -> tuple[tuple[Charge, ...], Value]:
     total = sum((owed(asset, pool) * pool.collateral[asset].ask for asset in pool.balances), ZERO)
     if not total:
         return (), ZERO
-    how = f"{plain(terms.borrow_rate * 100)} % of {plain(total)} borrowed"
+    how = (
+        f"{plain(terms.borrow_rate * 100)} % of {plain(total)} borrowed: loans and wallet balances below 0, without "
+        "unrealised PnL"
+    )
     return (Charge("MR8 borrowing", total * terms.borrow_rate, how),), total * terms.borrow_initial_rate
 
 
 def owed(asset: str, pool: Pool) -> Value:
-    """Return what is owed in an asset: its loan, or a balance that is negative by more than that."""
+    """Return what is owed in an asset: its loan, or a wallet balance that is negative by more than that.
+
+    Unrealised PnL does not count: a loss is owed once it is realised. Ours where a venue does not say.
+    """
     loan = pool.risk.loans.get(asset, ZERO) if pool.risk is not None else ZERO
     return max(loan, -(pool.balances[asset] or ZERO), ZERO)
 

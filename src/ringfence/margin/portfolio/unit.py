@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ringfence.margin.portfolio.charges import Charge
     from ringfence.margin.portfolio.exposure import Exposure
     from ringfence.margin.scenario import Grid
-    from ringfence.numbers import Price, Value
+    from ringfence.numbers import Price, Quantity, Value
 
 
 class Margins(NamedTuple):
@@ -34,13 +34,17 @@ class Margins(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unit:
-    """One coin's risk unit: what is held on it, at which index, over which scenarios."""
+    """One coin's risk unit: what is held on it, at which index, over which scenarios.
+
+    ``spot``: coins held that may hedge; as many as do are among the ``exposures``.
+    """
 
     coin: str
     index: Price
     grid: Grid | None
     exposures: tuple[Exposure, ...]
     margins: Margins
+    spot: Quantity = ZERO
 
     @property
     def delta(self) -> Value:

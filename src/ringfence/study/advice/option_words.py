@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ringfence.numbers import ONE, ROUND_CEILING, plain, round_to
+from ringfence.numbers import ONE, ROUND_CEILING, ZERO, exact, plain, round_to
 from ringfence.study.advice.alert import HIGHEST, SIGMAS
 from ringfence.study.advice.closings import STEPS
 from ringfence.study.advice.crashes import YEARS
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Position
     from ringfence.margin.assessment import Assessment
+    from ringfence.margin.portfolio.requirement import Hedge
     from ringfence.numbers import Value
     from ringfence.study.advice.advise import Advice
     from ringfence.study.advice.options import OptionsFound, Part
@@ -104,8 +105,18 @@ def _requirement(found: OptionsFound, part: Part) -> Iterator[str]:
             f"Alone it would need {_money(hedge.alone)}; in the book it {adds}: the others spare it "
             f"{_money(hedge.saved)}."
         )
+        settled = _settled(found, part, hedge)
+        if _money(abs(settled)) != _money(ZERO):
+            does = "raises" if settled > 0 else "lowers"
+            yield f"What closing it settles in the wallet {does} the requirement by {_money(abs(settled))} besides."
     else:
         yield "What it would need alone cannot be said: this venue's rules have no scenarios to say it by."
+
+
+@exact
+def _settled(found: OptionsFound, part: Part, hedge: Hedge) -> Value:
+    """Return by how much more is required without a position than taking it out alone says: coins that come and go."""
+    return ZERO if part.required is None else part.required - (found.required - hedge.added)
 
 
 def _paths(advice: Advice, found: OptionsFound, part: Part) -> Iterator[str]:

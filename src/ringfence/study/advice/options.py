@@ -219,16 +219,7 @@ def _parts(
         worst = float(result[: max(1, int(len(result) * WORST))].mean())
         kept = {name: share for name, (_, share) in played.windows.items()}
         required = played.surface.assessment.liquidation_requirement or ZERO
-        if hedge is not None:
-            hedge = _in_the_account(hedge, given.surface.assessment.liquidation_requirement or ZERO, required)
         yield Part(hedge, required, chance(played.dead), worst, kept, "", close, turn)
-
-
-@exact
-def _in_the_account(hedge: Hedge, required: Value, without: Value) -> Hedge:
-    """Return what a position adds to the account's whole requirement: closing it also changes which spot hedges."""
-    added = required - without
-    return hedge._replace(added=added, saved=hedge.alone - added)
 
 
 def _trials(table: Table, ways: Mapping[str, tuple[str, Played]]) -> tuple[Trials, Crashes]:
