@@ -164,8 +164,12 @@ def delta(option: Option) -> Decimal:
 @lru_cache(maxsize=_REMEMBERED)
 def vega(option: Option, move: Decimal) -> Decimal:
     """Return what the price gains when volatility rises by the share ``move`` of itself, in STEPs of the spot."""
-    raised = Shocks((Shock(1.0, VolatilityMove("up", float(move))),))
-    return (prices(option, raised)[0] - price_now(option)) * STEP
+    return (prices(option, _raised(move))[0] - price_now(option)) * STEP
+
+
+@lru_cache(maxsize=64)
+def _raised(move: Decimal) -> Shocks:
+    return Shocks((Shock(1.0, VolatilityMove("up", float(move))),))
 
 
 __all__ = [

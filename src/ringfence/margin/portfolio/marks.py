@@ -30,10 +30,17 @@ if TYPE_CHECKING:
 INDEX = "index:"  #: before a coin's name: a mark of that name is its index price
 
 
-def at_marks(pool: Pool, marks: Marks, contract_of: Callable[[str], Contract]) -> tuple[Pool, dict[str, Price]]:
+def at_marks(
+    pool: Pool,
+    marks: Marks,
+    contract_of: Callable[[str], Contract],
+    *,
+    worth: dict[str, Decimal] | None = None,
+) -> tuple[Pool, dict[str, Price]]:
     """Return the pool and all marks after the moves that ``marks`` say. Where nothing moved, what was given.
 
-    A coin of which no index price is given takes the mark of its leading contract.
+    A coin of which no index price is given takes the mark of its leading contract. ``worth``: Black's prices of options
+    before any move, by symbol, for whoever moves the same pool many times: read, and filled.
     """
     if pool.risk is None:
         return pool, dict(marks)
@@ -54,9 +61,14 @@ def at_marks(pool: Pool, marks: Marks, contract_of: Callable[[str], Contract]) -
     for contract in contracts:
         if contract.option and contract.risk_unit in moved:
             start = index_of(contract.risk_unit, pool)
+            was = None if worth is None else worth.get(contract.symbol)
+            if was is None:
+                was = price(option_of(contract, risk, start))
+                if worth is not None:
+                    worth[contract.symbol] = was
             after[contract.symbol] = revalued(
                 contract, risk.reference.get(contract.symbol, marks[contract.symbol]), risk,
-                before=start, after=index[contract.risk_unit],
+                before=start, after=index[contract.risk_unit], was=was,
             )  # fmt: skip
     inputs = replace(risk, index=index, reference={**risk.reference, **after})
     return replace(pool, collateral=collateral, risk=inputs), after
@@ -108,12 +120,15 @@ def revalued(
     before: Price,
     after: Price,
     then: RiskInputs | None = None,
+    was: Decimal | None = None,
 ) -> Price:
     """Return an option's mark after its index moved: by what Black's price changes, and never below 0.
 
-    ``then``: the inputs after the move where they are others, such as another volatility.
+    ``then``: the inputs after the move where they are others, such as another volatility. ``was``: Black's price
+    before it, where that is known.
     """
-    was, now = price(option_of(contract, risk, before)), price(option_of(contract, then or risk, after))
+    was = price(option_of(contract, risk, before)) if was is None else was
+    now = price(option_of(contract, then or risk, after))
     change = now - was if contract.settle_asset == contract.risk_unit else now * after - was * before
     return max(ZERO, mark + change)
 

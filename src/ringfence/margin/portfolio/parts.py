@@ -20,6 +20,7 @@ from ringfence.numbers import ZERO, exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
 
     from ringfence.account import Collateral, Marks, Pool, Position
     from ringfence.contract import Contract
@@ -116,6 +117,7 @@ class Parts:
             coin: grid_of(self.rules.terms_of(coin), self.rules) for coin in self.held if found.units
         }  # empty: by risk tiers
         self._known: dict[tuple[object, ...], Part] = {}
+        self._worth: dict[str, Decimal] = {}  # of options before any move
         self._owed = {asset: amount for asset in self.pool.balances if (amount := owed(asset, self.pool))}
         self._own = {
             coin: replace(
@@ -164,7 +166,7 @@ class Parts:
     def place(self, coin: str, marks: Marks) -> Place:
         """Return a coin's risk unit at marks."""
         own = {name: marks[name] for name in self._names[coin] if name in marks}
-        pool, after = at_marks(self._own[coin], own, self.rulebook.contract)
+        pool, after = at_marks(self._own[coin], own, self.rulebook.contract, worth=self._worth)
         return Place(coin, pool, after, self.rules, self._grids[coin])
 
     @exact

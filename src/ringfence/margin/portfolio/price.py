@@ -60,6 +60,10 @@ class UnitPrices:
         self.parts = Parts(assessment) if separable(assessment) else None
         self._lines: dict[str, PositionLine] = {line.position.symbol: line for line in assessment.lines}
         self._marks = {symbol: line.mark_price for symbol, line in self._lines.items()}
+        self._units: dict[str, list[tuple[str, Price, bool]]] = {}
+        for symbol, line in self._lines.items():
+            unit = self._units.setdefault(line.contract.risk_unit, [])
+            unit.append((symbol, line.mark_price, line.contract.option))
         self._there: dict[str, dict[Price, Part]] = {}
         self._tried: dict[str, list[Price]] = {}
         self._found: dict[tuple[str, Rate], tuple[Price | None, Price | None]] = {}
@@ -139,9 +143,11 @@ class UnitPrices:
         return totals
 
     def _moved(self, symbol: str, price: Price) -> dict[str, Price]:
-        moved = marks_with(self._assessment, symbol, price)
-        unit = self._lines[symbol].contract.risk_unit
-        return {name: mark for name, mark in moved.items() if self._lines[name].contract.risk_unit == unit}
+        """Return the marks of the unit of ``symbol`` where that is at ``price`` and the unit moved with it."""
+        moved = self._lines[symbol]
+        factor = divide(price, moved.mark_price, places=PRICE_PLACES, rounding=ROUND_HALF_EVEN)
+        unit = self._units[moved.contract.risk_unit]
+        return {name: mark if option else mark * factor for name, mark, option in unit}
 
 
 def marks_with(assessment: Assessment, symbol: str, price: Price) -> dict[str, Price]:
