@@ -1,4 +1,4 @@
-"""The compiled sweep on pools that stand within 1e-7 of the line: never "safe" where the exact lane would act.
+"""Sweep and rings on pools that stand within 1e-7 of the line: never "safe" where the exact lane would act.
 
 Each pool is assessed by the exact lane with an empty wallet, and is then given the balance that puts it a chosen hair
 above, on, or below a level of health; so what the exact lane says of it is known without asking the screen's own code.
@@ -23,6 +23,7 @@ from ringfence.numbers import EXACT, ONE, ZERO, divide, exact
 from ringfence.rulebook import Policies, Rulebook, Tier, TierTable, continuous_deductions
 from ringfence.screen.columns import pack_pools
 from ringfence.screen.instruments import instruments
+from ringfence.screen.rings import Incremental
 from ringfence.screen.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -122,6 +123,11 @@ def test_no_pool_within_a_ten_millionth_of_the_line_is_called_safe_where_the_exa
         sweep = Sweep(pack_pools(tables, [near.pool for near in drawn], marks, rulebook), [float(x) for x in LEVELS])
         prices = np.array([float(marks[symbol]) for symbol in tables.symbols])
         looked_at = [set(sweep.look(prices, number).tolist()) for number in range(len(LEVELS))]
+        for number in range(len(LEVELS)):  # rings name the same, and go on doing so when prices move by a hair
+            rings = Incremental(sweep, level=number)
+            for move in (0.0, 1e-9, -2e-9, 5e-4):
+                named = rings.look(prices * (1.0 + move))
+                assert np.sort(named).tolist() == np.sort(sweep.look(prices * (1.0 + move), number)).tolist()
         rounded_up = rulebook.cross.maintenance_rate_base is not None  # rates by size are screened by steps
         for index, near in enumerate(drawn):
             look = index in looked_at[LEVELS.index(near.level)]

@@ -63,6 +63,7 @@ from ringfence.screen.ring_records import (
 LOW, HIGH, LEAST, GREATEST, MOVES, LEAST_MOVE, BEFORE, SHARE = range(8)
 FURTHEST = 1.0 + WIDEST + 2.0**-30  #: how far a box's end may be when a pool is put into it, against the pool
 OUTWARD = 1.0 + 2.0**-30
+BLOCK = 1 << 14  #: records for which memory is taken beforehand
 MEMORY = 4096.0  #: price updates over which expected moves are learned
 CLIPPED = 3.0  #: a move of more than this many expected ones is learned from as if it were this
 BOX_ENDED, TIER_CHANGED = -1, -2
@@ -265,10 +266,11 @@ def guard(records: Any, boxes: Any, lines: Any, edges: Any) -> None:
 
 @compiled
 def go_through(ring: int, outward: int, records: Any, ways: Any, moving: Any) -> int:
-    """Sum the records of a ring, or the near ones; write those that may have to go into ``moving`` (?, 2 int64).
+    """Sum the records of a ring, or the near ones; write those that may have to go into ``moving`` (?, 3 int64).
 
-    Those are (group, number) of whom do not outlast the ring's box any more, hold no more, or, where ``outward`` is not
-    0, outlast the next box with ease. Return how many; negative when there are more than there is room for.
+    Those are (group, number, whether it must be made anew) of whom do not outlast the ring's box any more, hold no
+    more, or, where ``outward`` is not 0, outlast the next box with ease. Return how many; negative when there are more
+    than there is room for.
     """
     areas, sums, legs = records.areas, records.sums, records.legs
     units, own, next_one = ways[0], ways[ring], ways[ring + 1 if ring + 1 < areas.shape[0] else ways.shape[0] - 1]
@@ -295,20 +297,36 @@ def go_through(ring: int, outward: int, records: Any, ways: Any, moving: Any) ->
                     continue  # what is near may be below the line
                 if found == moving.shape[0]:
                     return -1
-                moving[found, 0], moving[found, 1] = group, number
+                moving[found, 0], moving[found, 1], moving[found, 2] = group, number, wrong
                 found += 1
     return found
 
 
 @compiled
-def touched(ring: int, found: int, areas: Any, heads: Any, states: Any, moving: Any) -> int:
-    """Read all that is going to be needed once: memory is waited for together, not pool by pool. Return 0 or more."""
-    read = 0
+def touched(ring: int, found: int, held: Any, records: Any, moving: Any) -> float:
+    """Read all that is going to be needed once: memory is waited for together, not pool by pool. Return any number.
+
+    Of records that have to be made anew that is all that the columns hold of the pool.
+    """
+    areas, heads, states, groups = records.areas, records.heads, records.states, held.groups
+    read, total = 0, 0.0
     for at in range(found):
         read |= heads[areas[ring, moving[at, 0], FIRST] + moving[at, 1]].pool
     for at in range(found):
         read |= states[heads[areas[ring, moving[at, 0], FIRST] + moving[at, 1]].pool]
-    return read
+    for at in range(found):
+        if moving[at, 2]:
+            pool = heads[areas[ring, moving[at, 0], FIRST] + moving[at, 1]].pool
+            total += held.cash[pool] + held.fixed[pool] + held.gross[pool]
+    for at in range(found):
+        if moving[at, 2]:
+            group = moving[at, 0]
+            pool = heads[areas[ring, group, FIRST] + moving[at, 1]].pool
+            leg = groups[group, 3] + pool - groups[group, 1]
+            for _ in range(groups[group, 0]):
+                read |= held.code[leg] | held.lots[leg]
+                leg += groups[group, 2]
+    return read + total
 
 
 @compiled
@@ -342,7 +360,7 @@ def put_elsewhere(  # noqa: C901, PLR0912
     """Put those of ``moving`` where they belong, the last one first; False when there was no room."""
     areas, sums, heads, legs, states = records.areas, records.sums, records.heads, records.legs, records.states
     rings = areas.shape[0]
-    if touched(ring, found, areas, heads, states, moving) < 0:
+    if touched(ring, found, held, records, moving) == -np.inf:
         return False
     for back in range(found):
         group, number = moving[found - 1 - back, 0], moving[found - 1 - back, 1]

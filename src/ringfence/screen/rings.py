@@ -74,20 +74,14 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-RADII = (
-    12.0,
-    24.0,
-    48.0,
-    96.0,
-    192.0,
-    384.0,
-)  #: of the rings' boxes and, last, of the far pools', in expected moves of one price update
+#: of the rings' boxes and, last, of the far pools', in expected moves of one price update
+RADII = (8.0, 16.0, 32.0, 64.0, 128.0, 400.0)
 RARE = 1.0 / 6.0  #: a box is wider for a symbol by this power of how few hold it: it ends for few, but for all at once
 PIECE = 1 << 12  #: far pools that are gone through at a time
 PIECES = 4  #: of those at one price, at most
 MADE_SHARE = 1024  #: at one price records are made of about this share of the pools, at most
 MOVED_SHARE = 64  #: where more than this share of the pools would have to be put elsewhere, there is a sweep
-OUTWARD_NEAR, OUTWARD = 64, 1024  #: for how many prices near pools, and those of a ring, are not put further out
+OUTWARD = (64, 128, 512, 2048, 8192, 8192)  #: for how many prices near pools, and those of each ring, do not go outward
 RUSH = 16.0  #: expected moves: where a quarter of all prices moves further at once, there are sweeps until it is calm
 CALM = 6.0  #: expected moves per update, of the price that moved furthest, over the last updates
 UPDATES, UPDATES_IN_RINGS = 8, 64  #: how many those are, at least: while there are sweeps, and while there are rings
@@ -247,7 +241,7 @@ class Incremental:
         for ring in range(self._old):
             if left & (1 << max(ring, 1)) and self._looked >= self._outward_from[ring]:
                 outward |= 1 << ring
-                self._outward_from[ring] = self._looked + (OUTWARD if ring else OUTWARD_NEAR)
+                self._outward_from[ring] = self._looked + OUTWARD[ring]
         return outward
 
     def _lay(self, boxes: int, prices: Floats) -> None:
@@ -328,13 +322,23 @@ class Incremental:
         self._lines[kernels.BEFORE] = prices
         self._drop()
         self._updates, self._looked, self._wait = 0, 0, 0
-        self._outward_from = [OUTWARD_NEAR] + [OUTWARD] * (self._old - 1)
+        self._outward_from = list(OUTWARD)
         self._dropped, self._building, self._calm = False, True, True
         self._ease = kernels.EASE
         self._lay(1 << (self._old + 1), prices)
         self._corner_of = -1
         if self._anchor(prices, all_of_them=True):
             self._guard()
+            self._take_memory()
+
+    def _take_memory(self) -> None:
+        """Write where records are going to be added next: memory that is new costs as much as hundreds of records."""
+        kernels, records = self._kernels, self._records
+        for first, begin, count, room, each in records.areas.reshape(-1, 5).tolist():
+            until = min(room, count + count // 2 + kernels.BLOCK)
+            records.sums[first + count : first + until] = 0.0
+            records.heads[first + count : first + until] = 0
+            records.legs[begin + count * each : begin + until * each] = 0
 
     def take_out(self, pools: NDArray[Any]) -> None:
         """Leave the caller's ``pools`` out from now on: they are gone, or were placed elsewhere."""
@@ -400,7 +404,7 @@ class Incremental:
         self._corner = np.zeros(columns.instruments.rows)
         self._own, self._hits = np.empty(PIECE), np.empty(PIECE, np.uint32)
         self._own_legs = np.zeros(2 * MOST_LEGS, LEG)
-        self._moving = np.empty((columns.pools // MOVED_SHARE + 1024, 2), np.int64)
+        self._moving = np.empty((columns.pools // MOVED_SHARE + 1024, 3), np.int64)
         self._candidates = np.empty(int(areas[0, :, 3].sum()), np.int64)
         self._found_in = self._records.sums, self._records.heads, self._records.states
         self._near = (
