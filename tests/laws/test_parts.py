@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ringfence.account import Account, Collateral, CollateralMode, OpenOrder, RiskInputs, Slice, pools
 from ringfence.margin.assess import assess
+from ringfence.margin.move import move_of
 from ringfence.margin.portfolio.crossing import narrowed
 from ringfence.margin.portfolio.parts import Parts, separable
 from ringfence.margin.price import liquidation_prices, unit_prices
@@ -238,3 +239,26 @@ def test_what_is_narrowed_down_is_the_step_in_which_the_status_changes(edge: int
 
         same, other = narrowed(D(0), D(sign * end), step=D(1), changed=changed, tried=tried, surplus=surplus)
         assert (same * sign, other * sign) == (D(edge), D(edge + 1))
+
+
+@pytest.mark.parametrize("venue", ["deribit", "okx-swap", "bybit-uta"])
+@given(data=st.data())
+@settings(max_examples=3, deadline=None)
+def test_a_combined_move_is_the_edge_and_the_same_where_only_one_way_is_asked_for(
+    venue: str, data: st.DataObject
+) -> None:
+    found, marks, rulebook = _assessed(data.draw(_books(venue)))
+    both = move_of(found, marks, rulebook)
+    if not found.liquidatable:
+        assert move_of(found, marks, rulebook, toward="up").up == both.up
+        assert move_of(found, marks, rulebook, toward="down").down == both.down
+    surface = Surface(found, marks, rulebook)
+    for move, outward in ((both.down, D("-1e-9")), (both.up, D("1e-9"))):
+        if move is None or found.liquidatable:
+            continue
+        before, after = (
+            surface.at({symbol: mark * (1 + one) for symbol, mark in marks.items()}) for one in (move, move + outward)
+        )
+        assert before is not None
+        assert after is not None
+        assert (before.liquidatable, after.liquidatable) == (False, True)

@@ -92,8 +92,12 @@ def move_of(
     *,
     health: Decimal = ONE,
     betas: Mapping[str, Decimal] | None = None,
+    toward: str | None = None,
 ) -> CombinedMove:
-    """Return :func:`combined_move` of a pool that is assessed at ``marks`` already."""
+    """Return :func:`combined_move` of a pool that is assessed at ``marks`` already.
+
+    ``toward``: ``down`` or ``up``, where only that is asked for; the other may then come back as None.
+    """
     pool = assessment.pool
     if not assessment.lines or assessment.balance_held_against is None or assessment.liquidation_requirement is None:
         return CombinedMove(None, None, exact=True)
@@ -103,7 +107,7 @@ def move_of(
     if not moving and not any(of_assets.values()):
         return CombinedMove(None, None, exact=True)
     if pool.mode.requirement is Requirement.SCENARIO:
-        return _by_scenario(assessment, marks, beta, of_assets, health)  # the worst scenario changes: no line
+        return _by_scenario(assessment, marks, beta, of_assets, health, toward)  # the worst scenario changes: no line
     if assessment.policies.closing_fee == "bankruptcy_price":
         return _by_scan(pool, marks, rulebook, beta, of_assets, health)  # the fees follow the pool's equity: no line
     if all(_is_linear(line, beta, of_assets) for line in assessment.lines):
@@ -298,6 +302,7 @@ def _by_scenario(
     beta: dict[str, Decimal],
     of_assets: dict[str, Decimal],
     health: Decimal,
+    toward: str | None,
 ) -> CombinedMove:
     """Scan a portfolio account, whose worst scenario changes on the way; what a coin needs at a move is kept."""
     portfolio, pool = assessment.portfolio, assessment.pool
@@ -325,7 +330,10 @@ def _by_scenario(
 
     state = surplus(ZERO) < 0
     found: list[Decimal | None] = []
-    for end in (lowest, highest):
+    for way, end in (("down", lowest), ("up", highest)):
+        if toward not in (None, way) and not state:  # past the level already, the two change places
+            found.append(None)
+            continue
         step = divide(end, _SCENARIO_SCAN_STEPS * ONE, places=12, rounding=ROUND_HALF_EVEN)
         places = [step * n for n in range(1, _SCENARIO_SCAN_STEPS)]
         outside = next((move for move in places if (surplus(move) < 0) != state), None)

@@ -262,10 +262,10 @@ def _together(
             for by, shares in ways for move in [_deadly(surface, shares)]]  # fmt: skip
 
 
-def _deadly(surface: Surface, betas: Mapping[str, Decimal] | None) -> CombinedMove:
+def _deadly(surface: Surface, betas: Mapping[str, Decimal] | None, *, toward: str | None = None) -> CombinedMove:
     if surface.assessment.liquidatable:
         return CombinedMove(ZERO, ZERO, exact=True)
-    return move_of(surface.assessment, surface.marks, surface.rulebook, betas=betas)
+    return move_of(surface.assessment, surface.marks, surface.rulebook, betas=betas, toward=toward)
 
 
 def _crash_share(surface: Surface, crash: Shocked) -> CrashShare:
@@ -282,7 +282,7 @@ def _crash_share(surface: Surface, crash: Shocked) -> CrashShare:
 def _share(surface: Surface, moves: Mapping[str, Decimal]) -> Decimal | None:
     """Return what multiple of ``moves`` kills the pool: the combined move whose betas they are."""
     own = {symbol: moves.get(symbol, ZERO) for symbol in surface.symbols}
-    return _deadly(surface, own).up if any(own.values()) else None
+    return _deadly(surface, own, toward="up").up if any(own.values()) else None
 
 
 # ── The nearest point of death ───────────────────────────────────────────────────────────────────────────────────
@@ -314,7 +314,7 @@ def _nearest(surface: Surface, found: Estimate) -> Nearest | None:
         return None
     sigmas, moves, settled = min(ends, key=lambda end: (not end[2], end[0]))
     exactly = {symbol: Decimal(f"{move:.12f}") for symbol, move in zip(symbols, moves, strict=True)}
-    scale = _deadly(surface, exactly).up if any(exactly.values()) else None
+    scale = _deadly(surface, exactly, toward="up").up if any(exactly.values()) else None
     on_edge = scale is not None and abs(scale - ONE) < Decimal("0.01")
     if on_edge and scale is not None:
         exactly = {symbol: move * scale for symbol, move in exactly.items()}
