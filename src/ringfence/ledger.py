@@ -9,6 +9,7 @@ The accounts of the ledger:
 ``bonus:ID``, ``bonus_issuer``            bonus credit a trader may use, and who issued it
 ``voucher:ID:NAME``, ``voucher_issuer``   what is left of a voucher, and who issued it
 ``fees``                                  trading fees the venue keeps
+``interest``                              interest on what baskets borrow
 ``insurance``                             the insurance fund: clearance fees in, shortfalls out
 ``exchange``                              the venue's exchange desk: collateral that is sold comes in, the debt that it
                                           pays back goes out; of any sign
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 EXTERNAL = "external"
 FEES = "fees"
 INSURANCE = "insurance"
+INTEREST = "interest"
 BONUS_ISSUER = "bonus_issuer"
 VOUCHER_ISSUER = "voucher_issuer"
 VENUE = "venue"

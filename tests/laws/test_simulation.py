@@ -38,7 +38,7 @@ def assert_looked_at(report: SimReport) -> None:
 
 
 def test_over_a_few_seeds_everything_comes_up() -> None:
-    reports = [run(seed, 1_500) for seed in (21, 22, 23, 24, 30)]
+    reports = [run(seed, 1_500) for seed in (21, 22, 23, 24, 1047)]
     times = {law: sum(report.laws[law] for report in reports) for law in LAWS}
     assert [law for law, count in times.items() if not count] == []
 

@@ -299,6 +299,20 @@ class SettleFunding(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class ChargeInterest(Command):
+    """Charge interest on what is borrowed of an asset: every basket that owes it pays ``rate`` of what it owes.
+
+    ``rate``: of this charge, not a year's; above 0. ``source``: where it was read, or that it is an assumption; it has
+    to be said, because no venue's rates are packaged.
+    """
+
+    kind: ClassVar[str] = "charge_interest"
+    asset: str
+    rate: Rate
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class AdoptRulebook(Command):
     """Go over to another rulebook or another day's rules; ``as_of`` is YYYY-MM-DD, or None for the latest."""
 
@@ -342,5 +356,5 @@ COMMANDS: tuple[type[Command], ...] = (
     Deposit, Withdraw, Transfer, CreditBonus, ExpireBonus, PlaceOrder, AmendOrder, CancelOrder, CancelAllOrders,
     SetLeverage, SetMarginMode, SetPositionMode, SetCollateralMode, AdoptPosition, AddIsolatedMargin,
     RemoveIsolatedMargin, SetReplenishment, SetGuardRails, CreditVoucher, ExpireVoucher, SetFeeLevel, SetFeeDiscount,
-    UpdatePrices, SettleFunding, AdoptRulebook, Review, SetUp, Resume,
+    UpdatePrices, SettleFunding, ChargeInterest, AdoptRulebook, Review, SetUp, Resume,
 )  # fmt: skip

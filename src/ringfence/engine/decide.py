@@ -113,6 +113,7 @@ _DECIDERS: dict[type[Command], Callable[[State, Any], Iterator[Event]]] = {
     asked.AddIsolatedMargin: funds.add_margin,
     asked.RemoveIsolatedMargin: funds.remove_margin,
     asked.SettleFunding: funds.settle_funding,
+    asked.ChargeInterest: funds.charge_interest,
     asked.PlaceOrder: orders.place,
     asked.AmendOrder: orders.amend,
     asked.CancelOrder: orders.cancel,

@@ -36,7 +36,7 @@ class Refused(Event):
 
 @dataclass(frozen=True, slots=True)
 class MoneyMoved(Event):
-    """Money moved for ``cause``: deposit, withdrawal, transfer, bonus, bonus_expired, bonus_forfeited, margin, etc."""
+    """Money moved for ``cause``: deposit, withdrawal, transfer, bonus, bonus_expired, margin, interest, etc."""
 
     kind: ClassVar[str] = "money_moved"
     account: str

@@ -211,6 +211,28 @@ def settle_funding(state: State, command: asked.SettleFunding) -> Iterator[Event
     yield from review(state, list(state.holders.get(symbol, {})), command)
 
 
+def charge_interest(state: State, command: asked.ChargeInterest) -> Iterator[Event]:
+    """Charge interest on what baskets owe of an asset, and look at those that paid.
+
+    What is owed is a wallet below 0, whatever its positions have won (ours: venues net it in ways of their own). It is
+    added to the debt; an account without a basket owes nothing.
+    """
+    if not command.rate.is_finite() or command.rate <= 0:
+        yield refused(command, "not_positive", f"a rate of {command.rate}")
+        return
+    if not command.source.strip():
+        yield refused(command, "unknown_choice", "interest without a source: say where its rate was read")
+        return
+    charged = []
+    for name in list(state.baskets):
+        owed = -state.ledger.balance(books.wallet(name), command.asset)
+        if owed > 0:
+            charged.append(name)
+            postings = move(command.asset, owed * command.rate, out_of=books.wallet(name), into=books.INTEREST)
+            yield MoneyMoved(command.id, command.at, name, "interest", postings)
+    yield from review(state, charged, command)
+
+
 def _funding_postings(
     state: State, name: str, symbol: str, leg: str, amount: Value, through: str, at: int
 ) -> tuple[Posting, ...]:
@@ -230,5 +252,5 @@ def _funding_postings(
     )
 
 
-__all__ = ["add_margin", "credit_bonus", "deposit", "expire_bonus", "remove_margin", "settle_funding", "transfer",
-           "withdraw"]  # fmt: skip
+__all__ = ["add_margin", "charge_interest", "credit_bonus", "deposit", "expire_bonus", "remove_margin",
+           "settle_funding", "transfer", "withdraw"]  # fmt: skip

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ringfence.engine import events as happened
-from ringfence.engine.commands import PlaceOrder, Review, UpdatePrices
+from ringfence.engine.commands import ChargeInterest, PlaceOrder, Review, UpdatePrices
 from ringfence.engine.evolve import evolve
 from ringfence.engine.state import State
 from ringfence.engine.wire import decode_command, decode_event, encode
@@ -34,7 +34,7 @@ LAWS = {
     "clearing": "a contract's clearing account is minus the entry values of all who hold it",
     "zero_sum": "the positions of a symbol are zero in sum, market and fund included",
     "average": "a position's quantity and entry value follow from its trades",
-    "funding": "what is paid as funding is received",
+    "funding": "what is paid as funding is received; interest is its rate of a debt, and of nothing else",
     "ring_fence": "no margin is isolated without a position in isolated margin",
     "bonus": "bonus credit is never below 0 and never leaves as money",
     "fees": "everybody pays the rate of his level, less his discounts, and no more",
@@ -115,6 +115,7 @@ class Auditor:
         for event in events:
             self._round_trip(event, decode_event)
             self._before(event)
+            self._interest(event)
             problem = self.shadow.charges.wrong_voucher(self.shadow.rulebook, event)
             self.hold("voucher", problem is None, lambda problem=problem: str(problem))  # type: ignore[misc]
             self.shadow.apply(event)
@@ -180,6 +181,9 @@ class Auditor:
         postings = getattr(event, "postings", ())
         if postings:
             self._posted(event, postings)
+        if isinstance(event, happened.SettingChanged) and event.setting == "collateral_mode":
+            for key in [key for key in self._calls if key[0] == event.account and not key[1].startswith("isolated ")]:
+                del self._calls[key]  # a pool of the same name under other rules: called anew
         if isinstance(event, happened.Traded):
             self._symbols[event.symbol] = None
             for name, leg, quantity, entry in (
@@ -379,6 +383,19 @@ class Auditor:
         share = Fraction(rule.loan_to_value or 0)
         good = rule.loan_to_value is not None and owed >= share * counted * (1 - TOLERANCE)
         return None if good and (idle or not rule.idle_only) else f"{_short(owed)} of {_short(counted)}"
+
+    def _interest(self, event: Event) -> None:
+        """Hold interest to its rate of what the trader's wallet owed before it."""
+        if not isinstance(event, happened.MoneyMoved) or event.cause != "interest":
+            return
+        command, wallet = self._command, f"wallet:{event.account}"
+        good = isinstance(command, ChargeInterest) and bool(self.shadow.pooled.get(event.account))
+        if isinstance(command, ChargeInterest):
+            owed = -self.shadow.balance(wallet, command.asset)
+            paid = {(account, asset): Fraction(amount) for account, asset, amount in event.postings}
+            due = owed * Fraction(command.rate)
+            good = good and owed > 0 and paid == {(wallet, command.asset): -due, ("interest", command.asset): due}
+        self.hold("funding", good, lambda: repr(event))
 
     def _not_repaid_early(self, event: happened.CollateralExchanged) -> str | None:
         """Return why a debt of a portfolio account is not repaid before a liquidation, or None (Bybit: 85 %)."""

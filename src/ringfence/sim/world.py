@@ -515,6 +515,10 @@ class World:
         return asked.RemoveIsolatedMargin(*self._stamp(), one.name, symbol, side, amount)
 
     def _funding(self, _: State) -> Command:
+        if self.coins and self.of_baskets.happens(400):
+            rate = self.of_baskets.pick((Decimal("0.00001"), Decimal("0.002"), Decimal("0.05")))
+            asset = self.of_baskets.pick((*self.assets, *self.coins))
+            return asked.ChargeInterest(*self._stamp(), asset, rate, "the simulator's own")
         rate = self.chance.pick((self.chance.fraction(-30, 30, places=5), self.chance.fraction(-20, 20, places=3)))
         return asked.SettleFunding(*self._stamp(), self.chance.pick(self.symbols), rate)
 

@@ -18,6 +18,7 @@ from ringfence.engine.setup import Fees, Market, PriceGuard, Setup
 from ringfence.engine.snapshot import dump, load
 from ringfence.engine.state import State
 from ringfence.engine.wire import decode_command, decode_event, encode
+from ringfence.ledger import move
 from ringfence.rulebook import Tier, TierTable
 from ringfence.screen import BandScreen
 
@@ -319,6 +320,27 @@ def test_nothing_that_expires_is_ordered_after_a_restart_until_a_mark_says_what_
     assert reason(venue.buys("0.1", "BTC-MAR")) == "no_price"
     venue.prices("60000")
     assert reason(venue.buys("0.1", "BTC-MAR")) is None
+
+
+def test_interest_is_charged_on_what_is_owed_and_the_rate_has_a_source() -> None:
+    venue = Venue("deribit").pooled("20000")
+    venue.do(asked.Deposit, "bob", "USDT", D(1_000))
+    venue.buys("1")
+    venue.prices("50000")
+    venue.do(asked.PlaceOrder, "ann", "out", "BTCUSDT", "sell", D(1), "market", reduce_only=True)
+    venue.do(asked.Withdraw, "ann", "USDT", D(10_000))  # 10,000 lost of 20,000, and the rest taken out
+    assert venue.state.ledger.balance("wallet:ann", "USDT") == 0
+    assert venue.do(asked.ChargeInterest, "USDT", D("0.01"), "ours") == ()
+    venue.state.ledger.apply(move("USDT", D(500), out_of="wallet:ann", into="external"))
+    (paid,) = venue.do(asked.ChargeInterest, "USDT", D("0.01"), "ours")
+    assert (paid.account, paid.cause) == ("ann", "interest")
+    assert venue.state.ledger.balance("wallet:ann", "USDT") == -500 * D("1.01")
+    assert venue.state.ledger.balance("interest", "USDT") == 5
+    assert venue.state.ledger.balance("wallet:bob", "USDT") == 1_000
+    assert reason(venue.do(asked.ChargeInterest, "USDT", D("0.01"), " ")) == "unknown_choice"
+    assert reason(venue.do(asked.ChargeInterest, "USDT", D(0), "ours")) == "not_positive"
+    command = asked.ChargeInterest("c", 1, "USDT", D("0.01"), "ours")
+    assert decode_command(encode(command)) == command
 
 
 def test_an_option_is_refused_with_the_reason() -> None:
