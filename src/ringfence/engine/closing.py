@@ -35,10 +35,10 @@ _SIZINGS = 16  # a size that pays for its own slippage is found in a few rounds;
 class Case:
     """A pool that is being liquidated: whose, which, and the command that led to it.
 
-    ``isolated``: whether the pool ring-fences one position.
+    ``isolated``: whether the pool ring-fences one position. ``portfolio``: whether it is held to portfolio margin.
     """
 
-    __slots__ = ("_limits", "command", "isolated", "name", "pool", "state")
+    __slots__ = ("_limits", "command", "isolated", "name", "pool", "portfolio", "state")
 
     def __init__(self, state: State, name: str, pool: str, command: Command) -> None:
         self.state = state
@@ -46,6 +46,7 @@ class Case:
         self.pool = pool
         self.command = command
         self.isolated = pool.startswith("isolated ")
+        self.portfolio = not self.isolated and state.trader(name).portfolio
         self._limits: list[tuple[PositionLine, Price | None]] = []
 
     def limit(self, assessment: Assessment, line: PositionLine) -> Price | None:
@@ -64,11 +65,6 @@ class Case:
             return not trader.basket and not self.state.shares(trader, self.pool.removeprefix("cross "))
         _, symbol, side = self.pool.split(" ")
         return (symbol, self.leg(side)) not in trader.held
-
-    @property
-    def portfolio(self) -> bool:
-        """Whether the pool is held to portfolio margin."""
-        return not self.isolated and self.state.trader(self.name).portfolio
 
     def assessed(self) -> Assessment | None:
         """Return the pool at the present marks, or None where it holds nothing any more."""
