@@ -198,25 +198,26 @@ def pools_of(batch: Any, market: Market) -> Pools:
     asset = np.where(kind == BASKET, len(market.assets) - 1, market.settle[symbol[head]])
     first = np.append(starts, len(keys)).astype(np.int64)
     balance, gross = _balances(batch, market, account, kind, asset, floats(entries.field("isolated_margin"))[head])
+    symbol = symbol[order]
+    pool, shared = np.repeat(np.arange(len(kind)), np.diff(first)), kind == BASKET
     pool_of = np.full(batch.num_rows, -1)
-    pool_of[account[kind == BASKET]] = np.flatnonzero(kind == BASKET)
-    backed = parts_of(batch, market, pool_of, np.repeat(np.arange(len(kind)), np.diff(first)), symbol[order])
-    balance, gross = np.where(kind == BASKET, backed.balance, balance), np.where(kind == BASKET, backed.gross, gross)
-    legs_kind = np.repeat(kind, np.diff(first))
-    instrument = market.number[legs_kind, symbol[order]]
-    look = ~np.isfinite(balance) | _looked_at(market, first, instrument)
+    pool_of[account[shared]] = np.flatnonzero(shared)
+    backed = parts_of(batch, market, pool_of, pool, symbol)
+    if shared.any():
+        balance, gross = np.where(shared, backed.balance, balance), np.where(shared, backed.gross, gross)
+    instrument = market.number[kind[pool], symbol]
+    look = ~np.isfinite(balance) | _looked_at(market, pool, instrument, len(kind))
     look |= _by_orders(batch, market, account, kind)
-    look |= backed.look
-    whole_value = market.options[symbol[order]] & (legs_kind == BASKET)  # of an option in a basket, its premium too
-    look[np.repeat(np.arange(len(kind)), np.diff(first))[whole_value]] = True
-    if backed.by_ratio.any():
-        look |= backed.by_ratio & _with_fees(market, first, instrument)
+    if shared.any():
+        look |= backed.look
+        look[pool[market.options[symbol] & shared[pool]]] = True  # of an option in a basket its premium counts, too
+        look |= backed.by_ratio & _with_fees(market, pool, instrument, len(kind))
     quantity = floats(entries.field("quantity"))[order]
     leverage = np.full(len(order), np.nan)
     if market.instruments.fee_kind.any():  # nothing else asks for it
         leverage = floats(entries.field("leverage"))[order]
     return Pools(
-        first, account, kind, asset, balance, gross, look, order, symbol[order], instrument, quantity,
+        first, account, kind, asset, balance, gross, look, order, symbol, instrument, quantity,
         floats(entries.field("entry_price"))[order], leverage, backed.parts,
     )  # fmt: skip
 
@@ -231,14 +232,15 @@ def _numbers(column: Any, known: Mapping[str, int]) -> Integers:
     return found
 
 
-def _looked_at(market: Market, first: Integers, instrument: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _looked_at(market: Market, pool: Integers, instrument: NDArray[np.int32], pools: int) -> NDArray[np.bool_]:
     """Return the pools with an instrument that is looked at, or with two legs where one of them stands for both."""
     import numpy as np
 
-    made, pools = market.instruments, len(first) - 1
-    pool = np.repeat(np.arange(pools), np.diff(first))
-    looked = np.zeros(pools, np.bool_)
-    looked[pool[made.look[instrument]]] = True
+    made, looked = market.instruments, np.zeros(pools, np.bool_)
+    if made.look.any():
+        looked[pool[made.look[instrument]]] = True
+    if not made.alone.any():
+        return looked
     alone = np.flatnonzero(made.alone[instrument])
     if len(alone):
         keys = np.sort(pool[alone] * _MANY + made.family[instrument[alone]])
@@ -246,13 +248,12 @@ def _looked_at(market: Market, first: Integers, instrument: NDArray[np.int32]) -
     return looked
 
 
-def _with_fees(market: Market, first: Integers, instrument: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _with_fees(market: Market, pool: Integers, instrument: NDArray[np.int32], pools: int) -> NDArray[np.bool_]:
     """Return the pools whose legs owe a closing fee."""
     import numpy as np
 
-    pool = np.repeat(np.arange(len(first) - 1), np.diff(first))
     fees = (market.instruments.fee_slope != 0) | (market.instruments.fee_kind != 0)
-    found = np.zeros(len(first) - 1, np.bool_)
+    found = np.zeros(pools, np.bool_)
     found[pool[fees[instrument]]] = True
     return found
 

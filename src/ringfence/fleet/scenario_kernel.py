@@ -315,6 +315,7 @@ def _add_leg(leg: int, got: Any, of: Any, at: Any, equity: Any, required: Any, p
 @compiled
 def _basket(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> float:
     """Add what the parts of a basket count for and require; return the error bound as :func:`_pool` does."""
+    equity[:], required[:] = got.cash[pool], got.fixed[pool]
     own, asked, worth = pick[2], pick[3], pick[4]
     gross, open_tier, terms = got.gross[pool], False, 16
     for part in range(got.parts[pool], got.parts[pool + 1]):
@@ -353,8 +354,6 @@ def _pool(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pic
     """Fill a pool's balance and requirement by scenario; return the error bound, infinite where a tier is left open."""
     equity[:] = got.cash[pool]
     required[:] = got.fixed[pool]
-    if got.parts[pool] < got.parts[pool + 1]:
-        return _basket(pool, got, of, at, equity, required, pick)
     start, end = got.first[pool], got.first[pool + 1]
     gross, open_tier = got.gross[pool], False
     for leg in range(start, end):
@@ -384,23 +383,49 @@ def sweep(got: Any, of: Any, chunks: Any, begin: int, end: int, at: Any, sums: A
     """Add up what every scenario does to the pools of the chunks from ``begin`` to ``end``, one after the other.
 
     ``chunks``: the first pool of each chunk, and the last one's end. ``unsure``: set for pools of which nothing is
-    added.
+    added. None of the pools may be a basket of parts.
     """
+    _sweep(got, of, chunks, begin, end, at, sums, unsure, False)  # noqa: FBT003 - compiled
+
+
+@compiled
+def sweep_baskets(got: Any, of: Any, chunks: Any, begin: int, end: int, at: Any, sums: Any, unsure: Any) -> None:
+    """Do as :func:`sweep` does, for pools among which are baskets of parts."""
+    _sweep(got, of, chunks, begin, end, at, sums, unsure, True)  # noqa: FBT003
+
+
+@inlined
+def _sweep(  # noqa: PLR0913, PLR0917 - compiled
+    got: Any,
+    of: Any,
+    chunks: Any,
+    begin: int,
+    end: int,
+    at: Any,
+    sums: Any,
+    unsure: Any,
+    baskets: bool,  # noqa: FBT001
+) -> None:
+    """Sweep; a constant for ``baskets`` leaves the code for them out of the loop where there are none."""
     scenarios = at.values.shape[1]
     equity, required, pick = np.empty(scenarios), np.empty(scenarios), np.empty((5, scenarios))
     dead, called, struck = np.zeros(scenarios), np.zeros(scenarios), np.zeros(scenarios)
     for chunk in range(begin, end):
-        accounts = sums.accounts[chunk]
+        accounts, hit = sums.accounts[chunk], False
         for pool in range(chunks[chunk], chunks[chunk + 1]):
-            unsure[pool] = got.look[pool] or not _certain(
-                equity, required, at.level, _pool(pool, got, of, at, equity, required, pick), dead, called
-            )
+            if baskets and got.parts[pool] < got.parts[pool + 1]:
+                bound = _basket(pool, got, of, at, equity, required, pick)
+            else:
+                bound = _pool(pool, got, of, at, equity, required, pick)
+            unsure[pool] = got.look[pool] or not _certain(equity, required, at.level, bound, dead, called)
             if not unsure[pool] and _add_pool(equity, dead, called, got.asset[pool], chunk, sums, struck):
+                hit = True
                 for leg in range(got.first[pool], got.first[pool + 1]):
                     forced, size = sums.forced[chunk, got.symbol[leg]], got.contracts[leg]
                     for s in range(scenarios):
                         forced[s] += dead[s] * size
-            if pool + 1 == chunks[chunk + 1] or got.account[pool + 1] != got.account[pool]:
+            if hit and (pool + 1 == chunks[chunk + 1] or got.account[pool + 1] != got.account[pool]):
+                hit = False
                 for s in range(scenarios):
                     accounts[s] += struck[s]
                     struck[s] = 0.0
@@ -440,7 +465,11 @@ def judge(got: Any, of: Any, at: Any, equity: Any, required: Any, state: Any) ->
     one, asked, pick = np.empty(1), np.empty(1), np.empty((5, 1))
     dead, called = np.empty(1), np.empty(1)
     for pool in range(equity.size):
-        sure = _certain(one, asked, at.level, _pool(pool, got, of, at, one, asked, pick), dead, called)
+        if got.parts[pool] < got.parts[pool + 1]:
+            bound = _basket(pool, got, of, at, one, asked, pick)
+        else:
+            bound = _pool(pool, got, of, at, one, asked, pick)
+        sure = _certain(one, asked, at.level, bound, dead, called)
         equity[pool], required[pool] = one[0], asked[0]
         state[pool] = 3 if got.look[pool] or not sure else int(dead[0] + called[0])
 
@@ -459,5 +488,6 @@ __all__ = [
     "near_edge",
     "prepare",
     "sweep",
+    "sweep_baskets",
     "tier_at",
 ]

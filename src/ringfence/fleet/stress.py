@@ -142,10 +142,11 @@ def unit_sums(batch: Any, market: Market, prices: Prices) -> UnitSums:
     chunks = np.searchsorted(found.account, np.arange(0, batch.num_rows + kernel.CHUNK, kernel.CHUNK))
     level = float(market.rulebook.levels.margin_call)
     points = kernel.Points(prices.values, prices.ends, prices.moves, prices.least, prices.most, level)
+    swept = kernel.sweep_baskets if len(found.parts.cash) else kernel.sweep
     while True:
         into = _empty(len(chunks) - 1, market, prices.values.shape[1])
         unsure = np.zeros(len(found.balance), np.bool_)
-        kernel.sweep(got, tiers_of(market), chunks, 0, len(chunks) - 1, points, into, unsure)
+        swept(got, tiers_of(market), chunks, 0, len(chunks) - 1, points, into, unsure)
         if np.array_equal(unsure, got.look):
             break
         got.look[:] = unsure  # rare: a pool so close to a line that all of its account goes to the exact lane
