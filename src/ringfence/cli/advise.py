@@ -64,7 +64,7 @@ def advise(  # noqa: PLR0913 - a parameter per option
     options, which portfolio margin alone can hold, what to keep, reduce or close. No financial advice.
     """
     from ringfence.cli import show
-    from ringfence.cli.load import load_account
+    from ringfence.cli.load import assess_file, load_account
     from ringfence.cli.options import read_rate
     from ringfence.errors import BadInput
     from ringfence.study.advice import advise as study
@@ -73,6 +73,7 @@ def advise(  # noqa: PLR0913 - a parameter per option
     from ringfence.tape import load_tape
 
     file, rulebook = load_account(account, marks=mark or [], as_of=as_of)
+    assess_file(file, rulebook)  # what no study can value, such as an asset that the venue does not list, ends here
     prices = None if tape is None else load_tape(tape)
     told = circumstances_of(
         experience=experience,

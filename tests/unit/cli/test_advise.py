@@ -83,3 +83,22 @@ def test_a_book_with_options_gets_the_same_kind_of_answer(ringfence: Command, tm
         assert heading in printed.out
     document = ringfence("advise", str(book), *FEW, "--json").json
     assert [position["verdict"] for position in document["positions"]] == ["keep"] * 4
+
+
+def test_an_asset_that_the_venue_does_not_list_is_refused_as_by_every_command(
+    ringfence: Command, tmp_path: Path
+) -> None:
+    leg = (
+        '{"symbol": "BTCUSDT", "side": "long", "quantity": "0.05", "entry_price": "100000", "margin_mode": "cross",'
+        ' "leverage": "10"}'
+    )
+    file = tmp_path / "doge.json"
+    file.write_text(
+        '{"rulebook": "binance-usdm", "as_of": "2025-10-10", "account": {"collateral_mode": "multi_asset",'
+        ' "wallet": {"USDT": "1000", "DOGE": "1000"}, "collateral": {"DOGE": {"index": "0.2"}},'
+        f' "positions": [{leg}]}}}}',
+        encoding="utf-8",
+    )
+    printed, assessed = ringfence("advise", str(file), *FEW), ringfence("assess", str(file))
+    assert (printed.code, printed.err) == (assessed.code, assessed.err)
+    assert "DOGE is not on the packaged collateral list" in printed.err

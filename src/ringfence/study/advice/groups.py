@@ -61,38 +61,42 @@ def exposures(book: Book, prices: dict[str, float]) -> list[float]:
 
 
 def groups(book: Book, moves: Moves, exposure: Sequence[float]) -> tuple[Group, ...]:
-    """Return the groups of at least two positions that hedge one another, in the order of the book."""
+    """Return the groups of at least two positions that hedge one another, in the order of the book.
+
+    Legs of one symbol net first: what they leave of each other is all that there is for other symbols to hedge.
+    """
     symbols = [position.symbol for position in book.positions]
-    sigma = [abs(e) * moves.daily(s) for e, s in zip(exposure, symbols, strict=True)]
+    legs = {symbol: [i for i, of in enumerate(symbols) if of == symbol] for symbol in dict.fromkeys(symbols)}
+    net = {symbol: sum(exposure[i] for i in held) * moves.daily(symbol) for symbol, held in legs.items()}
+    alone = [abs(e) * moves.daily(s) for e, s in zip(exposure, symbols, strict=True)]
 
-    def common(i: int, j: int) -> float:
-        rho = moves.estimate.correlation(symbols[i], symbols[j]) if symbols[i] != symbols[j] else 1.0
-        return rho * (1 if exposure[i] * exposure[j] > 0 else -1)
+    def together(members: Sequence[str]) -> float:
+        return sqrt(max(0.0, sum(net[a] * net[b] * _correlation(moves, a, b) for a in members for b in members)))
 
-    def together(members: Sequence[int]) -> float:
-        total = sum(sigma[i] * sigma[j] * (1.0 if i == j else common(i, j)) for i in members for j in members)
-        return sqrt(max(0.0, total))
-
-    linked = {index: {index} for index in range(len(symbols))}
-    for i in range(len(symbols)):
-        for j in range(i):
-            if common(i, j) < 0 and together((i, j)) <= CALMER * max(sigma[i], sigma[j]):
-                joined = linked[i] | linked[j]
-                for index in joined:
-                    linked[index] = joined
+    linked: dict[str, tuple[str, ...]] = {symbol: (symbol,) for symbol in legs}
+    for first in legs:
+        for other in legs:
+            apart = max(abs(net[first]), abs(net[other]))
+            if first != other and apart and together((first, other)) <= CALMER * apart:
+                joined = tuple(dict.fromkeys(linked[first] + linked[other]))
+                linked |= dict.fromkeys(joined, joined)
     found = []
-    for members in dict.fromkeys(tuple(sorted(joined)) for joined in linked.values()):
-        if len(members) < 2:
-            continue
-        alone = tuple(sigma[index] for index in members)
-        first = max(members, key=lambda index: sigma[index])
-        other = max((m for m in members if exposure[m] * exposure[first] < 0), key=lambda index: sigma[index])
-        whole = together(members)
-        if whole > CALMER * max(alone):
+    for joined in dict.fromkeys(tuple(sorted(joined)) for joined in linked.values()):
+        members = sorted(i for symbol in joined for i in legs[symbol])
+        whole = together(joined)
+        if len(members) < 2 or whole > CALMER * max(alone[i] for i in members):
             continue  # pairs in it hedge one another, all of it does not
-        kind = _kind(book, members, calm=whole / max(alone))
-        found.append(Group(members, kind, whole, alone, common(first, other)))
-    return tuple(found)
+        most = max(members, key=lambda i: alone[i])
+        opposite = max((i for i in members if exposure[i] * exposure[most] < 0), key=lambda i: alone[i], default=None)
+        pnl = -1.0 if opposite is None else -_correlation(moves, symbols[most], symbols[opposite])
+        wild = tuple(alone[i] for i in members)
+        kind = _kind(book, members, calm=whole / max(wild))
+        found.append(Group(tuple(members), kind, whole, wild, pnl))
+    return tuple(sorted(found))
+
+
+def _correlation(moves: Moves, first: str, other: str) -> float:
+    return 1.0 if first == other else moves.estimate.correlation(first, other)
 
 
 def _kind(book: Book, members: Sequence[int], *, calm: float) -> HedgeKind:

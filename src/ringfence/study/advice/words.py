@@ -223,7 +223,9 @@ def _hedge(advice: Advice, index: int, role: Role) -> str:
     assert role.group is not None  # noqa: S101 - asked before
     group = advice.groups[role.group]
     others = [advice.book.positions[i] for i in group.members if i != index]
-    named = listed([f"{p.symbol} {p.side}" for p in others])
+    against = [p for p in others if p.side != advice.book.positions[index].side] or others
+    beside = [f"{p.symbol} {p.side}" for p in others if p not in against]
+    named = listed([f"{p.symbol} {p.side}" for p in against])
     said = {
         "calendar spread": f"A calendar spread with {named}",
         "hedge": f"It hedges {named}, delta-neutral or nearly",
@@ -232,6 +234,8 @@ def _hedge(advice: Advice, index: int, role: Role) -> str:
     }[group.kind]
     apart = fixed(Decimal(f"{max(group.alone):.2f}"), 0)
     common = fixed(Decimal(f"{group.together:.2f}"), 0)
+    if beside:
+        said += f", beside {listed(beside)}"
     return (
         f"{said}: a day's standard deviation is {common} $ together, against {apart} $ for the wildest leg "
         f"(correlation of their PnL {fixed(Decimal(f'{group.correlation:.4f}'), 2)})."
