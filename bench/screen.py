@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 LEARNED = 20  # frames from which the expected moves are taken, before those that are timed
+FEW = 60  # frames of the largest fleet, whose sweeps are slow: the crash itself
 PARTS = 64
 WARM = """
 from time import perf_counter, process_time
@@ -318,6 +319,14 @@ def main() -> None:
         _say(f"growth, {accounts:,} accounts")
         people = draw(accounts, stressed=True)
         result["growth"].append({"accounts": accounts, "calm": frames(people, calm), "crash": frames(people, crash)})
+    if options.large > options.accounts:
+        _say(f"growth, {options.large:,} accounts")
+        people, few = draw(options.large, stressed=True), LEARNED + min(FEW, options.frames)
+        result["growth"].append(
+            {"accounts": options.large, "calm": frames(people, calm[:few]), "crash": frames(people, crash[:few])}
+        )
+        del people
+        gc.collect()
     for accounts in dict.fromkeys((options.accounts, options.large)):
         if accounts:
             _say(f"sweep, {accounts:,} accounts")
