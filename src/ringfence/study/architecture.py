@@ -148,6 +148,22 @@ class Funding:
     cross: Account
 
 
+def refuse_without_stakes(file: AccountFile) -> None:
+    """Raise BadAccount for an account that no replay can start with: no positions, or a balance that is not known."""
+    account, where = file.account, f"{file.where}: account"
+    if not account.positions:
+        raise BadAccount(
+            "no positions to replay", where=f"{where}.positions", expected="at least one position", found="none",
+            hint="give positions, or start from an example: ringfence replay --example crash-book",
+        )  # fmt: skip
+    for asset, balance in account.wallet.items():
+        if balance is None:
+            raise BadAccount(
+                f"the balance of {asset} is not known", where=f"{where}.wallet.{asset}", expected="a decimal string",
+                found="null", hint="a replay needs to know what it starts with",
+            )  # fmt: skip
+
+
 @exact
 def fund(file: AccountFile, rulebook: Rulebook) -> Funding:
     """Return the account of ``file`` held all isolated and all cross, with the same capital, for a replay.
@@ -161,17 +177,7 @@ def fund(file: AccountFile, rulebook: Rulebook) -> Funding:
             "portfolio margin is held neither isolated nor cross", where=f"{where}.collateral_mode",
             expected="single_asset", found="portfolio", hint="ringfence replay --architectures all",
         )  # fmt: skip
-    if not account.positions:
-        raise BadAccount(
-            "no positions to replay", where=f"{where}.positions", expected="at least one position", found="none",
-            hint="give positions, or start from an example: ringfence replay --example crash-book",
-        )  # fmt: skip
-    for asset, balance in account.wallet.items():
-        if balance is None:
-            raise BadAccount(
-                f"the balance of {asset} is not known", where=f"{where}.wallet.{asset}", expected="a decimal string",
-                found="null", hint="a replay needs to know what each side starts with",
-            )  # fmt: skip
+    refuse_without_stakes(file)
     for index, position in enumerate(account.positions):
         table = rulebook.tiers(position.symbol)
         if table is None or not table.tiers:
@@ -189,4 +195,14 @@ def _known(account: Account) -> dict[str, Value]:
     return {asset: balance for asset, balance in account.wallet.items() if balance is not None}
 
 
-__all__ = ["WORDS", "Funding", "all_cross", "all_isolated", "fund", "held_as", "isolated_not_held", "with_indices"]
+__all__ = [
+    "WORDS",
+    "Funding",
+    "all_cross",
+    "all_isolated",
+    "fund",
+    "held_as",
+    "isolated_not_held",
+    "refuse_without_stakes",
+    "with_indices",
+]

@@ -27,7 +27,7 @@ from ringfence.engine.setup import Setup
 from ringfence.errors import BadAccount, BadInput, BadTape
 from ringfence.numbers import ONE, PRICE_PLACES, ZERO, divide, exact, plain
 from ringfence.screen import BandScreen
-from ringfence.study.architecture import all_cross, held_as
+from ringfence.study.architecture import all_cross, held_as, refuse_without_stakes
 from ringfence.study.replay.engine_run import Run, journal_name, refuse_journals
 from ringfence.study.replay.engine_tape import guard_of, moments
 from ringfence.study.replay.on_engine import FUND, TRADER, Forced, played
@@ -136,18 +136,8 @@ def _said(indices: Sequence[Index]) -> tuple[str, ...]:
 
 def _refuse(file: AccountFile, tape: Tape, rulebook: Rulebook, symbols: Sequence[str]) -> None:
     """Refuse what no way can be replayed with."""
-    account, where = file.account, f"{file.where}: account"
-    if not account.positions:
-        raise BadAccount(
-            "no positions to replay", where=f"{where}.positions", expected="at least one position", found="none",
-            hint="give positions, or start from an example: ringfence replay --example crash-book",
-        )  # fmt: skip
-    for asset, balance in account.wallet.items():
-        if balance is None:
-            raise BadAccount(
-                f"the balance of {asset} is not known", where=f"{where}.wallet.{asset}", expected="a decimal string",
-                found="null", hint="a replay needs to know what each way starts with",
-            )  # fmt: skip
+    where = f"{file.where}: account"
+    refuse_without_stakes(file)
     contracts = [rulebook.contract(symbol) for symbol in symbols]
     options = [contract.symbol for contract in contracts if contract.option]
     if options:
