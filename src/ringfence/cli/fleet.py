@@ -11,7 +11,7 @@ import typer
 from ringfence.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -86,7 +86,7 @@ def build(  # noqa: PLR0913, PLR0917 - a parameter per option
 
             built = write_example(accounts, seed, out, kind=book, progress=done)
         else:
-            given = marks_at(marks, at) if marks else {}
+            given = marks_at(marks, at)
             request = building.Request(
                 rulebook, day(as_of) if as_of else None, given, Names.read(column or []), faults,
                 time=moment(time, "--time") if time else None,
@@ -97,6 +97,7 @@ def build(  # noqa: PLR0913, PLR0917 - a parameter per option
 
 def _print_built(built: Built, out: Path, *, json: bool) -> None:
     from ringfence.cli import show
+    from ringfence.cli.fleet_tables import number_of
 
     terms = built.fleet.terms
     if json:
@@ -107,7 +108,8 @@ def _print_built(built: Built, out: Path, *, json: bool) -> None:
         })  # fmt: skip
         return
     on = f" as of {terms.as_of}" if terms.as_of else ""
-    show.print_text(f"{out}: {built.accounts:,} accounts, {built.positions:,} positions, {terms.rulebook_name}{on}")
+    held = f"{number_of(built.accounts, 'account')}, {number_of(built.positions, 'position')}"
+    show.print_text(f"{out}: {held}, {terms.rulebook_name}{on}")
     for note in built.notes:
         show.say(f"note: {note}")
 
@@ -255,7 +257,8 @@ def _open(fleet: str, marks: str | None, at: str | None) -> Fleet:
     from ringfence.fleet import Fleet
 
     opened = Fleet.open(fleet)
-    return opened.with_marks(marks_at(marks, at)) if marks else opened
+    given = marks_at(marks, at, opened)
+    return opened.with_marks(given) if given else opened
 
 
 def _scenarios(
@@ -302,18 +305,47 @@ def explain_account(
     from ringfence.fleet import Fleet
 
     opened = Fleet.open(fleet)
-    file = opened.account(account, marks_at(marks, at) if marks else None)
+    file = opened.account(account, marks_at(marks, at, opened))
     show_assessment(file, file.rulebook(), explain=explain, json=json)
 
 
-def marks_at(spec: str, at: str | None) -> dict[str, Decimal]:
-    """Return the prices of ``--marks`` (and ``--at``), and say where they come from on standard error."""
+def marks_at(spec: str | None, at: str | None, fleet: Fleet | None = None) -> dict[str, Decimal]:
+    """Return the prices of ``--marks`` (and ``--at``), and say where they come from on standard error.
+
+    With a fleet it is also said how many of its symbols they leave out, and which of them it does not hold.
+    Raises BadConfiguration for a moment of nothing.
+    """
     from ringfence.cli import show
+    from ringfence.cli.fleet_tables import number_of
+    from ringfence.errors import BadConfiguration
     from ringfence.fleet.marks import load_marks
 
+    if spec is None:
+        if at is not None:
+            raise BadConfiguration("a moment of no tape", where="--at", expected="--at beside a tape", found=at,
+                                   hint="name the tape: --marks TAPE --at TIME")  # fmt: skip
+        return {}
     given = load_marks(spec, None if at is None else moment(at))
-    show.say(f"marks of {len(given.marks):,} symbols: {given.source}")
+    show.say(f"marks of {number_of(len(given.marks), 'symbol')}: {given.source}{_beside(given.marks, fleet)}")
     return dict(given.marks)
+
+
+def _beside(marks: Mapping[str, Decimal], fleet: Fleet | None) -> str:
+    """Say which symbols of a fleet such marks leave as they are, and which are of no position."""
+    from ringfence.cli.fleet_tables import number_of
+    from ringfence.errors import nearest
+
+    held = set(fleet.terms.symbols) if fleet is not None else set()
+    if fleet is None or not held:
+        return ""
+    kept = len(held - marks.keys())
+    other = [name for name in marks if name not in held and name not in fleet.terms.marks and ":" not in name]
+    told = f"; {number_of(kept, 'other')} at the fleet's own" if kept else ""
+    if other:
+        close = nearest(other[0], sorted(held)) if len(other) == 1 else None
+        told += f"; no position is in {', '.join(other[:5])}{' …' if len(other) > 5 else ''}"
+        told += f" ({close})" if close else ""
+    return told
 
 
 def moment(given: str, option: str = "--at") -> datetime:

@@ -23,13 +23,28 @@ _GLYPHS = ((0.0, "··", "green dim"), (0.01, "░░", "green"), (0.05, "▒▒
 _MOST_GRID = 41  # columns that fit a terminal
 
 
+def number_of(count: int, noun: str) -> str:
+    """Return a count with its noun, in the singular for one."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _are(count: int) -> str:
+    return f"{count:,} {'is' if count == 1 else 'are'}"
+
+
+def _size(accounts: int, pools: int, positions: int) -> str:
+    return f"{number_of(accounts, 'account')}, {number_of(pools, 'pool')}, {number_of(positions, 'position')}"
+
+
 def print_screening(screen: Console, fleet: Fleet, found: Screening) -> None:
     """Print a screening: counts, then the worst pools."""
     accounts, pools = sum(found.accounts), sum(found.pools)
     on = f" as of {fleet.terms.as_of}" if fleet.terms.as_of else ""
-    screen.print(
-        f"{accounts:,} accounts, {pools:,} pools, {found.positions:,} positions, {fleet.terms.rulebook_name}{on}"
-    )
+    screen.print(f"{_size(accounts, pools, found.positions)}, {fleet.terms.rulebook_name}{on}")
     rows = [
         [word, f"{one:,}", f"{other:,}"]
         for word, one, other in zip(("liquidatable", "margin call", "healthy", "not known"),
@@ -47,7 +62,11 @@ def print_screening(screen: Console, fleet: Fleet, found: Screening) -> None:
         headers = ["account", "pool", "health", "balance", "required", "shortfall", "status"]
         screen.print(show.simple_table("Worst first", headers, lines, right=(2, 3, 4, 5)))
     if found.exact:
-        screen.print(f"· {found.exact:,} pools were decided by the exact lane", style="dim", markup=False)
+        screen.print(
+            f"· {number_of(found.exact, 'pool')} {_were(found.exact)} decided by the exact lane",
+            style="dim",
+            markup=False,
+        )
     _notes(screen, found.assumptions)
 
 
@@ -62,10 +81,10 @@ def _notes(screen: Console, notes: Sequence[str]) -> None:
 
 def print_watch(screen: Console, found: Watched, limit: int) -> None:
     """Print a watch: when pools fell, and the first of them."""
+    left = found.pools - len(found.fallen)
     screen.print(
-        f"{found.accounts:,} accounts, {found.pools:,} pools, {found.positions:,} positions; "
-        f"{len(found.fallen):,} pools fell to a health of {found.level}, "
-        f"{found.pools - len(found.fallen):,} are left"
+        f"{_size(found.accounts, found.pools, found.positions)}; "
+        f"{number_of(len(found.fallen), 'pool')} fell to a health of {found.level}, {_are(left)} left"
     )
     worst = sorted(falls_by_minute(found), key=lambda pair: (-pair[1], pair[0]))[:10]
     if worst:
@@ -80,10 +99,15 @@ def print_watch(screen: Console, found: Watched, limit: int) -> None:
         headers = ["", "account", "pool", "health", "balance", "required"]
         screen.print(show.simple_table("The first to fall", headers, rows, right=(3, 4, 5)))
     if found.looks:
-        said = f"· {found.looks:,} pools were held by the exact lane alone: compiled code does not know their rules"
+        held = f"{number_of(found.looks, 'pool')} {_were(found.looks)}"
+        said = f"· {held} held by the exact lane alone: compiled code does not know their rules"
         screen.print(said, style="dim", markup=False)
     if found.unknown:
-        screen.print(f"· {found.unknown:,} pools are not known", style="dim", markup=False)
+        screen.print(
+            f"· {number_of(found.unknown, 'pool')} {'is' if found.unknown == 1 else 'are'} not known",
+            style="dim",
+            markup=False,
+        )
     _notes(screen, found.assumptions)
 
 
@@ -92,8 +116,7 @@ def print_stress(screen: Console, fleet: Fleet, found: Stress) -> None:
     accounts, pools, positions = (int(count) for count in found.sums.held)
     on = f" as of {fleet.terms.as_of}" if fleet.terms.as_of else ""
     screen.print(
-        f"{accounts:,} accounts, {pools:,} pools, {positions:,} positions, {fleet.terms.rulebook_name}{on}, "
-        f"{len(found.scenarios) - 1} scenarios\n"
+        f"{_size(accounts, pools, positions)}, {fleet.terms.rulebook_name}{on}, {len(found.scenarios) - 1} scenarios\n"
     )
     _print_grid(screen, found)
     for title, groups in (

@@ -271,6 +271,9 @@ class _Build:
                 self.exact = self.exact and exact
                 yield from self._checked(batch, None)
         if flat:
+            kinds = {reader.kind for reader, _ in flat}
+            if "positions" in kinds and "wallets" not in kinds:
+                self._notes.append("no table of wallets was given: shared wallets are taken to be empty")
             yield from self._flat(flat)
         if self._checks is not None:
             self._checks.finish()

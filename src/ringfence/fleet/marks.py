@@ -35,12 +35,14 @@ def load_marks(spec: str, at: datetime | None = None) -> GivenMarks:
     """Return the marks of a packaged window, a tape file, or a file of marks.
 
     A file of marks is CSV, Parquet or JSON lines with ``symbol`` and ``mark_price`` (or ``price``), or one JSON object
-    of prices by symbol. A tape's are its last closes up to ``at``, its end if not given. Raises BadAccount or BadTape.
+    of prices by symbol. A tape's are its last closes up to ``at``, its end if not given. Raises BadAccount or BadTape,
+    and BadConfiguration where ``at`` is given without a tape.
     """
     if spec in {window.name for window in packaged_windows()}:
         return _of_tape(load_tape(spec), at)
     path = Path(spec)
     if path.suffix.lower() == ".json":
+        _refuse_moment(spec, at)
         return GivenMarks(_of_object(path), str(path))
     source = open_source(path)
     names = columns_of(source)
@@ -52,6 +54,7 @@ def load_marks(spec: str, at: datetime | None = None) -> GivenMarks:
             "no file of marks", where=spec, expected="columns symbol and mark_price, or a tape", found=", ".join(names),
             hint=nearest("mark_price", names) or "name the column of prices mark_price",
         )  # fmt: skip
+    _refuse_moment(spec, at)
     faults = Faults()
     found: dict[str, Price] = {}
     row = 0
@@ -69,6 +72,12 @@ def load_marks(spec: str, at: datetime | None = None) -> GivenMarks:
                 faults.add(f"two marks for {symbol}", where=where, expected=shown(found[symbol]), found=shown(price))
     faults.raise_any()
     return GivenMarks(found, spec)
+
+
+def _refuse_moment(spec: str, at: datetime | None) -> None:
+    if at is not None:
+        raise BadConfiguration("a moment of a file that has none", where="--at", expected="a tape",
+                               found=f"{spec}, a file of marks", hint="leave --at out, or name a tape")  # fmt: skip
 
 
 def _text(value: object) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ALL = -1  #: as a limit: whoever is called or liquidatable
 _NEAR = 1e-6  # relative: floats order what is further apart; what is closer is ordered exactly
 _FAR = ZERO + 10**30
+_NO_TERM = ": a balance, a tier, a rate or a collateral price is; `ringfence fleet explain` says which of an account"
 _SEVERITY = {"liquidatable": 0, "margin_call": 1}
 
 
@@ -201,7 +202,8 @@ def _assumptions(fleet: Fleet, plan: ScreenPlan, pools: Sequence[int]) -> tuple[
     missing = [symbol for symbol, gone in zip(plan.market.symbols, plan.prices.missing, strict=True) if gone]
     if pools[3]:
         why = f" (no mark: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''})" if missing else ""
-        found.append(f"{pools[3]:,} pools are not known{why}")
+        are = "pool is" if pools[3] == 1 else "pools are"
+        found.append(f"{pools[3]:,} {are} not known{why or _NO_TERM}")
     return (*found, *fleet.terms.notes)
 
 

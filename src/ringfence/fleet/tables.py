@@ -162,11 +162,15 @@ class TableReader:
         required, optional = COLUMNS[self.kind]
         missing = [name for name in required if mapping.theirs(self.kind, name) not in names]
         if missing:
-            close = nearest(missing[0], names)
+            theirs = mapping.theirs(self.kind, missing[0])
+            close = nearest(theirs, names)
+            hint = f"name it with --column {missing[0]}=THEIRS{'; ' + close if close else ''}"
+            if theirs != missing[0]:
+                hint = f"--column names {theirs}, which is not there{'; ' + close if close else ''}"
             raise BadAccount(
                 f"{self.kind} without {' and '.join(missing)}", where=where, expected=", ".join(required),
                 found=", ".join(names),
-                hint=f"name it with --column {missing[0]}=THEIRS{'; ' + close if close else ''}",
+                hint=hint,
             )  # fmt: skip
         self.used = {name: theirs for name in (*required, *optional)
                      if (theirs := mapping.theirs(self.kind, name)) in names}  # fmt: skip
@@ -244,9 +248,10 @@ class _Check:
         column = self.column(ours)
         if column is None:
             return pa.nulls(self.size, pa.string())
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
         try:
+            if pa.types.is_dictionary(column.type):  # Polars' words are views, which cannot be looked up in
+                words = column.dictionary.cast(pa.string())
+                column = pa.DictionaryArray.from_arrays(column.indices, words).dictionary_decode()
             column = column.cast(pa.string())
         except pa.ArrowException:
             raise BadAccount(f"{ours} is no text", where=f"{self.reader.where}: column {self.reader.used[ours]}",
@@ -278,12 +283,13 @@ class _Check:
             return pa.nulls(self.size, field_type(ours))
         found = amounts(column)
         self.exact = self.exact and found.exact
+        nullable = ours in _NULLABLE if null is None else null
+        left = "; leave it empty where nothing is known" if nullable else ""
         for wrong in found.wrong:
-            self.faults.add(wrong.message, where=self.place(wrong.at, ours), expected=wrong.expected,
-                            found=wrong.found, hint=f"correct {self.reader.used.get(ours, ours)} in that row; "
-                            "leave it empty where nothing is known")  # fmt: skip
+            self.faults.add(wrong.message, where=self.place(wrong.at, ours), expected=wrong.expected, found=wrong.found,
+                            hint=f"correct {self.reader.used.get(ours, ours)} in that row{left}")  # fmt: skip
         noted = {wrong.at for wrong in found.wrong}
-        if not (ours in _NULLABLE if null is None else null) and found.values.null_count > len(noted):
+        if not nullable and found.values.null_count > len(noted):
             self.wrong_where(ours, found.values, lambda pc, v: _nulls_but(pc.is_null(v), noted), f"{ours} is missing",
                              "a number")  # fmt: skip
         if ours in _POSITIVE:

@@ -30,7 +30,7 @@ _STYLE = """
 @media (max-width: 760px) { .two { grid-template-columns: 1fr; } }
 """
 _SHADES = ("#4e9a73", "#9cc59a", "#e7cf70", "#e9a03b", "#d1495b", "#a1173f")
-_DARK = {"#4e9a73", "#d1495b", "#a1173f"}
+_DARK = {"#d1495b", "#a1173f"}  # shades on which white is read better than ink
 _SHARES = (0.0, 0.01, 0.05, 0.2, 0.4, 0.6)
 
 
@@ -90,11 +90,13 @@ def _heat(
     for (column, row), number in places.items():
         x, y = left + right.index(column) * wide, bottom - (up.index(row) + 1) * high
         share, text = shares[number], told(shares[number])
+        shade = _colour(share)
+        ink = "in" if shade in _DARK else "in on"
         name = f"majors {_move(column)}, others {_move(row)}: {text} {unit}"
         parts.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide + 0.4:.1f}" height="{high + 0.4:.1f}" fill="{_colour(share)}">'
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide + 0.4:.1f}" height="{high + 0.4:.1f}" fill="{shade}">'
             f"<title>{escape(name)}</title></rect>"
-            f'<text class="in" x="{x + wide / 2:.1f}" y="{y + high / 2 + 4:.1f}" text-anchor="middle">'
+            f'<text class="{ink}" x="{x + wide / 2:.1f}" y="{y + high / 2 + 4:.1f}" text-anchor="middle">'
             f"{escape(text)}</text>"
         )
         if not column and not row:
@@ -110,7 +112,7 @@ def _heat(
     return f'<svg class="heat" viewBox="0 0 1000 {bottom + 24:.0f}" role="img">{"".join(parts)}</svg>'
 
 
-def _move(move: Decimal) -> str:
+def _move(move: Decimal | float) -> str:
     return f"{float(move) * 100:+.0f} %" if move else "0 %"
 
 
@@ -134,7 +136,7 @@ def _curves(found: Stress, asset: int, named: str) -> str:
         return "M" + "L".join(pairs)
 
     ticks = "".join(
-        f'<text x="{across(move):.1f}" y="250" text-anchor="middle">{move * 100:+.0f} %</text>'
+        f'<text x="{across(move):.1f}" y="250" text-anchor="middle">{_move(move)}</text>'
         for at, (move, _) in enumerate(points)
         if at % max(1, len(points) // 10) == 0
     )

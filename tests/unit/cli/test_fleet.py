@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -30,6 +31,13 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) 
     assert main(["--quiet", *arguments]) == code
     captured = capsys.readouterr()
     return captured.out if code == 0 else captured.err
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour (WCAG 2.2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_an_example_is_built_and_the_same_seed_gives_the_same_bytes(
@@ -99,6 +107,46 @@ def test_a_screen_is_printed_as_a_table_as_json_and_written_whole(
     assert [row["account"] for row in written[:3]] == [row["account"] for row in found["worst"]]
 
 
+def test_marks_say_which_symbols_they_leave_and_which_are_of_no_position(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = set(Fleet.open(example).terms.symbols)
+    assert {"BTCUSDT", "ETHUSDT"} <= held
+    marks = tmp_path / "marks.csv"
+    marks.write_text("symbol,price\nETHUSDT,4000\nBTCUSDX,100000\n")
+    assert main(["fleet", "screen", str(example), "--marks", str(marks), "--limit", "0"]) == 0
+    said = capsys.readouterr().err
+    assert f"marks of 2 symbols: {marks}; {len(held) - 1:,} others at the fleet's own" in said
+    assert "no position is in BTCUSDX (did you mean BTCUSDT" in said
+
+
+def test_a_moment_beside_a_file_of_marks_is_refused(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, single = tmp_path / "marks.csv", tmp_path / "marks.json"
+    table.write_text("symbol,price\nBTCUSDT,100000\n")
+    single.write_text('{"BTCUSDT": "100000"}')
+    for marks in (table, single):
+        options = ("--marks", str(marks), "--at", "2025-10-10T21:15")
+        assert "a moment of a file that has none" in printed(capsys, "fleet", "screen", str(example), *options, code=3)
+
+
+def test_one_of_a_kind_is_said_in_the_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    positions, out = tmp_path / "positions.csv", str(tmp_path / "one.parquet")
+    positions.write_text("account,symbol,quantity,entry_price,mark_price\na,BTCUSDT,1,61000,60000\n")
+    said = printed(capsys, "fleet", "build", str(positions), "--rulebook", "binance-usdm", "--out", out)
+    assert "1 account, 1 position, binance-usdm" in said
+    assert printed(capsys, "fleet", "screen", out).startswith("1 account, 1 pool, 1 position, binance-usdm")
+
+
+def test_a_column_that_was_named_and_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    positions, out = tmp_path / "positions.csv", str(tmp_path / "one.parquet")
+    positions.write_text("account,symbol,quantity,entry_price\na,BTCUSDT,1,61000\n")
+    options = ("--rulebook", "binance-usdm", "--column", "quantity=quantities", "--out", out)
+    said = printed(capsys, "fleet", "build", str(positions), *options, code=3)
+    assert "--column names quantities, which is not there; did you mean quantity?" in said
+
+
 def test_a_stress_is_printed_as_tables_as_json_as_parquet_and_as_a_page(
     example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,7 +155,13 @@ def test_a_stress_is_printed_as_tables_as_json_as_parquet_and_as_a_page(
     said = printed(capsys, *options, "--report", str(page), "--out", str(out))
     for expected in ("Share of accounts liquidatable", "all −15 %", "2025-10-10 low", "Value in liquidatable pools"):
         assert expected in said
-    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    drawn = page.read_text(encoding="utf-8")
+    assert drawn.startswith("<!doctype html>")
+    inks = dict(re.findall(r'fill="(#[0-9a-f]{6})"><title>[^<]*</title></rect><text class="([^"]*)"', drawn))
+    assert len(inks) > 2
+    for shade, ink in inks.items():
+        white, dark = 1.05 / (luminance(shade) + 0.05), (luminance(shade) + 0.05) / (luminance("#2b2b2b") + 0.05)
+        assert (ink == "in on") == (dark > white), shade
     found = json.loads(printed(capsys, *options, "--no-history", "--major", "SOLUSDT", "--json"))
     names = [scenario["name"] for scenario in found["scenarios"]]
     assert len(names) == 1 + 3 * 3 + 4
@@ -122,6 +176,7 @@ def test_a_stress_is_printed_as_tables_as_json_as_parquet_and_as_a_page(
         (("--major", "BTCUSDTX"), "no mark"),
         (("--marks", "nowhere.csv"), "cannot be read"),
         (("--at", "later", "--marks", "2025-10-10"), "not a moment"),
+        (("--at", "2025-10-10T21:15"), "a moment of no tape"),
     ],
 )
 def test_what_cannot_be_asked_is_said(

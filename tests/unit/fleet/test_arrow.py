@@ -64,6 +64,28 @@ def test_polars_takes_a_fleet_and_gives_it_back(fleet: Fleet) -> None:
     assert len(made.positions()) == len(longs)
 
 
+@pytest.mark.parametrize("kind", [pl.Categorical, pl.Enum(["a", "b", "BTCUSDT", "ETHUSDT"])])
+def test_names_may_be_categories_in_one_chunk_or_several(kind: type[pl.DataType] | pl.DataType) -> None:
+    def rows(account: str, symbol: str) -> pl.DataFrame:
+        frame = pl.DataFrame({"account": [account], "symbol": [symbol], "quantity": ["2"], "entry_price": ["3000"]})
+        return frame.with_columns(pl.col("account", "symbol").cast(kind))
+
+    frame = pl.concat([rows("a", "BTCUSDT"), rows("b", "ETHUSDT")], rechunk=False)
+    for positions in (frame, frame.to_pandas()):
+        made = Fleet.from_arrow(positions=positions, rulebook="binance-usdm")
+        assert [(name, made.account(name).account.positions[0].symbol) for name in "ab"] == [
+            ("a", "BTCUSDT"), ("b", "ETHUSDT"),
+        ]  # fmt: skip
+
+
+def test_positions_without_wallets_are_said_to_have_empty_ones() -> None:
+    rows = pa.table({"account": ["a"], "symbol": ["BTCUSDT"], "quantity": ["1"], "entry_price": ["60000"]})
+    wallets = pa.table({"account": ["a"], "asset": ["USDT"], "balance": ["100"]})
+    said = "no table of wallets was given: shared wallets are taken to be empty"
+    assert said in Fleet.from_arrow(positions=rows, rulebook="binance-usdm").terms.notes
+    assert said not in Fleet.from_arrow(positions=rows, wallets=wallets, rulebook="binance-usdm").terms.notes
+
+
 def test_pandas_takes_a_fleet_and_gives_it_back(fleet: Fleet) -> None:
     frame = fleet.to_arrow().to_pandas()
     assert same_accounts(fleet, Fleet.from_arrow(frame, rulebook="binance-usdm", as_of=fleet.terms.as_of))
@@ -78,7 +100,7 @@ def test_binary_floats_are_taken_at_their_shortest_text_and_said_to_be(fleet: Fl
     held = made.account("A").account.positions[0]
     assert (held.quantity, held.entry_price) == (D("0.1"), D("117000.3"))
     assert not made.terms.exact
-    assert made.terms.notes == ("some amounts came as binary floats and are taken at their shortest decimal text",)
+    assert made.terms.notes[1:] == ("some amounts came as binary floats and are taken at their shortest decimal text",)
 
 
 def test_anything_with_the_arrow_stream_interface_will_do(fleet: Fleet) -> None:

@@ -85,6 +85,15 @@ def test_a_pool_without_a_mark_is_not_known_and_named(fleet: Fleet) -> None:
     assert found.assumptions[1].endswith("pools are not known (no mark: BTCUSDT)")
 
 
+def test_pools_that_lack_something_else_than_a_mark_are_said_to() -> None:
+    rows = pa.table({"account": ["A"], "symbol": ["BTCUSDT"], "quantity": ["1"], "entry_price": ["60000"]})
+    wallets = pa.table({"account": ["A"], "asset": ["USDT"], "balance": pa.array([None], pa.string())})
+    made = Fleet.from_arrow(positions=rows, wallets=wallets, rulebook="binance-usdm", marks={"BTCUSDT": D(60000)})
+    found = screen(made)
+    assert found.pools == (0, 0, 0, 1)
+    assert found.assumptions[1].startswith("1 pool is not known: a balance, a tier")
+
+
 def test_without_any_mark_nothing_is_screened(fleet: Fleet) -> None:
     with pytest.raises(BadConfiguration, match="no marks"):
         screen(replace(fleet, terms=replace(fleet.terms, marks={})))
