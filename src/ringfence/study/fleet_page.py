@@ -113,7 +113,7 @@ def _heat(
 
 
 def _move(move: Decimal | float) -> str:
-    return f"{float(move) * 100:+.0f} %" if move else "0 %"
+    return f"{float(move) * 100:+.4g} %".replace("-", "−") if move else "0 %"
 
 
 def _curves(found: Stress, asset: int, named: str) -> str:

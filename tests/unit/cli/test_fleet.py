@@ -151,12 +151,14 @@ def test_a_stress_is_printed_as_tables_as_json_as_parquet_and_as_a_page(
     example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page, out = tmp_path / "stress.html", tmp_path / "stress.parquet"
-    options = ("fleet", "stress", str(example), "--range", "30", "--steps", "3")
+    options = ("fleet", "stress", str(example), "--range", "30", "--steps", "5")
     said = printed(capsys, *options, "--report", str(page), "--out", str(out))
     for expected in ("Share of accounts liquidatable", "all −15 %", "2025-10-10 low", "Value in liquidatable pools"):
         assert expected in said
     drawn = page.read_text(encoding="utf-8")
     assert drawn.startswith("<!doctype html>")
+    for tick in ("−30 %", "−7.5 %", "0 %", "+7.5 %"):
+        assert f">{tick}</text>" in drawn
     inks = dict(re.findall(r'fill="(#[0-9a-f]{6})"><title>[^<]*</title></rect><text class="([^"]*)"', drawn))
     assert len(inks) > 2
     for shade, ink in inks.items():
@@ -164,7 +166,7 @@ def test_a_stress_is_printed_as_tables_as_json_as_parquet_and_as_a_page(
         assert (ink == "in on") == (dark > white), shade
     found = json.loads(printed(capsys, *options, "--no-history", "--major", "SOLUSDT", "--json"))
     names = [scenario["name"] for scenario in found["scenarios"]]
-    assert len(names) == 1 + 3 * 3 + 4
+    assert len(names) == 1 + 5 * 5 + 8
     assert found["scenarios"][1]["moves"] == {"SOLUSDT": "-0.3"}
     assert {row["scenario"] for row in pq.read_table(out).to_pylist()} > set(names)
 
