@@ -11,7 +11,7 @@ import typer
 from ringfence.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -313,7 +313,7 @@ def marks_at(spec: str | None, at: str | None, fleet: Fleet | None = None) -> di
     """Return the prices of ``--marks`` (and ``--at``), and say where they come from on standard error.
 
     With a fleet it is also said how many of its symbols they leave out, and which of them it does not hold.
-    Raises BadConfiguration for a moment of nothing.
+    Raises BadConfiguration for a moment of nothing, and for marks of another fleet.
     """
     from ringfence.cli import show
     from ringfence.cli.fleet_tables import number_of
@@ -331,21 +331,34 @@ def marks_at(spec: str | None, at: str | None, fleet: Fleet | None = None) -> di
 
 
 def _beside(marks: Mapping[str, Decimal], fleet: Fleet | None) -> str:
-    """Say which symbols of a fleet such marks leave as they are, and which are of no position."""
+    """Say which symbols of a fleet such marks leave as they are, and which are of no position.
+
+    Raises BadConfiguration where none of them is the fleet's: it would be looked at as if nothing had been given.
+    """
     from ringfence.cli.fleet_tables import number_of
-    from ringfence.errors import nearest
+    from ringfence.errors import BadConfiguration, nearest
 
     held = set(fleet.terms.symbols) if fleet is not None else set()
     if fleet is None or not held:
         return ""
-    kept = len(held - marks.keys())
     other = [name for name in marks if name not in held and name not in fleet.terms.marks and ":" not in name]
+    if len(other) == len(marks):
+        raise BadConfiguration(
+            "the marks have no symbol of the fleet", where="--marks", expected=f"some of {_some(sorted(held))}",
+            found=_some(other), hint=(nearest(other[0], sorted(held)) if other else "")
+            or "choose other marks, or another fleet",
+        )  # fmt: skip
+    kept = len(held - marks.keys())
     told = f"; {number_of(kept, 'other')} at the fleet's own" if kept else ""
     if other:
         close = nearest(other[0], sorted(held)) if len(other) == 1 else None
-        told += f"; no position is in {', '.join(other[:5])}{' …' if len(other) > 5 else ''}"
+        told += f"; no position is in {_some(other)}"
         told += f" ({close})" if close else ""
     return told
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "") if names else "none"
 
 
 def moment(given: str, option: str = "--at") -> datetime:

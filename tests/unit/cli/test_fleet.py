@@ -120,6 +120,14 @@ def test_marks_say_which_symbols_they_leave_and_which_are_of_no_position(
     assert "no position is in BTCUSDX (did you mean BTCUSDT" in said
 
 
+def test_marks_of_another_fleet_are_refused(example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    marks = tmp_path / "marks.json"
+    for given in ('{"BTC-USDT-SWAP": "100000"}', "{}"):
+        marks.write_text(given)
+        said = printed(capsys, "fleet", "screen", str(example), "--marks", str(marks), code=3)
+        assert "the marks have no symbol of the fleet" in said
+
+
 def test_a_moment_beside_a_file_of_marks_is_refused(
     example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
