@@ -139,6 +139,7 @@ def screen(
     from ringfence.cli import show
     from ringfence.fleet import results, screening
 
+    results.check_folder(out)
     opened = _open(fleet, marks, at)
     with progress("accounts", len(opened)) as done, _units(opened, ray) as units:
         found = screening.screen(opened, limit=screening.ALL if out else limit, progress=done, units=units)
@@ -183,6 +184,7 @@ def stress(  # noqa: PLR0913, PLR0917 - a parameter per option
     from ringfence.fleet import results
     from ringfence.fleet.stress import stress as run
 
+    results.check_folder(out)
     opened = _open(fleet, marks, at)
     chosen, notes = _scenarios(opened, span, steps, major or [], history=history)
     with progress("accounts", len(opened)) as done, _units(opened, ray) as sums:
@@ -229,6 +231,7 @@ def watch(  # noqa: PLR0913, PLR0917 - a parameter per option
     from ringfence.fleet import results, watching
     from ringfence.tape import load_tape, walk
 
+    results.check_folder(out)
     opened = _open(fleet, marks, None)
     path = walk(load_tape(tape), seed, intermediate=ticks_per_bar - 4)
     total = path.ticks_at_most * -(-opened.units // watching.AT_ONCE)

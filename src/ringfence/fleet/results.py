@@ -226,6 +226,13 @@ def stress_table(found: Stress) -> Any:
                      "value": pa.array(columns[5], pa.float64())})  # fmt: skip
 
 
+def check_folder(path: Path | None) -> None:
+    """Raise BadConfiguration where a result has no folder to go to: told before the work, not after it."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise BadConfiguration("cannot be written", where=str(path), expected="a file in a folder that is there",
+                               found=f"no folder {path.parent}", hint="check the path")  # fmt: skip
+
+
 def write_parquet(table: Any, path: Path) -> None:
     """Write a table whole or not at all. Raises BadConfiguration where that cannot be."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
@@ -240,6 +247,7 @@ def write_parquet(table: Any, path: Path) -> None:
 
 __all__ = [
     "assets_with_anything",
+    "check_folder",
     "falls_by_minute",
     "most_forced",
     "rates",

@@ -128,6 +128,20 @@ def test_marks_of_another_fleet_are_refused(example: Path, tmp_path: Path, capsy
         assert "the marks have no symbol of the fleet" in said
 
 
+@pytest.mark.parametrize("command", [("screen",), ("stress",), ("watch", "--tape", "2025-10-10")])
+def test_a_result_without_a_folder_is_refused_before_the_work(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:  # fmt: skip
+    def read(*_: object) -> None:
+        raise AssertionError("the fleet was read")
+
+    monkeypatch.setattr(Fleet, "unit", read)
+    out = tmp_path / "none" / "out.parquet"
+    said = printed(capsys, "fleet", command[0], str(example), *command[1:], "--out", str(out), code=3)
+    assert f"no folder {out.parent}" in said
+
+
 def test_a_moment_beside_a_file_of_marks_is_refused(
     example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
