@@ -100,12 +100,16 @@ class Amounts(NamedTuple):
         return None if self.equity is None or self.protected is None else self.equity - self.protected
 
 
+_NEED_NO_TERMS = frozenset({"isolated", "cross"})  # by the rules of any account; the others have terms of their own
+
+
 class Architecture(NamedTuple):
     """One way to hold the book. ``unavailable``: why it cannot be held so; then the rest is empty.
 
     ``amounts``: by asset. ``first_death``: the combined move, down and up, at which the first of its pools is
     liquidated, and which pool. ``refusals``: what the venue says to switching there. ``stand_ins``: coins whose index
-    price is not known, for which a contract's mark stands in. ``not_known``: what keeps pools from having a health.
+    price is not known, for which a contract's mark stands in. ``not_known``: whether the venue
+    offers it, and what keeps pools from having a health.
     """
 
     name: str
@@ -161,7 +165,8 @@ def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
         if options and offer.name != "portfolio":
             held.append(_unavailable(name, f"options ({options}) are held in portfolio margin only"))
             continue
-        if not offer.offered:
+        unheard = offer.offered is None and offer.name in _NEED_NO_TERMS
+        if not offer.offered and not unheard:
             held.append(_unavailable(name, _not_offered(offer, rulebook)))
             continue
         try:
@@ -170,7 +175,9 @@ def compare(file: AccountFile, rulebook: Rulebook) -> Comparison:
             if other.collateral_mode is not CollateralMode.SINGLE_ASSET:
                 other, stand_ins = with_indices(other, marks, rulebook)
             way = _architecture(name, other, account, marks, rulebook)
-            held.append(way._replace(stand_ins=stand_ins))
+            switched = any(position.margin_mode.value != offer.name for position in account.positions)
+            doubt = (f"whether {rulebook.name} offers it: ask before you switch",) if unheard and switched else ()
+            held.append(way._replace(stand_ins=stand_ins, not_known=(*doubt, *way.not_known)))
         except BadInput as error:
             held.append(_unavailable(name, error.message))
     return Comparison(rulebook.name, assets.pop() if single and len(assets) == 1 else None, tuple(held))

@@ -211,3 +211,14 @@ def test_an_account_without_positions_is_nothing_to_compare() -> None:
     file = book()
     with pytest.raises(BadAccount, match="no position"):
         compare(file, file.rulebook())
+
+
+def test_a_mode_that_the_venue_may_not_offer_is_computed_and_doubted_but_not_the_one_it_is_held_in() -> None:
+    leg = {"symbol": "PF_XBTUSD", "side": "long", "quantity": "0.1", "entry_price": "100000", "leverage": "10"}
+    body = {"wallet": {"USD": "2000"}, "positions": [{**leg, "margin_mode": "isolated", "isolated_margin": "1000"}]}
+    file = parse({"rulebook": "kraken-futures", "account": body}, where="test")
+    held = {way.name: way for way in compare(file, file.rulebook()).architectures}
+    assert held["isolated"].not_known == ()
+    assert held["cross"].not_known == ("whether kraken-futures offers it: ask before you switch",)
+    assert held["cross"].unavailable is None
+    assert held["portfolio"].unavailable == "whether kraken-futures offers it is not known"

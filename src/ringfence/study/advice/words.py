@@ -318,6 +318,7 @@ def unknown(advice: Advice) -> tuple[str, ...]:
         "funding, slippage, gaps and further fees; the venue's own partial liquidation, which may leave something",
         "whether the venue offers sub-accounts to you, what it does in a crash, and whether it is there afterwards",
     ]
+    said += _unheard(advice)
     lots = [closing.position.symbol for closing in advice.closings if closing.left and not closing.lot_known]
     if lots:
         said.append(f"the lots of {listed(lots)}: what is left has three digits here, round it down to the venue's lot")
@@ -326,6 +327,16 @@ def unknown(advice: Advice) -> tuple[str, ...]:
     if advice.options is not None:
         said = [*option_words.unknown(advice, advice.options), *said]
     return tuple(said)
+
+
+def _unheard(advice: Advice) -> Iterator[str]:
+    """Yield what is advised without it being known that the venue offers it."""
+    rulebook = advice.book.rulebook
+    before = {position.margin_mode.value for position in advice.given.positions}
+    after = {place.kind for place in advice.holding.places}
+    for offer in rulebook.architectures():
+        if offer.offered is None and offer.name in after - before:
+            yield f"whether {rulebook.name} offers {offer.name} margin: ask before you switch"
 
 
 def assumptions(advice: Advice) -> tuple[str, ...]:
