@@ -100,11 +100,17 @@ class Walk:
     def __str__(self) -> str:
         """Say in one sentence how the walk was made."""
         stand_in = self.tape.stand_in
+        if not self.intermediate:
+            between = "with no ticks in between"
+        else:
+            between = (
+                f"between these points in uneven steps, at most {self.intermediate} ticks in between, evenly spaced in "
+                "time and drawn for each symbol on its own"
+            )
         return (
             f"Walk {_WALK_VERSION}, seed {self.seed}: each bar of {self.tape.name} goes from its open by its "
             "high and low to its close, the high first with the chance (open − low) ÷ (high − low), one way "
-            f"between these points in uneven steps, at most {self.intermediate} ticks in between, evenly "
-            f"spaced in time and drawn for each symbol on its own{f'; {stand_in}' if stand_in else ''}."
+            f"{between}{f'; {stand_in}' if stand_in else ''}."
         )
 
 
