@@ -35,6 +35,9 @@ PIP_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --no-index --editab
 
 COMPILE := $(BIN)/python -m compileall -q src/ringfence $(VENV)/lib/python3*/site-packages/rich \
   $(VENV)/lib/python3*/site-packages/typer
+# What the compiled screen starts with: reading numba from source would take longer than all the rest of a warm start.
+COMPILE_SCREEN := $(BIN)/python -m compileall -q $(VENV)/lib/python3*/site-packages/numba \
+  $(VENV)/lib/python3*/site-packages/llvmlite $(VENV)/lib/python3*/site-packages/numpy
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -69,6 +72,7 @@ $(DEV_STAMP): $(VENV_STAMP)
 	@$(PIP_PINNED) -r requirements/dev.txt
 	@$(PIP_PROJECT)
 	@$(COMPILE)
+	@-$(COMPILE_SCREEN) >/dev/null 2>&1
 	@rm -f $(VENV)/.dev-* && touch $@
 
 # ── The main job ─────────────────────────────────────────────────────────────────────────────────────────────────
