@@ -53,7 +53,8 @@ def _assumed(replay: Replay) -> Table:
     return grid
 
 
-def _table(title: str) -> Table:
+def titled_table(title: str) -> Table:
+    """Return an empty table under its title, as a replay prints them."""
     from rich import box
     from rich.table import Table
 
@@ -64,7 +65,7 @@ def _table(title: str) -> Table:
 
 
 def _timeline(replay: Replay) -> Table:
-    table = _table("Timeline")
+    table = titled_table("Timeline")
     table.add_column("UTC", no_wrap=True)
     for name in ARCHITECTURES:
         table.add_column(name)
@@ -96,7 +97,7 @@ def _what(event: Event) -> Text:
 
 
 def _endings(replay: Replay) -> Table:
-    table = _table("How it ended")
+    table = titled_table("How it ended")
     for name in ("", *ARCHITECTURES):
         table.add_column(name)
     outcomes = [replay.outcomes[name] for name in ARCHITECTURES]
@@ -148,4 +149,4 @@ def say_journals(journal: Path | None) -> None:
         show.print_text(f"Decide them again: ringfence journal verify {journal}")
 
 
-__all__ = ["journals_kept", "print_replay", "say_journals"]
+__all__ = ["journals_kept", "print_replay", "say_journals", "titled_table"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ringfence.cli.replay_tables import titled_table
 from ringfence.cli.show import text
 from ringfence.study.wording import amount, clock, percent, ratio, trade_said
 from ringfence.tape.bars import utc_text
@@ -65,18 +66,8 @@ def assumptions(found: SideBySide) -> tuple[str, ...]:
     return (*found.assumptions, *own)
 
 
-def _table(title: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim",
-        padding=(0, 1), collapse_padding=True,
-    )  # fmt: skip
-
-
 def _timeline(found: SideBySide) -> Table:
-    table = _table("Timeline")
+    table = titled_table("Timeline")
     table.add_column("UTC", no_wrap=True)
     table.add_column("way", no_wrap=True)
     table.add_column("what happened")
@@ -131,7 +122,7 @@ def rows(found: SideBySide) -> list[tuple[str, ...]]:
 
 
 def _endings(found: SideBySide) -> Table:
-    table = _table("How it ended, in the account's currency")
+    table = titled_table("How it ended, in the account's currency")
     table.add_column("")
     for way in found.held:
         table.add_column(way.words, justify="right")
