@@ -141,7 +141,7 @@ def screen(
 
     results.check_folder(out)
     opened = _open(fleet, marks, at)
-    with progress("accounts", len(opened)) as done, _units(opened, ray) as units:
+    with progress("accounts", len(opened)) as done, _compiling_told(), _units(opened, ray) as units:
         found = screening.screen(opened, limit=screening.ALL if out else limit, progress=done, units=units)
     if out is not None:
         results.write_parquet(results.screen_table(found), out)
@@ -187,7 +187,7 @@ def stress(  # noqa: PLR0913, PLR0917 - a parameter per option
     results.check_folder(out)
     opened = _open(fleet, marks, at)
     chosen, notes = _scenarios(opened, span, steps, major or [], history=history)
-    with progress("accounts", len(opened)) as done, _units(opened, ray) as sums:
+    with progress("accounts", len(opened)) as done, _compiling_told(), _units(opened, ray) as sums:
         found = run(opened, chosen, progress=done, sums=sums)
     found = found._replace(assumptions=(*found.assumptions, *notes))
     if out is not None:
@@ -235,23 +235,18 @@ def watch(  # noqa: PLR0913, PLR0917 - a parameter per option
     opened = _open(fleet, marks, None)
     path = walk(load_tape(tape), seed, intermediate=ticks_per_bar - 4)
     total = path.ticks_at_most * -(-opened.units // watching.AT_ONCE)
-    with progress("prices", total) as done, _units(opened, ray) as lots:
+    with progress("prices", total) as done, _compiling_told(), _units(opened, ray) as lots:
         found = watching.watch(opened, path, level=read_number(health, "--health"), progress=done, lots=lots)
     if out is not None:
         results.write_parquet(results.watch_table(found), out)
     if json:
         show.print_json(results.watch_json(opened, found, limit))
         return
-    from ringfence.cli.fleet_tables import print_watch
+    from ringfence.cli.fleet_tables import print_watch, watch_rates
 
     print_watch(show.console(), found, limit)
-    went = results.rates(found)
-    show.say(
-        f"{went['frames']:,} moments, {went['prices']:,} prices: built in {went['build_seconds']} s; screened in "
-        f"{went['screen_seconds']} s, {went['prices_per_second']:,} prices/s, median "
-        f"{went['frame_median_microseconds']} µs and worst {went['frame_worst_microseconds']} µs a moment; "
-        f"{found.exact:,} exact decisions in {went['exact_seconds']} s"
-    )
+    for line in watch_rates(found):
+        show.say(line)
     if out is not None:
         show.say(f"written: {out}")
 
@@ -388,6 +383,24 @@ def _units(fleet: Fleet, ray: str | None) -> Iterator[Callable[[Any], Any] | Non
 
     with Cluster(ray) as cluster:
         yield lambda plan: cluster.units(fleet, plan)
+
+
+@contextmanager
+def _compiling_told() -> Iterator[None]:
+    """Say on standard error when kernels are compiled, and how long it took: nobody waits without knowing for what."""
+    from ringfence.cli import show
+    from ringfence.screen.compiling import compile_seconds, compiling_told
+
+    begun: list[float] = []
+
+    def told() -> None:
+        begun.append(compile_seconds())
+        show.say("compiling the screen's kernels, once per machine: 10 to 30 s …")
+
+    with compiling_told(told):
+        yield
+    if begun:
+        show.say(f"compiled in {compile_seconds() - begun[0]:.1f} s; from now on they are read from disk")
 
 
 @contextmanager

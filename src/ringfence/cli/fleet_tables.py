@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.cli import show
-from ringfence.fleet.results import assets_with_anything, falls_by_minute, most_forced
+from ringfence.fleet.results import assets_with_anything, falls_by_minute, most_forced, rates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.screening import Screening
     from ringfence.fleet.stress import Stress
-    from ringfence.fleet.watching import Watched
+    from ringfence.fleet.watched import Watched
 
 _GLYPHS = ((0.0, "··", "green dim"), (0.01, "░░", "green"), (0.05, "▒▒", "yellow"), (0.2, "▓▓", "dark_orange"),
            (0.5, "██", "red"))  # fmt: skip
@@ -109,6 +109,22 @@ def print_watch(screen: Console, found: Watched, limit: int) -> None:
             markup=False,
         )
     _notes(screen, found.assumptions)
+
+
+def watch_rates(found: Watched) -> list[str]:
+    """Return how fast a watch went, in lines: the walk alone, then what came before it."""
+    went = rates(found)
+    if not went["frames_per_second"]:
+        return []
+    walked = f"{went['frames']:,} frames, {went['prices']:,} prices: screened in {went['screen_seconds']:.2f} s"
+    median, worst = went["frame_median_microseconds"], went["frame_worst_microseconds"]
+    read, mean = went["pools_read_median"], went["pools_read_per_frame"]
+    exact = f"{number_of(found.exact, 'exact decision')} in {went['exact_seconds']:.2f} s"
+    return [
+        f"{walked}, {went['frames_per_second']:,} frames/s, {went['prices_per_second']:,} prices/s",
+        f"a frame: median {median:,} µs, worst {worst:,} µs; pools re-read: median {read:,}, mean {mean:,}",
+        f"beside it: read and packed in {went['build_seconds']:.2f} s, {exact}",
+    ]
 
 
 def print_stress(screen: Console, fleet: Fleet, found: Stress) -> None:
@@ -205,4 +221,4 @@ def _move(move: Decimal) -> str:
     return show.percent(move, decimals=0) if move else "0 %"
 
 
-__all__ = ["print_screening", "print_stress", "print_watch", "scenario_rows", "worst_scenario"]
+__all__ = ["print_screening", "print_stress", "print_watch", "scenario_rows", "watch_rates", "worst_scenario"]

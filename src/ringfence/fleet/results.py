@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.screening import Screening
     from ringfence.fleet.stress import Stress
-    from ringfence.fleet.watching import Watched
+    from ringfence.fleet.watched import Watched
 
 SCREEN_SCHEMA, STRESS_SCHEMA = "ringfence.fleet.screen/1", "ringfence.fleet.stress/1"
 WATCH_SCHEMA = "ringfence.fleet.watch/1"
@@ -137,16 +137,24 @@ def watch_json(fleet: Fleet, found: Watched, limit: int) -> dict[str, Any]:
 
 
 def rates(found: Watched) -> dict[str, Any]:
-    """Return how fast the watch went: frames, prices, and seconds of building, screening and deciding."""
+    """Return how fast the watch went: frames, prices, and seconds of building, screening and deciding.
+
+    Compiling is counted by itself, and in none of the others. Seconds of screening are those of all lots together.
+    """
     seconds = sorted(frame.seconds for frame in found.frames)
     screened, prices = sum(seconds), sum(frame.prices for frame in found.frames)
+    read = sorted(frame.read for frame in found.frames)
     return {
         "frames": len(seconds),
         "prices": prices,
+        "compile_seconds": round(found.compile_seconds, 3),
         "build_seconds": round(found.build_seconds, 3),
         "screen_seconds": round(screened, 3),
         "exact_seconds": round(found.exact_seconds, 3),
+        "frames_per_second": round(len(seconds) / screened) if screened else None,
         "prices_per_second": round(prices / screened) if screened else None,
+        "pools_read_per_frame": round(sum(read) / len(read), 1) if read else None,
+        "pools_read_median": read[len(read) // 2] if read else None,
         "frame_median_microseconds": round(seconds[len(seconds) // 2] * 1e6, 1) if seconds else None,
         "frame_worst_microseconds": round(seconds[-1] * 1e6, 1) if seconds else None,
     }

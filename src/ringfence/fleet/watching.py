@@ -12,35 +12,42 @@ would do, to it and to others, is not played; the account's other pools stay.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from threading import Lock
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ringfence.account import CollateralMode
 from ringfence.errors import BadConfiguration
 from ringfence.fleet.apart import Apart
 from ringfence.fleet.in_turn import in_turn
-from ringfence.fleet.judging import ExactPools
+from ringfence.fleet.judging import UNKNOWN, ExactPools, judge, prices_of
 from ringfence.fleet.pooling import market_of, pools_of, symbols_of
-from ringfence.numbers import ONE
+from ringfence.fleet.schema import pyarrow
+from ringfence.fleet.watched import Fallen, Forced, Frame, Standing, Watched
+from ringfence.numbers import EXACT, ONE
+from ringfence.screen.compiling import clock, compile_seconds
+from ringfence.tape.bars import EPOCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from decimal import Decimal
 
     import numpy as np
     from numpy.typing import NDArray
 
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.schema import Terms
+    from ringfence.fleet.watched import Moments
     from ringfence.margin.assessment import Assessment
-    from ringfence.numbers import Price, Value
+    from ringfence.numbers import Price
     from ringfence.tape import Walk
 
     Floats = NDArray[np.float64]
-    Moments = Sequence[tuple[datetime, Sequence[tuple[str, Price]]]]
 
 AT_ONCE = 8  #: units of a fleet that are watched together
+_TRIED = 48  # accounts, and as many that share a basket, that kernels are made ready with
+_TRIED_MOVES = (*(1 - at * Decimal("0.0004") for at in range(100)), Decimal("0.6"), Decimal("1.5"))  # calm, a crash
+_NEAR = 1e-6  # relative: floats order what is further apart; what is closer is ordered exactly
 _TOLD = 64  # moments between two words of progress
 OFF_THE_BOOK = (
     "a pool that falls is named once and is off the book from then on: its liquidation, and what that would do to "
@@ -48,67 +55,32 @@ OFF_THE_BOOK = (
 )
 
 
-class Fallen(NamedTuple):
-    """A pool at the moment it fell to the level watched, in exact figures."""
-
-    at: datetime
-    account: str
-    pool: str
-    asset: str | None
-    health: Decimal | None
-    balance: Value
-    required: Value
-
-
-class Frame(NamedTuple):
-    """All prices of one moment: how many, how many pools the screen named, and how many fell; seconds of the screen."""
-
-    at: datetime
-    prices: int
-    named: int
-    fell: int
-    seconds: float
-
-
-class Watched(NamedTuple):
-    """A fleet after a tape. ``exact``: assessments made.
-
-    ``baskets`` and ``looks``: pools that columns cannot hold, and that compiled code or the exact lane alone values
-    when a price of theirs leaves its band. ``build_seconds``: reading and packing; ``exact_seconds``: deciding.
-    """
-
-    level: Decimal
-    accounts: int
-    pools: int
-    positions: int
-    frames: tuple[Frame, ...]
-    fallen: tuple[Fallen, ...]
-    exact: int
-    baskets: int
-    looks: int
-    unknown: int
-    build_seconds: float
-    exact_seconds: float
-    assumptions: tuple[str, ...]
-
-
 class LotWatched(NamedTuple):
-    """What one lot of units adds: counts; by moment how many were named, how many fell, and seconds; who fell when."""
+    """What one lot of units adds: counts; by moment how many were named, fell and were read, and seconds; who fell.
+
+    ``forced``: by symbol, how many positions of what value fell; ``ending``: the worst at the end.
+    """
 
     counts: tuple[int, int, int, int, int, int, int]
     named: tuple[int, ...]
     fell: tuple[int, ...]
     seconds: tuple[float, ...]
+    read: tuple[int, ...]
     fallen: tuple[tuple[int, Fallen], ...]
     build_seconds: float
     exact_seconds: float
+    forced: Mapping[str, tuple[int, float]]
+    ending: tuple[Standing, ...]
 
 
 class WatchPlan:
     """What every lot of units is watched with: market, moments of the tape, level. Handed to every worker."""
 
+    ending = 0  #: how many of those that stand at the end are named
+
     def __init__(self, fleet: Fleet, moments: Moments, level: Decimal, named: Sequence[str], at_once: int) -> None:
         self.progress: Callable[[int], None] | None = None
+        self._made_ready, self._ready = Lock(), False
         self._make(fleet.terms, symbols_of(fleet), moments, level, tuple(named), at_once)
 
     def _make(
@@ -120,15 +92,34 @@ class WatchPlan:
 
     def __getstate__(self) -> tuple[Any, ...]:
         """Go to another process as what it is made of: a rulebook reads files, which are there as well."""
-        return self.terms, self.market.symbols, self.moments, self.level, self.named, self.at_once
+        return self.terms, self.market.symbols, self.moments, self.level, self.named, self.at_once, self.ending
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.progress = None
-        self._make(*state)
+        self._made_ready, self._ready = Lock(), False
+        *made, self.ending = state
+        self._make(*made)
+
+    def make_ready(self, batch: Any) -> None:
+        """Have the kernels compiled, or read from disk, before any clock runs: by a few accounts and made-up prices."""
+        with self._made_ready:
+            if self._ready:
+                return
+            marks = self.terms.marks
+            tried = _Run(self, [_few(batch)])
+            for factor in _TRIED_MOVES:
+                moved = [
+                    (symbol, EXACT.multiply(marks[symbol], factor)) for symbol in self.market.follow if symbol in marks
+                ]
+                tried.frame(EPOCH, moved)
+            tried.standing(self.ending)
+            self._ready = True
 
     def unit(self, batches: Any) -> LotWatched:
         """Take some units through the tape."""
-        run = _Run(self, batches if isinstance(batches, list) else [batches])
+        batches = batches if isinstance(batches, list) else [batches]
+        self.make_ready(batches[0])
+        run = _Run(self, batches)
         told = 0
         for number, (at, prices) in enumerate(self.moments):
             run.frame(at, prices)
@@ -138,7 +129,7 @@ class WatchPlan:
                 told = 0
         if self.progress is not None:
             self.progress(told)
-        return run.result()
+        return run.result(self.ending)
 
 
 def watch(
@@ -149,14 +140,18 @@ def watch(
     progress: Callable[[int], None] | None = None,
     lots: Callable[[WatchPlan], Iterable[LotWatched]] | None = None,
     at_once: int = AT_ONCE,
+    ending: int = 0,
 ) -> Watched:
     """Take a fleet through the ticks of a tape and return who fell to ``level`` of health (1: liquidation), and when.
 
     Symbols that the tape has not, and those whose prices it stops, stay at their last marks. ``at_once``: units that
     are watched together. ``progress`` is told the prices done, once per lot of units each. ``lots``: who watches them
-    instead, in their order (Ray). Raises BadConfiguration where the tape moves nothing of the fleet.
+    instead, in their order (Ray). ``ending``: how many of those left at the end are named, those nearest to the level
+    (the fleet is screened once more for it). Raises BadConfiguration where the tape moves nothing of the fleet.
     """
+    compiled = compile_seconds()
     plan = WatchPlan(fleet, (), level, walk.tape.symbols, max(1, at_once))
+    plan.ending = ending
     shared = [symbol for symbol in walk.tape.symbols if symbol in plan.market.follow]
     if not shared:
         raise BadConfiguration(
@@ -168,6 +163,7 @@ def watch(
     ticks = sum(len(prices) for _, prices in plan.moments)
     told = _Told(progress)
     plan.progress = told.more if lots is None and progress is not None else None
+    plan.make_ready(fleet.unit(0))
     found: list[LotWatched] = []
     for lot in in_turn(fleet, plan) if lots is None else lots(plan):
         found.append(lot)
@@ -177,23 +173,45 @@ def watch(
     rest = sum(symbol not in shared for symbol in plan.market.symbols)
     if rest:
         notes.append(f"{rest} symbols that the tape lacks stay at the fleet's marks")
-    return _together(plan, found, (*notes, *fleet.terms.notes))
+    return _together(plan, found, (*notes, *fleet.terms.notes), compile_seconds() - compiled)
 
 
-def _together(plan: WatchPlan, found: Sequence[LotWatched], notes: tuple[str, ...]) -> Watched:
+def _together(plan: WatchPlan, found: Sequence[LotWatched], notes: tuple[str, ...], compiled: float) -> Watched:
     """Return the lots put together, moment by moment, in their order."""
     frames = []
     for number, (at, prices) in enumerate(plan.moments):
         named, fell = sum(lot.named[number] for lot in found), sum(lot.fell[number] for lot in found)
-        frames.append(Frame(at, len(prices), named, fell, sum(lot.seconds[number] for lot in found)))
+        seconds, read = sum(lot.seconds[number] for lot in found), sum(lot.read[number] for lot in found)
+        frames.append(Frame(at, len(prices), named, fell, seconds, read))
     fallen = sorted((pair for lot in found for pair in lot.fallen), key=lambda pair: pair[0])  # stable: lots in order
     accounts, pools, positions, exact, baskets, looks, unknown = (
         sum(count) for count in zip(*(lot.counts for lot in found), strict=True)
     )
     return Watched(
         plan.level, accounts, pools, positions, tuple(frames), tuple(one for _, one in fallen), exact, baskets, looks,
-        unknown, sum(lot.build_seconds for lot in found), sum(lot.exact_seconds for lot in found), notes,
+        unknown, sum(lot.build_seconds for lot in found), sum(lot.exact_seconds for lot in found), notes, compiled,
+        _forced(plan, found), _worst((pool for lot in found for pool in lot.ending), plan.ending), plan.moments,
     )  # fmt: skip
+
+
+def _forced(plan: WatchPlan, found: Sequence[LotWatched]) -> tuple[Forced, ...]:
+    """Return what fell by symbol, added up in the order of the lots; the assets in which most fell first."""
+    market = plan.market
+    sums: dict[str, tuple[int, float]] = {}
+    for lot in found:
+        for symbol, (count, value) in lot.forced.items():
+            before = sums.get(symbol, (0, 0.0))
+            sums[symbol] = (before[0] + count, before[1] + value)
+    asset = {symbol: market.rulebook.contract(symbol).settle_asset for symbol in sums}
+    held: dict[str, int] = {}
+    for symbol, (count, _) in sums.items():
+        held[asset[symbol]] = held.get(asset[symbol], 0) + count
+    every = [Forced(symbol, asset[symbol], *sums[symbol]) for symbol in sums]
+    return tuple(sorted(every, key=lambda one: (-held[one.asset], one.asset, -one.value, one.symbol)))
+
+
+def _worst(pools: Iterable[Standing], count: int) -> tuple[Standing, ...]:
+    return tuple(sorted(pools, key=lambda pool: (pool.health, pool.account, pool.pool))[:count])
 
 
 class _Told:
@@ -230,7 +248,7 @@ class _Run:
     def __init__(self, plan: WatchPlan, batches: Sequence[Any]) -> None:
         import numpy as np
 
-        started = perf_counter()
+        started = clock()
         self.level, self.market = plan.level, plan.market
         self.marks: dict[str, Price] = dict(plan.terms.marks)
         self.batches = batches
@@ -246,11 +264,14 @@ class _Run:
         self.named: list[int] = []
         self.fell: list[int] = []
         self.seconds: list[float] = []
+        self.read: list[int] = []
+        self.forced: dict[str, tuple[int, float]] = {}
+        self._gone: set[int] = set()
         self.fallen: list[tuple[int, Fallen]] = []
         self.unknown: set[int] = set()
         self.exact = 0
         self.exact_seconds = 0.0
-        self.build_seconds = perf_counter() - started
+        self.build_seconds = clock() - started
 
     def _columns(self) -> Any:
         """Pack what columns can hold, and return what screens it."""
@@ -293,27 +314,32 @@ class _Run:
         """Screen at the prices of a moment, decide whom it names, and leave out who fell."""
         import numpy as np
 
-        started = perf_counter()
+        started = clock()
         follow, symbols = self.market.follow, len(self.market.symbols)
         for symbol, price in prices:
             self.marks[symbol] = price
             self._prices[follow[symbol]] = float(price)
+        valued, sweeps = self._screen.valued, self._screen.sweeps
         apart: list[int] = []
         if self._apart.baskets or self._apart.exact:
             self._values()
             rows = dict.fromkeys(follow[symbol] for symbol, _ in prices)
             apart = self._apart.due(rows, self._prices, self._value, self._moves)
         named = sorted([*self._screen.look(self._prices[:symbols]).tolist(), *apart])
-        seconds = perf_counter() - started
+        seconds = clock() - started
+        swept = self._screen.sweeps > sweeps
+        read = self._pools - self._stuck if swept else self._screen.near + self._screen.valued - valued
         standing = set(apart)
         fell = [number for number in named if self._falls(number, at, apart=number in standing)]
         if fell:
+            self._gone.update(fell)
             self._screen.take_out(np.array(fell))
             self._apart.take_out([number for number in fell if number in standing])
-        self.exact_seconds += perf_counter() - started - seconds
+        self.exact_seconds += clock() - started - seconds
         self.named.append(len(named))
         self.fell.append(len(fell))
         self.seconds.append(seconds)
+        self.read.append(read + len(apart) + self._stuck)
 
     def _falls(self, number: int, at: datetime, *, apart: bool) -> bool:
         self.exact += 1
@@ -332,6 +358,9 @@ class _Run:
         account = self.batches[unit].column("account")[int(found.account[inside])].as_py()
         fallen = Fallen(at, account, answer.pool.name, answer.asset, answer.health, balance, required)
         self.fallen.append((len(self.named), fallen))
+        for line in answer.lines:
+            count, value = self.forced.get(line.position.symbol, (0, 0.0))
+            self.forced[line.position.symbol] = (count + 1, value + float(line.notional))
         return True
 
     def _place(self, number: int) -> tuple[int, int]:
@@ -341,15 +370,55 @@ class _Run:
         unit = int(np.searchsorted(self.starts, number, side="right")) - 1
         return unit, number - int(self.starts[unit])
 
-    def result(self) -> LotWatched:
-        """Return what these units add."""
+    def standing(self, count: int) -> tuple[Standing, ...]:
+        """Return the ``count`` pools left that have least health at the present prices, in exact figures."""
+        import numpy as np
+
+        found: list[Standing] = []
+        if not count:
+            return ()
+        at = prices_of(self.market, [self.marks])
+        for unit, (batch, pools) in enumerate(zip(self.batches, self.pools, strict=True)):
+            judged = judge(batch, pools, self.market, at)
+            left = np.ones(len(judged.state), np.bool_)
+            left[[n - int(self.starts[unit]) for n in self._gone if self._place(n)[0] == unit]] = False
+            known = np.flatnonzero(left & (judged.state != UNKNOWN) & (judged.required > 0))
+            health = judged.balance[known] / judged.required[known]
+            if len(known) > count:
+                edge = np.partition(health, count - 1)[count - 1]
+                known = known[health <= edge + _NEAR * max(1.0, abs(edge))]
+            names = batch.column("account")
+            for number in known.tolist():
+                answer = judged.exactly.get(number) or self._lanes[unit].assess(pools, number, self.marks)
+                if answer is None or answer.health is None:
+                    continue
+                balance, required = answer.balance_held_against, answer.liquidation_requirement
+                assert balance is not None  # noqa: S101 - there is a health
+                assert required is not None  # noqa: S101 - as above
+                name = names[int(pools.account[number])].as_py()
+                found.append(Standing(name, answer.pool.name, answer.asset, answer.health, balance, required))
+        return _worst(found, count)
+
+    def result(self, ending: int) -> LotWatched:
+        """Return what these units add. ``ending``: how many of those left at the end are named."""
         accounts = sum(batch.num_rows for batch in self.batches)
         counts = (accounts, self._pools, self._positions, self.exact, self._apart.baskets,
                   self._apart.exact + self._stuck, len(self.unknown))  # fmt: skip
         return LotWatched(
-            counts, tuple(self.named), tuple(self.fell), tuple(self.seconds), tuple(self.fallen), self.build_seconds,
-            self.exact_seconds,
+            counts, tuple(self.named), tuple(self.fell), tuple(self.seconds), tuple(self.read), tuple(self.fallen),
+            self.build_seconds, self.exact_seconds, self.forced, self.standing(ending),
         )  # fmt: skip
+
+
+def _few(batch: Any) -> Any:
+    """Return the first accounts of a unit, and the first that share a basket."""
+    import numpy as np
+
+    pa = pyarrow()
+    mode = pa.compute.fill_null(batch.column("collateral_mode"), CollateralMode.SINGLE_ASSET.value)
+    shared = pa.compute.not_equal(mode, CollateralMode.SINGLE_ASSET.value).to_numpy(zero_copy_only=False)
+    kept = np.union1d(np.arange(min(_TRIED, batch.num_rows)), np.flatnonzero(shared)[:_TRIED])
+    return batch.take(pa.array(kept))
 
 
 def _down(answer: Assessment, level: Decimal) -> bool:
@@ -357,4 +426,4 @@ def _down(answer: Assessment, level: Decimal) -> bool:
     return bool(answer.liquidatable if level == ONE else answer.reached(level))
 
 
-__all__ = ["AT_ONCE", "OFF_THE_BOOK", "Fallen", "Frame", "LotWatched", "WatchPlan", "Watched", "watch"]
+__all__ = ["AT_ONCE", "OFF_THE_BOOK", "LotWatched", "WatchPlan", "watch"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -27,7 +29,8 @@ from ringfence.tape.bars import EPOCH, MICROSECOND
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ringfence.fleet.watching import LotWatched, Watched
+    from ringfence.fleet.watched import Watched
+    from ringfence.fleet.watching import LotWatched
     from ringfence.tape import Walk
 
 D = Decimal
@@ -96,6 +99,70 @@ def test_results_say_when_and_how_fast(fleet: Fleet, watched: Watched) -> None:
     assert sum(count for _, count in falls_by_minute(watched)) == len(watched.fallen)
     assert watch_table(watched).num_rows == len(watched.fallen)
     assert rates(watched)["prices"] == sum(frame.prices for frame in watched.frames)
+
+
+_WALKED = """
+import sys
+from datetime import UTC, datetime
+from ringfence.fleet import watching
+from ringfence.fleet.example import example_table
+from ringfence.tape import load_tape, walk
+
+def signatures():
+    return {(module, name, str(signature)) for module, at in list(sys.modules.items()) if module.startswith("ringfence")
+            for name, kernel in vars(at).items() for signature in getattr(kernel, "overloads", ())}
+
+def noted(plan, batch, make_ready=watching.WatchPlan.make_ready):
+    make_ready(plan, batch)
+    ready.append(signatures())
+
+ready = []
+watching.WatchPlan.make_ready = noted
+tape = load_tape("2025-10-10").select(start=datetime(2025, 10, 10, 20, 50, tzinfo=UTC),
+                                      end=datetime(2025, 10, 10, 21, 20, tzinfo=UTC))
+found = watching.watch(example_table(600, seed=1, kind="stressed"), walk(tape, 1, intermediate=0), ending=1)
+print(len(found.fallen) > 20, len(ready[0]) > 20, signatures() - ready[0])
+"""
+
+
+def test_a_walk_needs_no_kernel_that_was_not_made_ready_before_its_clock() -> None:
+    run = subprocess.run([sys.executable, "-c", _WALKED], capture_output=True, text=True, check=True)
+    assert run.stdout == "True True set()\n"
+
+
+def test_what_fell_by_symbol_is_the_sum_of_the_positions_of_the_pools_that_fell(fleet: Fleet, watched: Watched) -> None:
+    rulebook = fleet.terms.rulebook()
+    held = {(row["account"], pool.name): pool for row in fleet.to_arrow().to_pylist()
+            for pool in pools(account_of(row), rulebook.contract, rulebook.collateral)}  # fmt: skip
+    counts: dict[str, int] = {}
+    for fallen in watched.fallen:
+        for position in held[fallen.account, fallen.pool].positions:
+            counts[position.symbol] = counts.get(position.symbol, 0) + 1
+    assert {one.symbol: one.positions for one in watched.forced} == counts
+    values = [one.value for one in watched.forced]
+    assert values == sorted(values, reverse=True)
+    assert all(value > 0 for value in values)
+
+
+def test_the_worst_at_the_end_are_those_of_least_health_that_have_not_fallen(fleet: Fleet, path: Walk) -> None:
+    found = watch(fleet, path, ending=7)
+    marks = list(moments(fleet, path))[-1][1]
+    gone = {(fallen.account, fallen.pool) for fallen in found.fallen}
+    rulebook = fleet.terms.rulebook()
+    left = []
+    for row in fleet.to_arrow().to_pylist():
+        for pool in pools(account_of(row), rulebook.contract, rulebook.collateral):
+            if pool.positions and (row["account"], pool.name) not in gone:
+                health = assess(pool, marks, rulebook).health
+                assert health is not None
+                left.append((health, row["account"], pool.name))
+    assert [(one.health, one.account, one.pool) for one in found.ending] == sorted(left)[:7]
+
+
+def test_every_frame_says_how_many_pools_were_read(watched: Watched) -> None:
+    assert all(frame.named <= frame.read <= watched.pools + frame.named for frame in watched.frames)
+    calm = sorted(frame.read for frame in watched.frames)[len(watched.frames) // 2]
+    assert calm < watched.pools
 
 
 def test_a_tape_of_other_symbols_is_refused(fleet: Fleet) -> None:
