@@ -16,7 +16,8 @@ from ringfence.contract import ContractKind
 from ringfence.errors import BadInput
 from ringfence.fleet.accounts import account_of, batch_of
 from ringfence.fleet.judging import LIQUIDATABLE, STATES, judge, prices_of
-from ringfence.fleet.pooling import market_of, pools_of
+from ringfence.fleet.market import market_of
+from ringfence.fleet.pooling import pools_of
 from ringfence.fleet.scenarios import NOW, Scenario
 from ringfence.fleet.schema import Terms
 from ringfence.fleet.stress import unit_sums

@@ -13,21 +13,13 @@ The figures are the :class:`~ringfence.engine.setup.PriceGuard`'s. A confirmed p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ringfence.account import Pool
     from ringfence.engine.commands import UpdatePrices
     from ringfence.engine.state import State
     from ringfence.numbers import Price
-
-
-class Doubt(NamedTuple):
-    """A price that jumped: the latest one, how many further updates have agreed, and when the latest came."""
-
-    price: Price
-    agreeing: int
-    at: int
 
 
 def agreeing(state: State, command: UpdatePrices, of: str, symbol: str, price: Price) -> int:
@@ -72,4 +64,4 @@ def in_doubt(state: State, pool: Pool) -> bool:
     )  # fmt: skip
 
 
-__all__ = ["Doubt", "agreeing", "confirmed", "in_doubt"]
+__all__ = ["agreeing", "confirmed", "in_doubt"]

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from ringfence import guard_rails
 from ringfence.account import CollateralMode, MarginMode, PositionMode
 from ringfence.engine import events as happened
-from ringfence.engine.doubt import Doubt
 from ringfence.engine.impact import FORCED
 from ringfence.engine.items import number_text
 from ringfence.engine.liquidity import NOTHING_CONSUMED
 from ringfence.engine.orderbook import RestingOrder
 from ringfence.engine.settle import realised_in
-from ringfence.engine.state import HOUSE, Held, Voucher, index_of
+from ringfence.engine.state import HOUSE, Doubt, Held, Voucher, index_of
 from ringfence.engine.triggers import AT_OR_ABOVE, AT_OR_BELOW, Trigger, WaitingOrder
 from ringfence.ledger import voucher as voucher_account
 from ringfence.numbers import ZERO, exact, plain

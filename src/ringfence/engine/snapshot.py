@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any
 from ringfence import guard_rails
 from ringfence.account import CollateralMode, MarginMode, PositionMode
 from ringfence.engine import setup_text
-from ringfence.engine.doubt import Doubt
 from ringfence.engine.evolve import enter_order, enter_voucher, restore_items
 from ringfence.engine.liquidity import Consumed
-from ringfence.engine.state import Held, Order, State, Voucher
+from ringfence.engine.state import Doubt, Held, Order, State, Voucher
 from ringfence.errors import BadInput
 from ringfence.ledger import Posting
 from ringfence.numbers import exact

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence import ledger as books
 from ringfence.account import (
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ringfence.contract import Contract
-    from ringfence.engine.doubt import Doubt
     from ringfence.engine.events import Event, OrderRested
     from ringfence.engine.items import Item
     from ringfence.engine.liquidity import Consumed, Liquidity
@@ -54,6 +53,17 @@ HOUSE = "@market"  #: the tape's market, which takes the other side of what trad
 _TRADERS_OWN = frozenset({"wallet", "isolated", "bonus", "voucher"})  # kinds of accounts of the ledger
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FUND = "@insurance"  #: the insurance fund's own positions, while it disposes of what it took over
+
+
+class Doubt(NamedTuple):
+    """A price that jumped, not believed yet: the latest one, how many further updates have agreed, when it came.
+
+    What ends a doubt: :mod:`ringfence.engine.doubt`.
+    """
+
+    price: Price
+    agreeing: int
+    at: int
 
 
 class Held:
@@ -511,4 +521,4 @@ def index_of(asset: str) -> str:
     return f"index of {asset}"
 
 
-__all__ = ["FUND", "HOUSE", "Held", "Order", "State", "Trader", "Voucher", "index_of"]
+__all__ = ["FUND", "HOUSE", "Doubt", "Held", "Order", "State", "Trader", "Voucher", "index_of"]

@@ -9,8 +9,8 @@ gives every figure that is shown of a single account. Needs the extra ``fleet``;
 extra ``ray``.
 
 Modules: ``schema`` what a fleet's file holds; ``fleet`` a fleet, opened or made of Arrow tables; ``tables`` flat tables
-on their way in; ``numbers_in`` columns of numbers to exact decimals; ``sources`` files of any producer; ``build`` from
-sources to a file; ``example`` a fleet drawn from a seed.
+on their way in; ``numbers_in`` columns of numbers to exact decimals; ``sources`` files of any producer; ``intake`` what
+comes in from them, checked and put together; ``build`` from there to a file; ``example`` a fleet drawn from a seed.
 """
 
 from ringfence.fleet.fleet import Fleet

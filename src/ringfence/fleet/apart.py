@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import BadInput
 from ringfence.fleet.judging import ExactPools, prepared, tiers_of
-from ringfence.fleet.pooling import BASKET
+from ringfence.fleet.market import BASKET
 from ringfence.screen.bands import PoolBands
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ringfence.fleet.pooling import Market, Pools
+    from ringfence.fleet.market import Market
+    from ringfence.fleet.pooling import Pools
     from ringfence.margin.assessment import Assessment
 
     Floats = NDArray[np.float64]

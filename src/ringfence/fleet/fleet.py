@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import BadAccount, nearest
 from ringfence.fleet.accounts import account_file_of
-from ringfence.fleet.schema import Terms, arrow_schema, fitted, lacking, pyarrow, schema_of_file, terms_of
+from ringfence.fleet.schema import UNIT, Terms, arrow_schema, fitted, lacking, pyarrow, schema_of_file, terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from ringfence.account_file import AccountFile
     from ringfence.numbers import Price
-
-UNIT = 32_768  #: accounts of a row group
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +81,15 @@ class Fleet:
         ``columns``: the producer's names by ours. ``rulebook`` may be left out where the data carries its terms.
         Raises BadFleet, which names every faulty row up to a limit, and BadRulebook for an unknown rulebook.
         """
-        from ringfence.fleet.build import fleet_of_tables
+        from ringfence.fleet.intake import taken_in
 
         given = {"fleet": data, "positions": positions, "wallets": wallets, "accounts": accounts,
                  "collateral": collateral, "tiers": tiers, "orders": orders}  # fmt: skip
-        return fleet_of_tables(
+        terms, table = taken_in(
             {kind: value for kind, value in given.items() if value is not None},
             rulebook=rulebook, as_of=as_of, marks=marks or {}, columns=columns or {},
         )  # fmt: skip
+        return cls(terms, "fleet", table=table)
 
     def to_arrow(self) -> Any:
         """Return the whole fleet as a pyarrow table with lists; one that was made of such a table is that table."""
@@ -204,4 +203,4 @@ def _starts_as_parquet(path: Path) -> bool:
         return True
 
 
-__all__ = ["UNIT", "Fleet"]
+__all__ = ["Fleet"]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ringfence.account import Pool
-    from ringfence.fleet.pooling import Market, Pools
+    from ringfence.fleet.market import Market
+    from ringfence.fleet.pooling import Pools
     from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price
 

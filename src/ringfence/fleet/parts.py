@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ringfence.fleet.pooling import Market
+    from ringfence.fleet.market import Market
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]

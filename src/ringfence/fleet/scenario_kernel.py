@@ -52,7 +52,7 @@ _unrealised_pnl = inlined(formulas.unrealised_pnl)
 
 
 class Rules(NamedTuple):
-    """What legs are charged by, by instrument (:class:`ringfence.fleet.pooling.Market`); funding is in ``rate``."""
+    """What legs are charged by, by instrument (:class:`ringfence.fleet.market.Market`); funding is in ``rate``."""
 
     price_of: Any
     size: Any

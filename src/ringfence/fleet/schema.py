@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "ringfence.fleet/1"
 KEY = b"ringfence.fleet"
+UNIT = 32_768  #: accounts of a row group
 DIGITS, PLACES = 38, 18  #: of every amount
 
 LISTS: Mapping[str, tuple[str, ...]] = {
@@ -279,6 +280,7 @@ __all__ = [
     "PLACES",
     "SCALARS",
     "SCHEMA",
+    "UNIT",
     "Terms",
     "amount_type",
     "arrow_schema",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ringfence.errors import BadConfiguration
 from ringfence.fleet.in_turn import in_turn
 from ringfence.fleet.judging import CALLED, LIQUIDATABLE, SOUND, STATES, UNKNOWN, ExactPools, judge, prices_of
-from ringfence.fleet.pooling import market_of, pools_of, symbols_of
+from ringfence.fleet.market import market_of, symbols_of
+from ringfence.fleet.pooling import pools_of
 from ringfence.numbers import ZERO
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ringfence.errors import BadConfiguration
 from ringfence.fleet.in_turn import in_turn
 from ringfence.fleet.judging import CALLED, LIQUIDATABLE, STATES, ExactPools, prepared, prices_of, tiers_of
-from ringfence.fleet.pooling import market_of, pools_of, symbols_of
+from ringfence.fleet.market import market_of, symbols_of
+from ringfence.fleet.pooling import pools_of
 from ringfence.fleet.scenarios import NOW
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.judging import Prices
-    from ringfence.fleet.pooling import Market, Pools
+    from ringfence.fleet.market import Market
+    from ringfence.fleet.pooling import Pools
     from ringfence.fleet.scenario_kernel import Prepared
     from ringfence.fleet.scenarios import Scenario
     from ringfence.fleet.schema import Terms

@@ -21,7 +21,8 @@ from ringfence.errors import BadConfiguration
 from ringfence.fleet.apart import Apart
 from ringfence.fleet.in_turn import in_turn
 from ringfence.fleet.judging import UNKNOWN, ExactPools, judge, prices_of
-from ringfence.fleet.pooling import market_of, pools_of, symbols_of
+from ringfence.fleet.market import market_of, symbols_of
+from ringfence.fleet.pooling import pools_of
 from ringfence.fleet.schema import pyarrow
 from ringfence.fleet.watched import Fallen, Forced, Frame, Standing, Watched
 from ringfence.numbers import EXACT, ONE

@@ -107,9 +107,7 @@ def unit_prices(assessment: Assessment) -> UnitPrices:
     portfolio = assessment.portfolio
     if portfolio is None:
         raise TypeError("only a portfolio account moves by risk units")
-    if not portfolio.searches:
-        portfolio.searches.append(UnitPrices(assessment))
-    return portfolio.searches[0]
+    return portfolio.once(UnitPrices, lambda: UnitPrices(assessment))
 
 
 @exact

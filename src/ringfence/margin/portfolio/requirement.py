@@ -8,7 +8,7 @@ portfolio-margin.md).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ringfence.errors import BadAccount, BadRulebook
 from ringfence.margin.portfolio import components, risk_matrix, stress_test
@@ -19,17 +19,18 @@ from ringfence.numbers import ONE, ZERO, exact, plain
 from ringfence.portfolio_rules import ComponentTerms, MatrixTerms, StressTerms, UnifiedTerms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ringfence.account import Collateral, Pool
     from ringfence.contract import Contract
     from ringfence.margin.lines import PositionLine
     from ringfence.margin.portfolio.exposure import Exposure
-    from ringfence.margin.portfolio.price import UnitPrices
     from ringfence.margin.scenario import Grid
     from ringfence.numbers import Price, Quantity, Rate, Value
     from ringfence.portfolio_rules import Band, PortfolioRules, Terms
     from ringfence.rulebook import Rulebook
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +39,7 @@ class PortfolioRequirement:
 
     ``maintenance`` and ``initial``: of the units and the account's own ``charges`` (borrowing). ``liquidation_factor``:
     how many times the maintenance margin the balance is held against. ``assumptions``: terms that are ours, in words.
-    ``searches``: of the account's liquidation prices, once there is one. ``known``: units computed.
+    ``known``: units computed.
     """
 
     rules: PortfolioRules
@@ -49,12 +50,19 @@ class PortfolioRequirement:
     initial: Value
     liquidation_factor: Rate
     assumptions: tuple[str, ...]
-    searches: list[UnitPrices] = field(default_factory=list)
     known: Known | None = None
+    _kept: dict[type, Any] = field(default_factory=dict, init=False, repr=False)
 
     def band_at(self, ratio: Rate | None) -> Band | None:
         """Return the venue's band that a ratio of balance to maintenance margin lies in."""
         return self.rules.band_at(ratio)
+
+    def once(self, kind: type[Kept], make: Callable[[], Kept]) -> Kept:
+        """Return what ``make`` makes of this requirement: made once, and kept with it for whoever asks again."""
+        if kind not in self._kept:
+            self._kept[kind] = make()
+        found: Kept = self._kept[kind]
+        return found
 
 
 class Known:
