@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.show import text
 from ringfence.study.replay.result import ARCHITECTURES
+from ringfence.study.replay.verdict import verdict
 from ringfence.tape.bars import utc_text
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def as_json(replay: Replay, report: Path | None = None) -> dict[str, Any]:
         "outcomes": {name: _outcome(replay.outcomes[name]) for name in ARCHITECTURES},
         "series": {name: [_sample(sample) for sample in replay.samples[name]] for name in ARCHITECTURES},
         "assumptions": list(replay.assumptions),
-        "verdict": replay.verdict(),
+        "verdict": verdict(replay),
         "report": None if report is None else str(report),
     }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringfence.study.replay.result import ARCHITECTURES
-from ringfence.study.wording import amount, clock, kind_of, percent, price, ratio, trade_said
+from ringfence.study.replay.verdict import verdict
+from ringfence.study.replay.words import kind_of, trade_said
+from ringfence.study.wording import amount, clock, percent, price, ratio
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +39,7 @@ def print_replay(screen: Console, replay: Replay, report: Path | None) -> None:
     screen.print(_assumed(replay))
     screen.print()
     screen.print(Text("Verdict", style="bold"))
-    screen.print(Text(replay.verdict()))
+    screen.print(Text(verdict(replay)))
     if report is not None:
         screen.print()
         screen.print(Text.assemble("Report: ", (str(report), "cyan")), soft_wrap=True)

@@ -75,7 +75,7 @@ def taken_in(
     marks: Mapping[str, Price],
     columns: Mapping[str, str],
 ) -> tuple[Terms, Any]:
-    """Return the terms and the one table with lists that Arrow tables in memory make, by kind (``Fleet.from_arrow``)."""
+    """Return the terms and the one table with lists that Arrow tables make, by kind (``Fleet.from_arrow``)."""
     pa = pyarrow()
     tables = {kind: pa.table(data) for kind, data in given.items()}
     if not tables:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ringfence.rulebooks import Folder
+    from ringfence.rulebooks.dated_folders import Folder
 
 LEVELS = "fees.csv"
 TERMS = "fees.toml"

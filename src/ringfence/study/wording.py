@@ -1,4 +1,4 @@
-"""How a replay's figures are written for people: amounts, prices, shares, moments, names of positions."""
+"""How a study's figures are written for people: amounts, prices, shares, moments, spans, lists and counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ringfence.numbers import Price, Value
-    from ringfence.study.replay.result import Event, ForcedTrade
 
 _DOLLARS = ("USD", "DAI", "EUR", "TRY", "FDUSD", "BUSD")
 _COIN_PLACES = 6
@@ -95,22 +94,6 @@ def listed(items: Sequence[str]) -> str:
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-_KINDS = {"warning": "warning", "margin_call": "margin call", "reduction": "reduced", "liquidation": "taken over"}
-_CAUSES = {"liquidation": "closed", "take_over": "taken over", "netting": "netted"}
-
-
-def kind_of(event: Event) -> str:
-    """Return what an event of a replay is called: a takeover, or a liquidation where the venue's steps were played."""
-    return "liquidated" if event.trades and event.kind == "liquidation" else _KINDS[event.kind]
-
-
-def trade_said(trade: ForcedTrade, *, alone: bool = False) -> str:
-    """Return a forced trade in words; ``alone``: without the name of the position."""
-    name = "" if alone else f"{trade.symbol} {trade.side} "
-    part = "" if trade.whole else f"{plain(trade.quantity)} "
-    return f"{name}{part}{_CAUSES[trade.cause]} at {price(trade.price)}"
-
-
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -120,5 +103,5 @@ def counted(number: int, noun: str) -> str:
     return f"{word} {noun}" + ("" if number == 1 else "s")
 
 
-__all__ = ["amount", "clock", "counted", "duration", "fixed", "kind_of", "length", "listed", "percent", "price",
-           "ratio", "trade_said"]  # fmt: skip
+__all__ = ["amount", "clock", "counted", "duration", "fixed", "length", "listed", "percent", "price",
+           "ratio"]  # fmt: skip

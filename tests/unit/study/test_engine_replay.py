@@ -16,6 +16,7 @@ from ringfence.study.examples import load_example
 from ringfence.study.replay.on_engine import replay_on_engine
 from ringfence.study.replay.replay import replay
 from ringfence.study.replay.report import html_report
+from ringfence.study.replay.verdict import verdict
 from ringfence.tape import load_tape
 from tests.unit.study.replay_books import account_file, books, contract, tape_of, wild_tapes
 
@@ -63,7 +64,7 @@ def test_the_engine_liquidates_first_where_a_takeover_would_and_never_leaves_any
         if event.kind in {"reduction", "liquidation"} and event.pool.startswith("isolated"):
             assert event.trades
         seen[event.kind] += 1
-    assert steps.verdict()
+    assert verdict(steps)
 
 
 def test_that_law_has_seen_liquidations_and_reductions() -> None:
@@ -104,8 +105,8 @@ def test_json_verdict_and_report_say_by_which_sequence(crash: Replay) -> None:
     page = html_report(crash)
     assert "Every position that was closed by force" in page
     assert "Full takeover" not in page + " ".join(crash.assumptions)
-    assert "liquidated" in crash.verdict()
-    assert "taken over whole" not in crash.verdict()
+    assert "liquidated" in verdict(crash)
+    assert "taken over whole" not in verdict(crash)
 
 
 def reduced_book() -> AccountFile:
@@ -146,7 +147,7 @@ def test_a_position_above_its_first_tier_is_stepped_down_and_lives() -> None:
     (leg,) = result.outcomes["isolated"].survivors
     assert leg.quantity == Decimal(39)
     assert leg.unrealised_pnl == 39 * (90 - 100)
-    assert "61 of BTCUSDT long at 18:01:00" in result.verdict()
+    assert "61 of BTCUSDT long at 18:01:00" in verdict(result)
     # The history says what was held when: 100 contracts before, 39 after.
     sizes = [pool.positions[0].quantity for _, held in result.history["isolated"] for pool in held if pool.positions]
     assert sizes == [Decimal(100), Decimal(39)]

@@ -12,6 +12,7 @@ import pytest
 from ringfence.study.examples import load_example
 from ringfence.study.replay.replay import replay
 from ringfence.study.replay.report import html_report, write_report
+from ringfence.study.replay.verdict import verdict
 from ringfence.tape import load_tape
 from tests.unit.study.replay_books import account_file, contract, tape_of
 
@@ -81,7 +82,7 @@ def test_every_drawing_has_a_title_and_a_description_and_the_charts_have_tables(
 
 def test_the_report_says_what_the_replay_says(crash: Replay) -> None:
     text = Page(html_report(crash)).text
-    assert crash.verdict() in text
+    assert verdict(crash) in text
     assert "isolated margin keeps 6,010.55 of 10,000 USDT, cross margin nothing" in text
     for said in crash.assumptions:
         assert said in text

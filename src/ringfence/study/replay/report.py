@@ -17,6 +17,7 @@ from ringfence.study.replay.report_figures import equity_chart, health_chart, pr
 from ringfence.study.replay.report_tables import positions_table, takeovers_table, timeline_table
 from ringfence.study.replay.report_zoom import zoom
 from ringfence.study.replay.result import ARCHITECTURES
+from ringfence.study.replay.verdict import verdict
 from ringfence.study.wording import amount, clock, counted, percent, price
 from ringfence.tape import packaged_windows
 
@@ -48,7 +49,7 @@ def html_report(replay: Replay) -> str:
     panels = price_panels(replay, close, values)
     body = (
         f'<p class="over">{_over(replay)}</p><h1>{escape(_headline(replay))}</h1>'
-        f'<p class="verdict">{escape(replay.verdict())}</p>'
+        f'<p class="verdict">{escape(verdict(replay))}</p>'
         f'<div class="cards">{"".join(_card(replay, architecture) for architecture in ARCHITECTURES)}</div>'
         f"{figures}"
         f"<h2>Prices, and where each architecture is liquidated</h2>{panels}"

@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ringfence.study.replay.report_chart import Axis, Chart, Level, Line, Marker, Span, axis_over, label_rows
-from ringfence.study.wording import amount, clock, kind_of, price
+from ringfence.study.replay.words import kind_of
+from ringfence.study.wording import amount, clock, price
 from ringfence.tape.bars import micros_of
 
 if TYPE_CHECKING:

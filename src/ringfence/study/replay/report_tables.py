@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ringfence.study.replay.result import ARCHITECTURES
-from ringfence.study.wording import amount, clock, kind_of, price, ratio, trade_said
+from ringfence.study.replay.words import kind_of, trade_said
+from ringfence.study.wording import amount, clock, price, ratio
 
 if TYPE_CHECKING:
     from datetime import timedelta

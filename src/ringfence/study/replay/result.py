@@ -217,16 +217,6 @@ class Replay:
                 legs += legs_of(assess(named[pool.name], sample.marks, self.rulebook))
             yield sample.ts, tuple(legs)
 
-    def verdict(self) -> str:
-        """Return the result as one paragraph of plain English, computed from it."""
-        if self.sequence == "venue":
-            from ringfence.study.replay.verdict_venue import venue_verdict
-
-            return venue_verdict(self)
-        from ringfence.study.replay.verdict import verdict
-
-        return verdict(self)
-
 
 @exact
 def legs_of(assessment: Assessment) -> tuple[Leg, ...]:

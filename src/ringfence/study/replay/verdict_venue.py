@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import ZERO, exact
-from ringfence.study.replay.verdict import hedge, how_cross_fell, who_has_more
+from ringfence.study.replay.verdict_takeover import hedge, how_cross_fell, who_has_more
 from ringfence.study.wording import amount, clock, counted, fixed, length, listed, price
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from ringfence.study.page import framed, table
 from ringfence.study.replay.report import tape_title
 from ringfence.study.replay.report_chart import Axis, Chart, Level, Line, Marker, Span, axis_over
-from ringfence.study.wording import amount, clock, counted, percent, ratio, trade_said
+from ringfence.study.replay.words import trade_said
+from ringfence.study.wording import amount, clock, counted, percent, ratio
 from ringfence.tape.bars import micros_of
 
 if TYPE_CHECKING:
