@@ -117,18 +117,21 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def _write(path: Path, content: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; folders that are missing are made."""
     import os
+    from contextlib import suppress
 
     from ringfence.errors import BadConfiguration
 
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_text(content + "\n", encoding="utf-8")
         unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # its folder may be no folder
+            unfinished.unlink()
         raise BadConfiguration(
-            "cannot be written", where=str(path), expected="a file in a folder that is there",
+            "cannot be written", where=str(path), expected="a file that can be made",
             found=error.strerror or str(error), hint="check the path and its permissions",
         ) from None  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ringfence.cli.options import JsonOption
+from ringfence.cli.options import JsonOption, ReportOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,6 +69,7 @@ def build(  # noqa: PLR0913, PLR0917 - a parameter per option
     from ringfence.cli.load import day
     from ringfence.errors import BadConfiguration
     from ringfence.fleet import build as building
+    from ringfence.fleet.results import check_place
     from ringfence.fleet.tables import Names
 
     if bool(sources) == example:
@@ -80,6 +81,7 @@ def build(  # noqa: PLR0913, PLR0917 - a parameter per option
     if out.exists() and not force:
         raise BadConfiguration("the file is there already", where=f"--out {out}", expected="a new file",
                                found="an older one", hint="name another file, or give --force")  # fmt: skip
+    check_place(out)
     with progress("accounts", accounts if example else None) as done:
         if example:
             from ringfence.fleet.example import write_example
@@ -139,7 +141,7 @@ def screen(
     from ringfence.cli import show
     from ringfence.fleet import results, screening
 
-    results.check_folder(out)
+    results.check_place(out)
     opened = _open(fleet, marks, at)
     with progress("accounts", len(opened)) as done, _compiling_told(), _units(opened, ray) as units:
         found = screening.screen(opened, limit=screening.ALL if out else limit, progress=done, units=units)
@@ -148,12 +150,11 @@ def screen(
     found = found._replace(worst=found.worst[:limit])
     if json:
         show.print_json(results.screen_json(opened, found))
-        return
-    from ringfence.cli.fleet_tables import print_screening
+    else:
+        from ringfence.cli.fleet_tables import print_screening
 
-    print_screening(show.console(), opened, found)
-    if out is not None:
-        show.say(f"written: {out}")
+        print_screening(show.console(), opened, found)
+    _written(out)
 
 
 @app.command("stress", epilog="Example: ringfence fleet stress example.fleet.parquet --report stress.html")
@@ -169,9 +170,7 @@ def stress(  # noqa: PLR0913, PLR0917 - a parameter per option
     ] = None,
     history: Annotated[bool, typer.Option("--history/--no-history", help="Past crashes as well.")] = True,
     out: OutOption = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", metavar="PATH", help="Write one self-contained HTML file.")
-    ] = None,
+    report: ReportOption = None,
     ray: RayOption = None,
     *,
     json: JsonOption = False,
@@ -184,7 +183,7 @@ def stress(  # noqa: PLR0913, PLR0917 - a parameter per option
     from ringfence.fleet import results
     from ringfence.fleet.stress import stress as run
 
-    results.check_folder(out)
+    results.check_place(out, report)
     opened = _open(fleet, marks, at)
     chosen, notes = _scenarios(opened, span, steps, major or [], history=history)
     with progress("accounts", len(opened)) as done, _compiling_told(), _units(opened, ray) as sums:
@@ -198,13 +197,11 @@ def stress(  # noqa: PLR0913, PLR0917 - a parameter per option
         page.write(fleet_page.html_page(opened, found, title=f"{opened.where} under stress"), report)
     if json:
         show.print_json(results.stress_json(opened, found))
-        return
-    from ringfence.cli.fleet_tables import print_stress
+    else:
+        from ringfence.cli.fleet_tables import print_stress
 
-    print_stress(show.console(), opened, found)
-    for path in (out, report):
-        if path is not None:
-            show.say(f"written: {path}")
+        print_stress(show.console(), opened, found)
+    _written(out, report)
 
 
 @app.command("watch", epilog="Example: ringfence fleet watch example.fleet.parquet --tape 2025-10-10")
@@ -217,6 +214,7 @@ def watch(  # noqa: PLR0913, PLR0917 - a parameter per option
     health: Annotated[str, typer.Option(metavar="LEVEL", help="The health watched: 1 is liquidation.")] = "1",
     limit: Annotated[int, typer.Option(min=0, help="How many of those who fell are named.")] = 20,
     out: OutOption = None,
+    report: ReportOption = None,
     ray: RayOption = None,
     *,
     json: JsonOption = False,
@@ -224,31 +222,50 @@ def watch(  # noqa: PLR0913, PLR0917 - a parameter per option
     """Take a fleet through a tape, price by price, and name the pools that fall.
 
     A pool that falls is named once and is off the book from then on. With --out everybody who fell is written. How fast
-    it went is said on standard error.
+    it went is said on standard error. With --report the tape is walked a second time, for those who are called.
     """
     from ringfence.cli import show
     from ringfence.cli.options import read_number
     from ringfence.fleet import results, watching
     from ringfence.tape import load_tape, walk
 
-    results.check_folder(out)
+    results.check_place(out, report)
     opened = _open(fleet, marks, None)
     path = walk(load_tape(tape), seed, intermediate=ticks_per_bar - 4)
+    level = read_number(health, "--health")
+    call = opened.terms.rulebook().levels.margin_call
+    twice = report is not None and level < call
     total = path.ticks_at_most * -(-opened.units // watching.AT_ONCE)
-    with progress("prices", total) as done, _compiling_told(), _units(opened, ray) as lots:
-        found = watching.watch(opened, path, level=read_number(health, "--health"), progress=done, lots=lots)
+    with progress("prices", total * (1 + twice)) as done, _compiling_told(), _units(opened, ray) as lots:
+        found = watching.watch(opened, path, level=level, progress=done, lots=lots, ending=12 if report else 0)
+        called = None
+        if twice:
+            more = None if done is None else lambda prices: done(total + prices)
+            called = watching.watch(opened, path, level=call, progress=more, lots=lots)
     if out is not None:
         results.write_parquet(results.watch_table(found), out)
+    if report is not None:
+        from ringfence.study import fleet_watch_page, page
+
+        page.write(fleet_watch_page.html_page(opened, found, called, tape=path.tape), report)
     if json:
         show.print_json(results.watch_json(opened, found, limit))
-        return
-    from ringfence.cli.fleet_tables import print_watch, watch_rates
+    else:
+        from ringfence.cli.fleet_tables import print_watch, watch_rates
 
-    print_watch(show.console(), found, limit)
-    for line in watch_rates(found):
-        show.say(line)
-    if out is not None:
-        show.say(f"written: {out}")
+        print_watch(show.console(), found, limit)
+        for line in watch_rates(found):
+            show.say(line)
+    _written(out, report)
+
+
+def _written(*paths: Path | None) -> None:
+    """Say which files were written."""
+    from ringfence.cli import show
+
+    for path in paths:
+        if path is not None:
+            show.say(f"written: {path}")
 
 
 def _open(fleet: str, marks: str | None, at: str | None) -> Fleet:

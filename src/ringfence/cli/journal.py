@@ -231,6 +231,7 @@ def export(
             if out is None:
                 write(reader, first, sys.stdout)
             else:
+                out.parent.mkdir(parents=True, exist_ok=True)
                 with out.open("w", encoding="utf-8", newline="") as file:
                     count = write(reader, first, file)
                 screen.say(f"{count:,} {'postings' if postings else 'entries'} written to {out}")

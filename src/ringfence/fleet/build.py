@@ -68,6 +68,7 @@ class Writer:
     def __enter__(self) -> Self:
         pa = pyarrow()
         try:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pa.parquet.ParquetWriter(
                 self.unfinished, arrow_schema(), compression="lz4", use_dictionary=_REPEATED
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -234,28 +235,46 @@ def stress_table(found: Stress) -> Any:
                      "value": pa.array(columns[5], pa.float64())})  # fmt: skip
 
 
-def check_folder(path: Path | None) -> None:
-    """Raise BadConfiguration where a result has no folder to go to: told before the work, not after it."""
-    if path is not None and not path.absolute().parent.is_dir():
-        raise BadConfiguration("cannot be written", where=str(path), expected="a file in a folder that is there",
-                               found=f"no folder {path.parent}", hint="check the path")  # fmt: skip
+def check_place(*paths: Path | None) -> None:
+    """Raise BadConfiguration where a result cannot be written: told before the work, not after it.
+
+    Folders that are missing are made when it is written.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        found = None
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+        if path.is_dir():
+            found = "a folder"
+        elif not above.is_dir():
+            found = f"{above}, which is no folder"
+        elif not os.access(above, os.W_OK | os.X_OK):
+            found = f"{above}, where you may not write"
+        if found is not None:
+            raise BadConfiguration(
+                "cannot be written", where=str(path), expected="a file that can be made", found=found,
+                hint="name a file in a folder that you may write to",
+            )  # fmt: skip
 
 
 def write_parquet(table: Any, path: Path) -> None:
-    """Write a table whole or not at all. Raises BadConfiguration where that cannot be."""
+    """Write a table whole or not at all, with the folders that are missing. Raises BadConfiguration."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         pyarrow().parquet.write_table(table, unfinished)
         unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise BadConfiguration("cannot be written", where=str(path), expected="a file in a folder that is there",
+        with suppress(OSError):  # its folder may be no folder
+            unfinished.unlink()
+        raise BadConfiguration("cannot be written", where=str(path), expected="a file that can be made",
                                found=error.strerror or str(error), hint="check the path") from None  # fmt: skip
 
 
 __all__ = [
     "assets_with_anything",
-    "check_folder",
+    "check_place",
     "falls_by_minute",
     "most_forced",
     "rates",

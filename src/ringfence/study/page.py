@@ -1,7 +1,8 @@
-"""The frame of a study's HTML page: one file in the look of the replay's report, no network, no script."""
+"""The frame of a study's HTML page: one file in the look of the replay's report, no network, no script needed."""
 
 from __future__ import annotations
 
+import json
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from ringfence.errors import BadConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -22,8 +23,21 @@ _PHONE = """
 """On a narrow screen a picture is moved sideways, not shrunk until nobody can read it."""
 
 
-def framed(title: str, *, over: str, sections: Iterable[tuple[str, str]], notes: Sequence[str], style: str = "") -> str:
-    """Return a page. ``sections``: heading and body, the body as HTML; title, heading and notes are escaped here."""
+def framed(
+    title: str,
+    *,
+    over: str,
+    sections: Iterable[tuple[str, str]],
+    notes: Sequence[str],
+    style: str = "",
+    head: str = "",
+    values: Mapping[str, object] | None = None,
+) -> str:
+    """Return a page. ``sections``: heading and body, the body as HTML; title, heading and notes are escaped here.
+
+    ``head``: HTML under the title. ``values``: what a crosshair reads in each chart
+    (:class:`ringfence.study.replay.report_chart.Chart`), by its name; the page is complete without a script.
+    """
     css = (files("ringfence.study") / "report.css").read_text(encoding="utf-8") + _PHONE + style
     body = "".join(f"<h2>{escape(heading)}</h2>{content}" for heading, content in sections)
     assumed = "".join(f"<li>{escape(note)}</li>" for note in notes)
@@ -31,10 +45,18 @@ def framed(title: str, *, over: str, sections: Iterable[tuple[str, str]], notes:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n"
-        f"<p class='over'>{escape(over)}</p><h1>{escape(title)}</h1>{body}"
+        f"<p class='over'>{escape(over)}</p><h1>{escape(title)}</h1>{head}{body}"
         f"<h2>What was assumed</h2><ul class='notes'>{assumed}</ul>"
-        "<footer>Written by ringfence.</footer>\n</main>\n</body>\n</html>\n"
+        f"<footer>Written by ringfence.</footer>\n</main>\n{_crosshair(values)}</body>\n</html>\n"
     )
+
+
+def _crosshair(values: Mapping[str, object] | None) -> str:
+    if values is None:
+        return ""
+    data = json.dumps(values, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    script = (files("ringfence.study") / "report.js").read_text(encoding="utf-8")
+    return f'<script type="application/json" id="values">{data}</script>\n<script>\n{script}</script>\n'
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -72,7 +72,7 @@ def test_an_existing_file_is_replaced_only_when_that_is_asked_for(ringfence: Com
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(ringfence: Command, tmp_path: Path) -> None:
     reply = written(tmp_path, REPLY, "reply.json")
     outcome = ringfence(
-        "account", "import", "binance-usdm", "--reply", reply, "--out", tmp_path / "no" / "account.json"
+        "account", "import", "binance-usdm", "--reply", reply, "--out", tmp_path / "reply.json" / "account.json"
     )
     assert outcome.code == 3
     assert "cannot be written" in outcome.err

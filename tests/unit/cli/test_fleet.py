@@ -128,18 +128,36 @@ def test_marks_of_another_fleet_are_refused(example: Path, tmp_path: Path, capsy
         assert "the marks have no symbol of the fleet" in said
 
 
-@pytest.mark.parametrize("command", [("screen",), ("stress",), ("watch", "--tape", "2025-10-10")])
-def test_a_result_without_a_folder_is_refused_before_the_work(
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [(("screen",), "--out"), (("stress",), "--out"), (("stress",), "--report"),
+     (("watch", "--tape", "2025-10-10"), "--out"), (("watch", "--tape", "2025-10-10"), "--report")],
+)  # fmt: skip
+def test_a_result_that_cannot_be_written_is_refused_before_the_work(
     example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-    command: tuple[str, ...],
+    command: tuple[str, ...], option: str,
 ) -> None:  # fmt: skip
     def read(*_: object) -> None:
         raise AssertionError("the fleet was read")
 
     monkeypatch.setattr(Fleet, "unit", read)
-    out = tmp_path / "none" / "out.parquet"
-    said = printed(capsys, "fleet", command[0], str(example), *command[1:], "--out", str(out), code=3)
-    assert f"no folder {out.parent}" in said
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "deeper" / "out.parquet"
+    said = printed(capsys, "fleet", command[0], str(example), *command[1:], option, str(out), code=3)
+    assert f"{out}: cannot be written" in said
+    assert f"found: {tmp_path / 'file'}, which is no folder" in said
+    said = printed(capsys, "fleet", command[0], str(example), *command[1:], option, str(tmp_path), code=3)
+    assert "found: a folder" in said
+
+
+def test_folders_that_are_missing_are_made_by_every_command_that_writes(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built, worst, page = (tmp_path / name / "deeper" / f"{name}.x" for name in ("built", "worst", "page"))
+    printed(capsys, "fleet", "build", "--example", "--accounts", "20", "--out", str(built))
+    printed(capsys, "fleet", "screen", str(example), "--out", str(worst))
+    printed(capsys, "fleet", "stress", str(built), "--steps", "2", "--no-history", "--report", str(page))
+    assert all(path.stat().st_size for path in (built, worst, page))
 
 
 def test_a_moment_beside_a_file_of_marks_is_refused(
@@ -221,3 +239,38 @@ def test_a_watch_names_who_falls_and_writes_all_of_them(
     said = printed(capsys, *options)
     assert f"{found['fell']} pools fell to a health of 1" in said
     assert found["fallen"][1]["account"] in said
+
+
+def test_a_watch_is_drawn_on_a_page_that_needs_nothing_else(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "watch.html"
+    options = ("fleet", "watch", str(example), "--tape", "2025-10-10", "--ticks-per-bar", "4", "--json")
+    found = json.loads(printed(capsys, *options, "--report", str(page)))
+    called = json.loads(printed(capsys, *options, "--health", "1.25"))["fell"]
+    drawn = page.read_text(encoding="utf-8")
+    assert drawn.startswith("<!doctype html>")
+    assert not re.search(r"https?://|@import|src=", drawn)
+    assert "prefers-color-scheme: dark" in drawn
+    assert f"{found['fell']:,} of {found['pools']:,} pools fall to liquidation</h1>" in drawn
+    read = json.loads(drawn.split('id="values">')[1].split("</script>")[0])
+    assert {f'data-chart="{name}"' in drawn for name in read} == {True}
+    assert set(read) == {"fallen", "minute", "prices", "read"}
+    ends = {name: values[-1] for name, values in read["fallen"]["lines"]}
+    assert ends == {"called": f"{called:,}", "fallen": f"{found['fell']:,}"}
+    (minute,) = read["minute"]["lines"]
+    assert sum(int(count.replace(",", "")) for count in minute[1]) == found["fell"]
+    moved = dict(read["prices"]["lines"])
+    assert "BTCUSDT" in moved
+    assert all(len(values) == len(read["prices"]["times"]) for values in moved.values())
+    for heading in ("Where it concentrates", "Nearest to the edge at the end", "compiling kernels, once per machine"):
+        assert heading in drawn
+
+
+def test_the_rates_of_a_watch_are_of_the_walk_alone(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "watch", str(example), "--tape", "2025-10-10", "--ticks-per-bar", "4"]) == 0
+    said = capsys.readouterr().err
+    assert re.search(
+        r"^[\d,]+ frames, [\d,]+ prices: screened in [\d.]+ s, [\d,]+ frames/s, [\d,]+ prices/s$", said, re.MULTILINE
+    )
+    assert re.search(r"pools re-read: median [\d,]+, mean [\d,.]+$", said, re.MULTILINE)
