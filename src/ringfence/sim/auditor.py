@@ -14,11 +14,14 @@ from ringfence.engine.commands import ChargeInterest, PlaceOrder, Review, Update
 from ringfence.engine.evolve import evolve
 from ringfence.engine.state import State
 from ringfence.engine.wire import decode_command, decode_event, encode
-from ringfence.errors import VerificationFailed
 from ringfence.sim.adoptions import what_is_wrong_with_an_adoption
 from ringfence.sim.beliefs import beliefs, claimed, pressed, what_is_wrong_with_a_moved_price
 from ringfence.sim.charges import Charges
-from ringfence.sim.reckoning import TOLERANCE, Leg, Reckoned, worth
+from ringfence.sim.deleveraging import Queue
+from ringfence.sim.exchanges import what_is_wrong_with_an_exchange
+from ringfence.sim.laws import LAWS, LawBroken, figure
+from ringfence.sim.liquidations import Liquidation, what_a_closed_basket_still_owes
+from ringfence.sim.reckoning import TOLERANCE, Reckoned, worth
 from ringfence.sim.shadow import FUND, MARKET, NOTHING, Shadow
 
 if TYPE_CHECKING:
@@ -28,55 +31,6 @@ if TYPE_CHECKING:
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event
     from ringfence.engine.setup import Setup
-
-LAWS = {
-    "balanced": "postings are zero per asset, and so is the trial balance",
-    "clearing": "a contract's clearing account is minus the entry values of all who hold it",
-    "zero_sum": "the positions of a symbol are zero in sum, market and fund included",
-    "average": "a position's quantity and entry value follow from its trades",
-    "funding": "what is paid as funding is received; interest is its rate of a debt, and of nothing else",
-    "ring_fence": "no margin is isolated without a position in isolated margin",
-    "bonus": "bonus credit is never below 0 and never leaves as money",
-    "fees": "everybody pays the rate of his level, less his discounts, and no more",
-    "voucher": "a voucher pays what its kind pays, its share, in turn, in its time; its issuer bears it",
-    "fund": "the insurance fund is never below 0",
-    "contained": "liquidating an isolated position touches nothing outside its pool and costs no more than its margin",
-    "opposite": "auto-deleveraging takes opposite sides only, in rank order, at the bankruptcy price",
-    "exchanged": "collateral is sold only for a debt that is due, at the venue's loss, and all of it is paid",
-    "cleared": "nobody owes anything after a liquidation that closed the pool",
-    "no_debt": "nobody owes anything without a position",
-    "believed": "a price that is taken on is positive, near the one before it or confirmed, and near the index",
-    "impact": "a price that forced orders moved is where the model puts it, by what they were and has not worn off",
-    "fresh": "nothing is liquidated on a price that is stale or in doubt",
-    "hysteresis": "a pool is called when it reaches a level, not twice in a row, and anew once it rose clear of it",
-    "healthy": "a pool that is healthy is not liquidated",
-    "survivors": "a pool that is liquidatable at fresh marks does not survive a review",
-    "named": "whoever owns anything has a name that can be told from others, and nobody acts in the venue's own",
-    "protected": "a market order goes no further from the mark than its venue lets it",
-    "adopted": "a position that is taken over costs no fee and exactly its margin, and stands against the market alone",
-    "reduce_only": "an order that only reduces never opens, adds to or turns a position",
-    "step_down": "a step of a liquidation never raises what is required",
-    "round_trip": "commands and events are the same after being written and read",
-    "repeated": "a command sent again returns its first outcome and changes nothing",
-    "fold": "the state is the fold of its events",
-    "restored": "a state read from its snapshot is the same, to the byte",
-    "replay": "the same commands give the same state",
-    "books": "the ledger and the positions are what the auditor's own books say",
-    "stands": "the engine does not fail",
-}  #: every law by name, in the order of a report
-
-
-class LawBroken(VerificationFailed):
-    """A law did not hold. ``law`` names it, ``figures`` say how."""
-
-    def __init__(self, law: str, figures: str) -> None:
-        super().__init__(f"{law}: {LAWS[law]}. Found: {figures}")
-        self.law = law
-        self.figures = figures
-
-
-def _short(number: Fraction) -> str:
-    return f"{float(number):.12g}"
 
 
 class Auditor:
@@ -91,8 +45,8 @@ class Auditor:
         self._every = compare_every
         self._calls: dict[tuple[str, str], str] = {}
         self._orders: dict[tuple[str, str], PlaceOrder] = {}  # what was asked for, until it rests
-        self._active: _Liquidation | None = None
-        self._queues: dict[str, _Queue] = {}  # symbol → who is to be deleveraged
+        self._active: Liquidation | None = None
+        self._queues: dict[str, Queue] = {}  # symbol → who is to be deleveraged
         self._touched: dict[str, None] = {}
         self._symbols: dict[str, None] = {}
         self._command: Command = Review("nothing yet", 0)
@@ -166,7 +120,8 @@ class Auditor:
             self.hold("impact", problem is None, lambda: f"{problem}: {event!r}")
             self._pressed.discard(event.symbol)
         elif isinstance(event, happened.CollateralExchanged):
-            problem = self._wrong_exchange(event)
+            liquidated = None if self._active is None else self._active.name
+            problem = what_is_wrong_with_an_exchange(self.shadow, event, liquidated)
             self.hold("exchanged", problem is None, lambda: f"{problem}: {event!r}")
         elif isinstance(event, happened.LiquidationEnded):
             self._liquidation_end(event)
@@ -204,13 +159,13 @@ class Auditor:
                 self._touched[rest.split(":", 1)[0]] = None
             if kind == "bonus":
                 left = self.shadow.balance(account, asset)
-                self.hold("bonus", left >= 0, lambda account=account, left=left: f"{account} {_short(left)}")  # type: ignore[misc]
+                self.hold("bonus", left >= 0, lambda account=account, left=left: f"{account} {figure(left)}")  # type: ignore[misc]
                 to_wallet = any(p.account.startswith("wallet:") and p.amount > 0 for p in postings)
                 outside = isinstance(event, happened.MoneyMoved) and amount < 0 and to_wallet
                 self.hold("bonus", not outside or event.cause == "bonus_used", lambda: repr(event))  # type: ignore[attr-defined]
             if kind == "insurance":
                 left = self.shadow.balance(account, asset)
-                self.hold("fund", left >= 0, lambda left=left: f"{_short(left)} after {event!r}")  # type: ignore[misc]
+                self.hold("fund", left >= 0, lambda left=left: f"{figure(left)} after {event!r}")  # type: ignore[misc]
             if active is not None:
                 active.posted(event, account, asset, Fraction(amount))
         self.hold("balanced", not any(sums.values()), lambda: repr(event))
@@ -229,7 +184,7 @@ class Auditor:
         close = abs(held.entry - entry) <= Fraction(1, 10**20) * (1 + abs(entry))
         self.hold(
             "average", held.quantity == quantity and close,
-            lambda: f"{name} {leg}: {_short(held.quantity)} at {_short(held.entry)}, not {event!r}",
+            lambda: f"{name} {leg}: {figure(held.quantity)} at {figure(held.entry)}, not {event!r}",
         )  # fmt: skip
         self.shadow.adopt_entry(name, event.symbol, leg, entry)
 
@@ -261,7 +216,7 @@ class Auditor:
             return
         if mark is not None and bound is not None:
             away = (Fraction(event.price) / mark - 1) * (1 if event.buyer == taker else -1)
-            self.hold("protected", away <= Fraction(bound), lambda: f"{_short(away)} from {_short(mark)}: {event!r}")
+            self.hold("protected", away <= Fraction(bound), lambda: f"{figure(away)} from {figure(mark)}: {event!r}")
 
     def _adopted(self, event: happened.Traded) -> None:
         problem = what_is_wrong_with_an_adoption(self.shadow, event)
@@ -275,9 +230,9 @@ class Auditor:
         if found is not None:
             self.hold(
                 "healthy", not found.certainly_healthy,
-                lambda: f"{event.account} {event.pool}: {_short(found.balance)} for {_short(found.required)}",
+                lambda: f"{event.account} {event.pool}: {figure(found.balance)} for {figure(found.required)}",
             )  # fmt: skip
-        self._active = _Liquidation(self, event.account, event.pool)
+        self._active = Liquidation(self.shadow, event.account, event.pool)
 
     def _fresh(self, name: str, pool: str, at: int) -> None:
         fresh = self.shadow.fresh(name, pool, at, self.setup.guard.stale_after)
@@ -286,7 +241,7 @@ class Auditor:
     def _liquidation_step(self, event: happened.LiquidationStep) -> None:
         self._fresh(event.account, event.pool, event.at)
         if self._active is None or (self._active.name, self._active.pool) != (event.account, event.pool):
-            self._active = _Liquidation(self, event.account, event.pool)  # goes on after a cooldown
+            self._active = Liquidation(self.shadow, event.account, event.pool)  # goes on after a cooldown
         self._required(event.step)
 
     def _required(self, step: str) -> None:
@@ -301,7 +256,7 @@ class Auditor:
                 "step_down", required <= active.required + TOLERANCE * (1 + active.required),
                 lambda: (
                     f"{active.name} {active.pool} {active.step}: "
-                    f"{_short(active.required or NOTHING)} → {_short(required)}"
+                    f"{figure(active.required or NOTHING)} → {figure(required)}"
                 ),
             )  # fmt: skip
         active.required, active.step = required, step
@@ -312,77 +267,22 @@ class Auditor:
             self.hold("stands", event.outcome == "safe", lambda: f"an end without a liquidation: {event!r}")
             return  # a pool that recovered by itself
         self._required("end")
-        active.finished()
+        for good, moved in active.contained():
+            self.hold("contained", good, lambda moved=moved: moved)  # type: ignore[misc]
+        if active.isolated:
+            self.checked["contained"] += 1
         if event.outcome == "closed":
             self._calls.pop((event.account, event.pool), None)
             if event.pool.startswith("cross "):
                 owed = self.shadow.balance(f"wallet:{event.account}", event.pool.removeprefix("cross "))
-                self.hold("cleared", owed >= 0, lambda: f"{event.account} {_short(owed)}")
+                self.hold("cleared", owed >= 0, lambda: f"{event.account} {figure(owed)}")
             elif event.pool == "account":
-                problem = self._not_cleared(event.account)
-                self.hold("cleared", problem is None, lambda: f"{event.account} {problem}")
+                left = what_a_closed_basket_still_owes(self.shadow, event.account)
+                self.hold("cleared", left is None, lambda: f"{event.account} {left}")
             self.hold(
                 "cleared", not self.shadow.members(event.account, event.pool), lambda: f"{event!r} with positions"
             )
         self._active = None
-
-    def _not_cleared(self, name: str) -> str | None:
-        """Return what a closed basket owes although something is left that could pay, or None."""
-        wallet = f"wallet:{name}"
-        held = {asset: total for (account, asset), total in self.shadow.books.items() if account == wallet and total}
-        owed = {asset: total for asset, total in held.items() if total < 0}
-        if not owed:
-            return None
-        if any(total > 0 for total in held.values()):
-            return f"owes {owed} and holds {held}"
-        fund = {asset: self.shadow.balance("insurance", asset) for asset in owed}
-        return f"owes {owed}, and the fund has {fund}" if any(fund.values()) else None
-
-    def _wrong_exchange(self, event: happened.CollateralExchanged) -> str | None:
-        """Return what is wrong with a sale of collateral, before it is applied; None: nothing."""
-        shadow, rule = self.shadow, self.shadow.rulebook.auto_exchange
-        wallet = f"wallet:{event.account}"
-        held = {asset: total for (account, asset), total in shadow.books.items() if account == wallet and total}
-        debt, bought = -held.get(event.asset, NOTHING), Fraction(event.debt)
-        sold = {asset: Fraction(amount) for asset, amount in event.sold}
-        if not shadow.pooled.get(event.account) or not 0 < bought <= debt or Fraction(event.unpaid) != debt - bought:
-            return f"{_short(debt)} is owed"
-        if any(not 0 < amount <= held.get(asset, NOTHING) for asset, amount in sold.items()):
-            return f"{held} is held"
-        got = NOTHING
-        for asset, amount in sold.items():
-            how, lost = shadow.counts(asset), NOTHING
-            if rule is not None and asset in rule.haircuts:
-                lost = Fraction(rule.haircuts[asset])
-            elif rule is not None:
-                lost = Fraction(rule.haircut_share) * (1 - how.tranches[0].share)
-            got += amount * how.price * (1 - lost)
-        paid = bought * shadow.counts(event.asset).price
-        if abs(got - paid) > TOLERANCE * (1 + paid):
-            return f"{_short(got)} for {_short(paid)}"
-        everything = {asset: total for asset, total in held.items() if total > 0}
-        if event.unpaid and any(sold.get(asset) != total for asset, total in everything.items()):
-            return f"{everything} is held and not all sold"
-        return self._not_due(event, held, debt)
-
-    def _not_due(self, event: happened.CollateralExchanged, held: dict[str, Fraction], debt: Fraction) -> str | None:
-        shadow, rule = self.shadow, self.shadow.rulebook.auto_exchange
-        if event.cause == "liquidation":
-            active = self._active
-            return None if active is not None and active.name == event.account else "no liquidation"
-        if event.cause == "maintenance_rate":
-            return self._not_repaid_early(event)
-        if rule is None:
-            return "the venue has no such rule"
-        if event.cause == "threshold":
-            limit = rule.thresholds.get(event.asset)
-            return None if limit is not None and debt >= Fraction(limit) else f"a threshold of {limit}"
-        owed = sum((-total * shadow.counts(asset).price for asset, total in held.items() if total < 0), NOTHING)
-        counted = sum((shadow.counts(asset).of(total) for asset, total in held.items() if total > 0), NOTHING)
-        idle = not shadow.legs.get(event.account) and not shadow.orders.get(event.account)
-        share = Fraction(rule.loan_to_value or 0)
-        good = rule.loan_to_value is not None and owed >= share * counted * (1 - TOLERANCE)
-        return None if good and (idle or not rule.idle_only) else f"{_short(owed)} of {_short(counted)}"
 
     def _interest(self, event: Event) -> None:
         """Hold interest to its rate of what the trader's wallet owed before it."""
@@ -397,15 +297,6 @@ class Auditor:
             good = good and owed > 0 and paid == {(wallet, command.asset): -due, ("interest", command.asset): due}
         self.hold("funding", good, lambda: repr(event))
 
-    def _not_repaid_early(self, event: happened.CollateralExchanged) -> str | None:
-        """Return why a debt of a portfolio account is not repaid before a liquidation, or None (Bybit: 85 %)."""
-        rules, found = self.shadow.rulebook.portfolio, self.shadow.reckoned(event.account, "account")
-        if rules is None or rules.repay_at is None or found is None:
-            return "the venue has no such rule"
-        if found.balance <= Fraction(rules.repay_at) * found.required * (1 + TOLERANCE):
-            return None
-        return f"{_short(found.balance)} for {_short(found.required)}"
-
     def _called(self, event: happened.MarginCalled) -> None:
         key = (event.account, event.pool)
         was = self._calls.get(key, "none")
@@ -419,7 +310,7 @@ class Auditor:
             else:  # rose clear of the level it was at
                 clear = bounds[was] * Fraction(self.setup.rearm)
                 good = found.balance >= clear * found.required * (1 - TOLERANCE)
-            self.hold("hysteresis", good, lambda: f"{_short(found.balance)} for {_short(found.required)}: {event!r}")
+            self.hold("hysteresis", good, lambda: f"{figure(found.balance)} for {figure(found.required)}: {event!r}")
         self._calls[key] = event.level
 
     def _deleveraging(self, event: happened.Traded) -> None:
@@ -436,12 +327,12 @@ class Auditor:
         price = Fraction(event.price)
         entered = abs(held.entry / held.quantity)
         at = worth(self.shadow.term(event.symbol), price)
-        self.hold("opposite", abs(at - entered) <= TOLERANCE * entered, lambda: f"{_short(at)}, not {_short(entered)}")
+        self.hold("opposite", abs(at - entered) <= TOLERANCE * entered, lambda: f"{figure(at)}, not {figure(entered)}")
         opposite = other is not None and (other.quantity > 0) != (held.quantity > 0)
         self.hold("opposite", opposite, lambda: f"{name} {leg} holds {other}: {event!r}")
         queue = self._queues.get(event.symbol)
         if queue is None:
-            queue = self._queues[event.symbol] = _Queue(self.shadow, event.symbol, held, price)
+            queue = self._queues[event.symbol] = Queue(self.shadow, event.symbol, held, price)
         problem = queue.taken(name, leg, Fraction(event.quantity))
         self.hold("opposite", problem is None, lambda: f"{problem}: {event!r}")
 
@@ -463,7 +354,7 @@ class Auditor:
         for account in shadow.ring_fenced:
             _, name, symbol, leg = account.split(":")
             good = (symbol, leg) in shadow.legs.get(name, {}) and shadow.is_isolated(name, symbol)
-            self.hold("ring_fence", good, lambda account=account: f"{account} {_short(shadow.ring_fenced[account])}")  # type: ignore[misc]
+            self.hold("ring_fence", good, lambda account=account: f"{account} {figure(shadow.ring_fenced[account])}")  # type: ignore[misc]
         for name in self._touched:
             self._of_trader(name)
         self._forget_calls()
@@ -478,11 +369,11 @@ class Auditor:
     def _of_symbol(self, symbol: str) -> None:
         held = [leg for legs in self.shadow.legs.values() for (of, _), leg in legs.items() if of == symbol]
         quantity = sum((leg.quantity for leg in held), NOTHING)
-        self.hold("zero_sum", quantity == 0, lambda: f"{symbol} {_short(quantity)}")
+        self.hold("zero_sum", quantity == 0, lambda: f"{symbol} {figure(quantity)}")
         entered = sum((leg.entry for leg in held), NOTHING)
         asset = self.shadow.term(symbol).asset
         cleared = self.shadow.balance(f"clearing:{symbol}", asset)
-        self.hold("clearing", cleared == -entered, lambda: f"{symbol} {_short(cleared)} for {_short(entered)}")
+        self.hold("clearing", cleared == -entered, lambda: f"{symbol} {figure(cleared)} for {figure(entered)}")
 
     def _of_trader(self, name: str) -> None:
         if name in {MARKET, FUND}:
@@ -494,7 +385,7 @@ class Auditor:
         ]
         for asset, total in wallets if not self.shadow.pooled.get(name) else ():
             good = total >= 0 or bool(self.shadow.members(name, f"cross {asset}"))
-            self.hold("no_debt", good, lambda asset=asset, total=total: f"{name} {_short(total)} {asset}")  # type: ignore[misc]
+            self.hold("no_debt", good, lambda asset=asset, total=total: f"{name} {figure(total)} {asset}")  # type: ignore[misc]
         state = self.state.traders[name]
         mine = self.shadow.legs.get(name, {})
         same = state.held.keys() == mine.keys() and all(
@@ -520,7 +411,7 @@ class Auditor:
                     self.hold(
                         "survivors", not found.certainly_liquidatable,
                         lambda name=name, pool=pool, found=found: (  # type: ignore[misc]
-                            f"{name} {pool}: {_short(found.balance)} for {_short(found.required)}"
+                            f"{name} {pool}: {figure(found.balance)} for {figure(found.required)}"
                         ),
                     )  # fmt: skip
 
@@ -552,85 +443,4 @@ class Auditor:
             self._of_symbol(symbol)
 
 
-class _Liquidation:
-    """One liquidation while it goes on: what it may touch."""
-
-    def __init__(self, auditor: Auditor, name: str, pool: str) -> None:
-        self.auditor, self.name, self.pool = auditor, name, pool
-        self.required: Fraction | None = None
-        self.step = ""
-        self.outside: dict[tuple[str, str], Fraction] = {}
-        members = auditor.shadow.members(name, pool)
-        self.own = {f"isolated:{name}:{leg.symbol}:{which}" for which, leg in members}
-        self.legs = {(leg.symbol, which) for which, leg in members}
-
-    def posted(self, event: Event, account: str, asset: str, amount: Fraction) -> None:
-        """Note what moves on the trader's other accounts."""
-        if not self.pool.startswith("isolated ") or account in self.own:
-            return
-        kind, _, rest = account.partition(":")
-        if kind not in {"wallet", "bonus", "isolated", "voucher"} or rest.split(":", 1)[0] != self.name:
-            return
-        if isinstance(event, happened.Traded) and event.cause == "auto_deleveraging":
-            return  # its other leg may be the one that is deleveraged
-        self.outside[account, asset] = self.outside.get((account, asset), NOTHING) + amount
-
-    def finished(self) -> None:
-        """Hold the trader's other accounts to what they were: nothing taken; only what is left over comes back."""
-        for (account, _), change in self.outside.items():
-            good = change >= 0 if account.startswith("wallet:") else change == 0
-            self.auditor.hold("contained", good, lambda account=account, change=change: f"{account} {_short(change)}")  # type: ignore[misc]
-        if self.pool.startswith("isolated "):
-            self.auditor.checked["contained"] += 1
-
-
-class _Queue:
-    """Who is to be deleveraged, reckoned when the first one is."""
-
-    def __init__(self, shadow: Shadow, symbol: str, fund: Leg, price: Fraction) -> None:
-        self.left: list[tuple[Fraction, str, str, Fraction]] = []
-        term = shadow.term(symbol)
-        for name, legs in shadow.legs.items():
-            for (of, which), leg in legs.items():
-                if of != symbol or name in {MARKET, FUND} or (leg.quantity > 0) == (fund.quantity > 0):
-                    continue
-                pool = shadow.pool_of(name, symbol, leg)
-                balance = shadow.worth_at_marks(name, pool)
-                value = worth(term, shadow.marks[symbol])
-                sign = -1 if term.inverse else 1
-                gained = sign * leg.quantity * value - leg.entry
-                cost = sign * leg.quantity * (worth(term, price) - value)
-                if pool == "account":
-                    how, own = shadow.counts(term.asset), shadow.equity(name, term.asset)
-                    cost = how.of(own + cost) - how.of(own)
-                if balance + cost < 0:
-                    continue  # could not bear the price
-                exposure = NOTHING
-                for _, one in shadow.members(name, pool):
-                    each = abs(one.quantity) * worth(shadow.term(one.symbol), shadow.marks[one.symbol])
-                    exposure += each * shadow.counts(shadow.term(one.symbol).asset).price if pool == "account" else each
-                score = gained / abs(leg.entry)
-                if shadow.rulebook.deleveraging_rank == "margin_ratio":
-                    found = shadow.reckoned(name, pool)
-                    exposure = NOTHING if found is None else found.required
-                if balance > 0 and exposure:
-                    score = score * exposure / balance if score > 0 else score * balance / exposure
-                self.left.append((score, name, which, abs(leg.quantity)))
-
-    def taken(self, name: str, leg: str, size: Fraction) -> str | None:
-        """Return what is wrong with deleveraging this leg now by ``size``, or None."""
-        if name == MARKET:
-            return None if not self.left else f"the market before {self.left[0][1]}"
-        found = next((one for one in self.left if one[1:3] == (name, leg)), None)
-        if found is None:
-            return f"{name} {leg} is not in the queue"
-        best = max(one[0] for one in self.left)
-        if found[0] < best - Fraction(1, 10**9) * (1 + abs(best)):
-            return f"{name} {leg} with {_short(found[0])} before one with {_short(best)}"
-        self.left.remove(found)
-        if size < found[3]:
-            self.left.append((found[0] + 10**9, name, leg, found[3] - size))  # stays the first
-        return None
-
-
-__all__ = ["LAWS", "Auditor", "LawBroken"]
+__all__ = ["Auditor"]

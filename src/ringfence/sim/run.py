@@ -17,7 +17,8 @@ from ringfence.engine.state import State
 from ringfence.engine.wire import encode
 from ringfence.ledger import INSURANCE, VENUE
 from ringfence.numbers import EXACT, ZERO
-from ringfence.sim.auditor import LAWS, Auditor, LawBroken
+from ringfence.sim.auditor import Auditor
+from ringfence.sim.laws import LAWS, LawBroken
 from ringfence.sim.shrink import smallest
 from ringfence.sim.world import World
 

@@ -16,8 +16,9 @@ from ringfence.engine.setup import Fees, Market, PriceGuard
 from ringfence.engine.snapshot import dump, load
 from ringfence.engine.state import State
 from ringfence.ledger import Posting, move
-from ringfence.sim.auditor import LAWS, Auditor, LawBroken
+from ringfence.sim.auditor import Auditor
 from ringfence.sim.beliefs import beliefs
+from ringfence.sim.laws import LAWS, LawBroken
 from ringfence.sim.venues import VENUES
 from ringfence.sim.world import WorldSetup
 
