@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event, Traded
-    from ringfence.engine.state import Held, State
+    from ringfence.engine.state import State
+    from ringfence.engine.trader import Held
     from ringfence.margin.assessment import Assessment
     from ringfence.margin.lines import PositionLine
     from ringfence.numbers import Price, Quantity

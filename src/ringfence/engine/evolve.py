@@ -13,7 +13,8 @@ from ringfence.engine.items import number_text
 from ringfence.engine.liquidity import NOTHING_CONSUMED
 from ringfence.engine.orderbook import RestingOrder
 from ringfence.engine.settle import realised_in
-from ringfence.engine.state import HOUSE, Doubt, Held, Voucher, index_of
+from ringfence.engine.state import HOUSE, Doubt, index_of
+from ringfence.engine.trader import Held, Voucher
 from ringfence.engine.triggers import AT_OR_ABOVE, AT_OR_BELOW, Trigger, WaitingOrder
 from ringfence.ledger import voucher as voucher_account
 from ringfence.numbers import ZERO, exact, plain
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from ringfence.engine.events import Event
     from ringfence.engine.liquidity import Consumed
-    from ringfence.engine.state import Order, State, Trader
+    from ringfence.engine.state import State
+    from ringfence.engine.trader import Order, Trader
     from ringfence.ledger import Posting
     from ringfence.numbers import Price, Quantity, Value
 

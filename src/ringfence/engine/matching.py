@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event, Traded
     from ringfence.engine.liquidity import Consumed, Liquidity
-    from ringfence.engine.state import Order, State
+    from ringfence.engine.state import State
+    from ringfence.engine.trader import Order
     from ringfence.numbers import Price, Quantity, Rate, Value
 
 

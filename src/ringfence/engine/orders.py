@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from ringfence.contract import Contract
     from ringfence.engine.commands import Command, PlaceOrder
     from ringfence.engine.events import Event
-    from ringfence.engine.state import Order, State
+    from ringfence.engine.state import State
+    from ringfence.engine.trader import Order
     from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price, Quantity, Value
 

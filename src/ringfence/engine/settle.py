@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringfence.contract import Contract
-    from ringfence.engine.state import State, Voucher
+    from ringfence.engine.state import State
+    from ringfence.engine.trader import Voucher
     from ringfence.fees import VoucherKind
     from ringfence.ledger import Ledger
     from ringfence.numbers import Price, Quantity, Rate, UnitValue, Value

@@ -21,14 +21,15 @@ from ringfence.account import CollateralMode, MarginMode, PositionMode
 from ringfence.engine import setup_text
 from ringfence.engine.evolve import enter_order, enter_voucher, restore_items
 from ringfence.engine.liquidity import Consumed
-from ringfence.engine.state import Doubt, Held, Order, State, Voucher
+from ringfence.engine.state import Doubt, State
+from ringfence.engine.trader import Held, Order, Voucher
 from ringfence.errors import BadInput
 from ringfence.ledger import Posting
 from ringfence.numbers import exact
 
 if TYPE_CHECKING:
     from ringfence.engine.setup import Setup
-    from ringfence.engine.state import Trader
+    from ringfence.engine.trader import Trader
 
 SCHEMA = "ringfence state 1"
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ringfence.engine import commands as asked
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event
-    from ringfence.engine.state import State, Voucher
+    from ringfence.engine.state import State
+    from ringfence.engine.trader import Voucher
 
 
 def credit(state: State, command: asked.CreditVoucher) -> Iterator[Event]:

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from ringfence.account import Pool
     from ringfence.engine.commands import UpdatePrices
     from ringfence.engine.events import Event
-    from ringfence.engine.state import State, Trader
+    from ringfence.engine.state import State
+    from ringfence.engine.trader import Trader
     from ringfence.numbers import Price
 
 NOBODY = frozenset({HOUSE, FUND})  #: whose positions are the venue's own

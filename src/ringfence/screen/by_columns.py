@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from ringfence.account import Pool
     from ringfence.engine.commands import UpdatePrices
-    from ringfence.engine.state import State, Trader
+    from ringfence.engine.state import State
+    from ringfence.engine.trader import Trader
     from ringfence.numbers import Price
     from ringfence.screen.by_bands import Placed
     from ringfence.screen.columns import Columns

@@ -6,7 +6,7 @@ from decimal import Decimal
 from hashlib import blake2b
 
 from ringfence.engine.items import Items
-from ringfence.engine.state import Held
+from ringfence.engine.trader import Held
 from ringfence.ledger import EXTERNAL, Ledger, move
 from tests.unit.engine.small_venue import LINEAR
 
