@@ -15,27 +15,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ringfence.study.replay.result import Event, ForcedTrade, Leg, Outcome, Replay, Sample
+    from ringfence.study.replay.ways import SideBySide
 
 SCHEMA = "ringfence.replay/1"
 
 
 def as_json(replay: Replay, report: Path | None = None) -> dict[str, Any]:
     """Return what ``ringfence replay --json`` prints: events, outcomes, a series per minute, assumptions, verdict."""
-    tape, rulebook = replay.tape, replay.rulebook
     return {
         "schema": SCHEMA,
-        "account": replay.file.where,
-        "rulebook": rulebook.name,
-        "as_of": rulebook.as_of.isoformat() if rulebook.as_of else None,
-        "tape": {
-            "name": tape.name,
-            "start": utc_text(tape.start),
-            "end": utc_text(tape.end),
-            "price_kind": tape.price_kind,
-            "exact": tape.exact,
-        },
-        "seed": replay.seed,
-        "ticks": replay.ticks,
+        **what_was_replayed(replay),
         "sequence": replay.sequence,
         **_steps(replay),
         "capital": _amounts(replay.funding.capital),
@@ -45,6 +34,25 @@ def as_json(replay: Replay, report: Path | None = None) -> dict[str, Any]:
         "assumptions": list(replay.assumptions),
         "verdict": verdict(replay),
         "report": None if report is None else str(report),
+    }
+
+
+def what_was_replayed(found: Replay | SideBySide) -> dict[str, Any]:
+    """Return what every replay says of itself first: whose account, by which rules, through which tape and seed."""
+    tape, rulebook = found.tape, found.rulebook
+    return {
+        "account": found.file.where,
+        "rulebook": rulebook.name,
+        "as_of": rulebook.as_of.isoformat() if rulebook.as_of else None,
+        "tape": {
+            "name": tape.name,
+            "start": utc_text(tape.start),
+            "end": utc_text(tape.end),
+            "price_kind": tape.price_kind,
+            "exact": tape.exact,
+        },
+        "seed": found.seed,
+        "ticks": found.ticks,
     }
 
 
@@ -135,4 +143,4 @@ def _sample(sample: Sample) -> dict[str, Any]:
     }
 
 
-__all__ = ["SCHEMA", "as_json"]
+__all__ = ["SCHEMA", "as_json", "what_was_replayed"]

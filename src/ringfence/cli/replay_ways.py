@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ringfence.cli.replay_json import what_was_replayed
 from ringfence.cli.replay_tables import titled_table
 from ringfence.cli.show import text
 from ringfence.study.replay.words import trade_said
@@ -140,23 +141,14 @@ def _endings(found: SideBySide) -> Table:
 
 def as_json(found: SideBySide, report: Path | None = None) -> dict[str, Any]:
     """Return what ``ringfence replay --architectures … --json`` prints; amounts in the account's currency."""
-    tape, rulebook = found.tape, found.rulebook
     return {
         "schema": SCHEMA,
-        "account": found.file.where,
-        "rulebook": rulebook.name,
-        "as_of": rulebook.as_of.isoformat() if rulebook.as_of else None,
-        "tape": {
-            "name": tape.name, "start": utc_text(tape.start), "end": utc_text(tape.end), "price_kind": tape.price_kind,
-            "exact": tape.exact,
-        },
-        "seed": found.seed,
-        "ticks": found.ticks,
+        **what_was_replayed(found),
         "architectures": [_way(way) for way in found.ways],
         "assumptions": list(assumptions(found)),
         "verdict": found.verdict(),
         "report": None if report is None else str(report),
-    }  # fmt: skip
+    }
 
 
 def _way(way: Way) -> dict[str, Any]:
