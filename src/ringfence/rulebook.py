@@ -275,6 +275,7 @@ class Rulebook:
     _known: dict[str, tuple[Contract, TierTable | None]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _isolated_inverse: list[Policies] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def fees(self) -> FeeSchedule:
@@ -288,7 +289,9 @@ class Rulebook:
         (:attr:`isolated_inverse`).
         """
         if isolated and inverse and self.isolated_inverse:
-            return replace(self.isolated, **self.isolated_inverse)  # type: ignore[arg-type]
+            if not self._isolated_inverse:
+                self._isolated_inverse.append(replace(self.isolated, **self.isolated_inverse))  # type: ignore[arg-type]
+            return self._isolated_inverse[0]
         if isolated:
             return self.isolated
         return self.basket if basket else self.cross

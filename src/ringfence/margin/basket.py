@@ -70,7 +70,7 @@ def moving_assets(pool: Pool, symbol: str) -> tuple[str, ...]:
     if pool.mode.backing is not Backing.BASKET:
         return ()
     named = coin(symbol)
-    return tuple(asset for asset, terms in pool.collateral.items() if terms.moves_with == named)
+    return tuple([asset for asset, terms in pool.collateral.items() if terms.moves_with == named])
 
 
 class Moving(NamedTuple):
@@ -93,7 +93,10 @@ def moving_with(assessment: Assessment, symbol: str) -> Moving:
 def _scale(assessment: Assessment, line: PositionLine) -> tuple[Scale, frozenset[str]]:
     """Return what the surplus is taken times while a line's symbol moves, and which assets' indices move with it."""
     contract, value = line.contract, line.contract_value
-    moving = frozenset(_that_matter(assessment, moving_assets(assessment.pool, line.position.symbol)))
+    named = moving_assets(assessment.pool, line.position.symbol)
+    if not named:
+        return STILL, frozenset()
+    moving = frozenset(_that_matter(assessment, named))
     if not moving or (contract.settle_asset in moving) != contract.inverse:
         return STILL, frozenset()
     if contract.inverse:
@@ -107,29 +110,38 @@ def along_symbol(assessment: Assessment, lines: list[PositionLine], health: Deci
     None where a balance is not known. Called inside the exact context.
     """
     contract = lines[0].contract
+    balance, required = assessment.balance_held_against, assessment.liquidation_requirement
+    if balance is None or required is None:
+        return None
     scale, moving = _scale(assessment, lines[0])
     own = _own(lines)
     index = scale.moving if contract.settle_asset in moving else scale.staying
     weight = health * assessment.pool.collateral[contract.settle_asset].ask * index.constant
-    legs = tuple(Leg(line.charge, ZERO, ONE, weight, line.tier or 0) for line in lines)
-    parts: list[Line] = []
+    legs = tuple([Leg(line.charge, ZERO, ONE, weight, line.tier or 0) for line in lines])
+    slope = constant = ZERO
     hinges: list[Hinge] = []
     for held in assessment.assets:
-        equity = held.equity
-        if equity is None or held.liquidation_requirement is None:
-            return None
+        if held.asset != contract.settle_asset and held.asset not in moving:
+            continue  # it stays as it is and stands in the pool's sums
         at = scale.moving if held.asset in moving else scale.staying
+        equity, needed = held.equity, held.liquidation_requirement
+        if equity is None or held.value is None or needed is None:
+            return None
+        aside = set_aside(held, assessment)
+        balance -= held.value - aside
+        required -= needed
         amount = Line(ZERO, equity)
-        required = held.liquidation_requirement
         if held.asset == contract.settle_asset:
             amount = Line(own.signed, equity - own.pnl - own.entries)
-            required -= own.required * held.terms.ask
-        parts.append(at.by(-health * required - set_aside(held, assessment)))
+            needed -= own.required * held.terms.ask
         straight, bends = counted(held.terms, amount.times(at), index=at, scale=scale.scale)
-        parts.append(straight)
+        fixed = -health * needed - aside
+        slope += straight.slope + at.slope * fixed
+        constant += straight.constant + at.constant * fixed
         hinges += bends
-    slope, constant = sum((p.slope for p in parts), ZERO), sum((p.constant for p in parts), ZERO)
-    return Walk(legs, (Equity(slope, constant),), ZERO, tuple(hinges))
+    others = balance - health * required
+    whole = Equity(slope + scale.staying.slope * others, constant + scale.staying.constant * others)
+    return Walk(legs, (whole,), ZERO, tuple(hinges))
 
 
 class _Own(NamedTuple):
@@ -141,13 +153,13 @@ class _Own(NamedTuple):
 
 def _own(lines: list[PositionLine]) -> _Own:
     """Return what the moving symbol's legs hold: contracts by orientation, entry values, PnL and requirement."""
-    quantity = sum((line.position.quantity for line in lines), ZERO)
-    return _Own(
-        quantity * lines[0].contract.orientation,
-        sum((line.entry_value for line in lines), ZERO),
-        sum((line.unrealised_pnl for line in lines), ZERO),
-        sum((line.liquidation_requirement or ZERO for line in lines), ZERO),
-    )
+    quantity = entries = pnl = required = ZERO
+    for line in lines:
+        quantity += line.position.quantity
+        entries += line.entry_value
+        pnl += line.unrealised_pnl
+        required += line.liquidation_requirement or ZERO
+    return _Own(quantity * lines[0].contract.orientation, entries, pnl, required)
 
 
 def _that_matter(assessment: Assessment, assets: tuple[str, ...]) -> list[str]:
@@ -173,18 +185,13 @@ def counted(terms: Collateral, product: Line, *, index: Line, scale: Line) -> tu
     ``product``: the amount times ``index``, which is the change of the asset's index times the scale. An amount ``a``
     counts ``a · ask`` and, above each step's amount, the step's rate more than the one below.
     """
-    worth = product.by(terms.index)
+    slope, constant = product.slope * terms.index, product.constant * terms.index
     before = ONE + terms.ask_buffer
-    straight, bends = worth.by(before), []
+    straight, bends = Line(slope * before, constant * before), []
     in_unit = scale if terms.unit == "usd" else index.by(terms.index)
     for begins, rate in terms.steps():
-        bends.append(
-            Hinge(
-                rate - before,
-                worth.slope - begins * in_unit.slope,
-                worth.constant - begins * in_unit.constant,
-            )
-        )
+        if rate != before:
+            bends.append(Hinge(rate - before, slope - begins * in_unit.slope, constant - begins * in_unit.constant))
         before = rate
     return straight, bends
 

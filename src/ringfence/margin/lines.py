@@ -99,6 +99,7 @@ class AssetLine(NamedTuple):
     opening_fees: Value
     terms: Collateral
     premiums: Value = ZERO
+    maintenance_margin: Value | None = None
     available: Value | None = None
 
     @property

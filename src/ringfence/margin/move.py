@@ -200,8 +200,7 @@ def _along_prices(
     assessment: Assessment, beta: dict[str, Decimal], of_assets: dict[str, Decimal], health: Decimal
 ) -> CombinedMove:
     walk = _walk(assessment, dict.fromkeys(beta, ONE), beta, of_assets, health)
-    sign = walk.sign(ZERO)
-    down, up = walk.crossing(ZERO, upward=False), walk.crossing(ZERO, upward=True)
+    sign, down, up = walk.crossings(ZERO)
     lowest, highest = _reach({**beta, **{f"index of {asset}": share for asset, share in of_assets.items()}})
     moves = []
     for point, rounding in ((down, ROUND_CEILING), (up, ROUND_FLOOR)):
@@ -215,10 +214,9 @@ def _along_inverse_prices(assessment: Assessment, beta: dict[str, Decimal], heal
     share = next(value for value in beta.values() if value)
     start = {symbol: ZERO if value else ONE for symbol, value in beta.items()}
     walk = _walk(assessment, start, {symbol: ONE - value for symbol, value in start.items()}, {}, health)
-    sign = walk.sign(ONE)
+    sign, smaller, larger = walk.crossings(ONE)
     moves: list[Decimal | None] = []
-    for upward in (True, False):  # a larger y is a lower price
-        point = walk.crossing(ONE, upward=upward)
+    for point, upward in ((larger, True), (smaller, False)):  # a larger y is a lower price
         if point is None or point[0] <= 0:
             moves.append(None)
             continue

@@ -84,8 +84,8 @@ def liquidation_prices(assessment: Assessment, symbol: str, *, health: Decimal =
     if walk is None:
         return LiquidationPrices(None, None, rounded=False)
     contract, policies, value = lines[0].contract, assessment.policies, lines[0].contract_value
-    down, up = walk.crossing(value, upward=False), walk.crossing(value, upward=True)
-    if walk.sign(value) < 0:
+    sign, down, up = walk.crossings(value)
+    if sign < 0:
         down, up = up, down  # liquidatable already: the way back up is the price it was liquidated at
     below, above = (up, down) if contract.inverse else (down, up)
     return LiquidationPrices(
@@ -178,7 +178,7 @@ def _fee_at_bankruptcy(
 
 def _legs(lines: list[PositionLine], weight: Decimal) -> tuple[Leg, ...]:
     """Return the legs on the line along which the value of one contract itself runs."""
-    return tuple(Leg(line.charge, ZERO, ONE, weight, line.tier or 0) for line in lines)
+    return tuple([Leg(line.charge, ZERO, ONE, weight, line.tier or 0) for line in lines])
 
 
 def _price(value: Point | None, contract: Contract, policies: Policies, *, toward: str) -> Price | None:
@@ -258,15 +258,14 @@ def _equity_share(assessment: Assessment, line: PositionLine) -> Value | None:
         return divide(equity * weight, total, places=VALUE_PLACES, rounding=ROUND_FLOOR)
     asset = line.contract.settle_asset
     terms = assessment.pool.collateral[asset]
-    held = next(item for item in assessment.assets if item.asset == asset)
+    (held,) = [item for item in assessment.assets if item.asset == asset]
     if held.balance is None:
         return None
     own = held.balance + held.unrealised_pnl
     if not alone:
-        same = (other for other in assessment.lines if other.contract.settle_asset == asset)
-        in_asset = sum((other.maintenance_margin or ZERO for other in same), ZERO)
-        own = divide(own * weight, in_asset, places=VALUE_PLACES, rounding=ROUND_FLOOR) if in_asset else ZERO
-        equity = divide(equity * weight * terms.ask, total, places=VALUE_PLACES, rounding=ROUND_FLOOR)
+        charged, in_asset = weight * terms.ask, held.maintenance_margin
+        own = divide(own * charged, in_asset, places=VALUE_PLACES, rounding=ROUND_FLOOR) if in_asset else ZERO
+        equity = divide(equity * charged, total, places=VALUE_PLACES, rounding=ROUND_FLOOR)
     return ZERO if not equity else amount_for(terms, own, equity)
 
 

@@ -75,7 +75,7 @@ class Hinge(NamedTuple):
 class Walk:
     """A pool's surplus along a line. ``constant``: what does not move (others' requirement, other assets)."""
 
-    __slots__ = ("_bent", "_climbing", "_constant", "_slope", "_tiers", "legs")
+    __slots__ = ("_begin", "_bent", "_climbing", "_constant", "_slope", "_tiers", "legs")
 
     def __init__(
         self,
@@ -87,13 +87,15 @@ class Walk:
         self.legs = legs
         self._slope, self._constant = ZERO, constant
         self._bent: list[Hinge] = []  # what counts for more on one side of 0
-        for equity in equities:
-            self._slope += equity.debit * equity.slope
-            self._constant += equity.debit * equity.constant
-            self._bend(Hinge(equity.credit - equity.debit, equity.slope, equity.constant))
+        for part_slope, part_constant, credit, debit in equities:
+            self._slope += debit * part_slope
+            self._constant += debit * part_constant
+            if credit is not debit:
+                self._bend(Hinge(credit - debit, part_slope, part_constant))
         for hinge in hinges:
             self._bend(hinge)
         self._climbing = [(index, leg) for index, leg in enumerate(legs) if _changes_tier(leg)]
+        self._begin = [leg.tier for leg in legs]
         self._tiers: list[int] = []
 
     def _bend(self, hinge: Hinge) -> None:
@@ -104,12 +106,8 @@ class Walk:
 
     def sign(self, at: Decimal) -> int:
         """Return the sign of the surplus at ``at``, where the legs' tiers hold."""
-        self._tiers = [leg.tier for leg in self.legs]
-        terms = self._terms((at, ONE), upward=True)
-        if terms is None:
-            return 0
-        total = terms[0] * at + terms[1]
-        return (total > 0) - (total < 0)
+        self._tiers = self._begin[:]
+        return _sign_at(at, self._terms((at, ONE), upward=True))
 
     def crossing(self, begin: Decimal, *, upward: bool) -> Point | None:
         """Return the point nearest to ``begin``, in one direction, where the surplus changes sign, or None.
@@ -118,14 +116,33 @@ class Walk:
         in that direction; otherwise the walk goes on as from a positive surplus. Below the lowest tier's floor the
         lowest tier goes on. None also where the walk reaches a tier whose rate is not known.
         """
-        sign = self.sign(begin)
+        return self._crossing(begin, self.sign(begin), None, upward=upward)
+
+    def crossings(self, begin: Decimal) -> tuple[int, Point | None, Point | None]:
+        """Return the sign at ``begin``, and the crossings down and up from there: the same as asking for each alone."""
+        self._tiers = self._begin[:]
+        terms = self._terms((begin, ONE), upward=True)
+        sign = _sign_at(begin, terms)
+        both = None if self._bent else terms  # a bend at the very point is another segment downward
+        return (
+            sign,
+            self._crossing(begin, sign, both, upward=False),
+            self._crossing(begin, sign, both, upward=True),
+        )
+
+    def _crossing(
+        self, begin: Decimal, sign: int, terms: tuple[Decimal, Decimal] | None, *, upward: bool
+    ) -> Point | None:
+        """Return :meth:`crossing`, the sign at ``begin`` known and, where given, the segment's slope and constant."""
         if sign > 0 and self._only_rises(upward=upward):
             return None
         sign = sign or 1
         point: Point = (begin, ONE)
+        self._tiers = self._begin[:]
         edge, steps = self._next_edge(point, upward=upward)
         for _ in range(_LONGEST_WALK):
-            terms = self._terms(point, upward=upward)
+            if terms is None:
+                terms = self._terms(point, upward=upward)
             if terms is None:
                 return None
             slope, constant = terms
@@ -139,6 +156,7 @@ class Walk:
                 return root(slope, constant)
             point = edge
             edge, steps = self._enter(point, steps, upward=upward)
+            terms = None
         raise AssertionError("a walk over the tiers did not end")
 
     def _only_rises(self, *, upward: bool) -> bool:
@@ -229,6 +247,14 @@ class Walk:
             ):
                 best, steps = zero, []
         return best, steps
+
+
+def _sign_at(at: Decimal, terms: tuple[Decimal, Decimal] | None) -> int:
+    """Return the sign of ``slope · at + constant``; 0 where a rate is not known."""
+    if terms is None:
+        return 0
+    total = terms[0] * at + terms[1]
+    return (total > 0) - (total < 0)
 
 
 def _changes_tier(leg: Leg) -> bool:

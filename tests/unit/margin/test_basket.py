@@ -10,7 +10,7 @@ from ringfence.contract import Contract, ContractKind, coin
 from ringfence.margin.assess import assess
 from ringfence.margin.basket import amount_for, moving_with, pool_at
 from ringfence.margin.move import combined_move
-from ringfence.margin.price import liquidation_price
+from ringfence.margin.price import liquidation_price, liquidation_prices
 from ringfence.rulebook import Policies, Rulebook, Tier, TierTable
 
 D = Decimal
@@ -67,6 +67,17 @@ def test_another_coin_s_collateral_does_not_move() -> None:
     found = liquidation_price(pool, "ETHUSDT", {"ETHUSDT": D(3_000)}, _rulebook())
     # 57,000 + 40 · (P − 3,000) = 0.01 · 40 · P
     assert _near(found.below, D(63_000) / D("39.6"))
+
+
+def test_what_neither_moves_nor_settles_adds_what_it_counts_for_and_takes_what_it_requires() -> None:
+    # 3 ETH whose index moves with nothing stand beside two longs that are settled in dollars
+    terms = {"USDT": DOLLAR, "ETH": Collateral(index=D(2_000), ratio=D("0.9"))}
+    pool = _pool({"USDT": D(1_000), "ETH": D(3)}, terms, ("BTCUSDT", "1", "60000"), ("ETHUSDT", "5", "2000"))
+    found = assess(pool, {"BTCUSDT": D(60_000), "ETHUSDT": D(1_900)}, _rulebook())
+    assert {line.asset: line.maintenance_margin for line in found.assets} == {"USDT": D(695), "ETH": 0}
+    assert found.maintenance_margin == D("0.01") * (60_000 + 5 * 1_900)
+    # 1,000 + 3 · 1,800 − 5 · 100 + (P − 60,000) = 0.01 · (P + 9,500)
+    assert _near(liquidation_prices(found, "BTCUSDT").below, (D(60_000) - 5_900 + 95) / D("0.99"))
 
 
 def test_a_coin_margined_long_with_dollars_beside_it_is_solved_in_the_coin() -> None:

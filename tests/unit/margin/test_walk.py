@@ -117,6 +117,23 @@ def test_legs_change_tier_together() -> None:
     assert _at(walk, 50, upward=True) == 100  # 50 − 2 · 10 > 0 before, 50 − 2 · 30 < 0 from there
 
 
+@exact
+def test_both_crossings_at_once_are_those_asked_for_alone_also_at_a_bend() -> None:
+    bent = Equity(ONE, Decimal(-100), Decimal("0.5"), Decimal(2))
+    leg = Leg(_charge(PROGRESSIVE, 0)._replace(flat_rate=ZERO), ZERO, ONE, ONE, 0)
+    walks = [
+        (_walk(PROGRESSIVE, slope="-1", constant="165"), 50),
+        (_walk(PROGRESSIVE, slope="1", constant="-20", tier=2), 250),
+        (_walk(PROGRESSIVE, slope="1", constant="-45"), 40),
+        (_walk(NO_RATE, slope="-1", constant="500"), 50),
+        (Walk((leg,), (bent,), Decimal(0)), 100),  # begins where the bend is: −2 a unit below it, 0.5 above
+    ]
+    for walk, begin in walks:
+        alone = [walk.crossing(Decimal(begin), upward=upward) for upward in (False, True)]
+        assert list(walk.crossings(Decimal(begin))) == [walk.sign(Decimal(begin)), *alone]
+    assert walks[-1][0].crossings(Decimal(100)) == (0, (Decimal(200), Decimal(2)), None)
+
+
 @pytest.mark.parametrize("denominator", [Decimal(4), Decimal(-4)])
 def test_points_have_positive_denominators(denominator: Decimal) -> None:
     point = fraction(Decimal(2), denominator)

@@ -59,7 +59,9 @@ def with_requirement(found: Assessment, marks: Marks, rulebook: Rulebook, known:
         assets=tuple(
             line
             if not by_scenarios
-            else line._replace(initial_margin=None, liquidation_requirement=None, available=None)
+            else line._replace(
+                initial_margin=None, maintenance_margin=None, liquidation_requirement=None, available=None
+            )
             for line in found.assets
         ),
         portfolio=portfolio,
