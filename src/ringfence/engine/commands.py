@@ -1,7 +1,9 @@
 """What can be asked of the engine. Every command carries an id and a time; both come from outside.
 
-A command that was handled before (same ``id``) changes nothing and returns its first outcome.
-Quantities are unsigned with a side, prices and amounts are positive; ``at`` is microseconds since 1970 UTC.
+A command that was handled before (same ``id``) changes nothing and returns its first outcome. One that cannot be
+carried out leads to a :class:`~ringfence.engine.events.Refused`, numbered as in :mod:`ringfence.margin.refusal`.
+Quantities are unsigned contracts with a side, prices and amounts are positive, an isolated position's amounts are in
+its settlement asset; ``at`` is microseconds since 1970 UTC.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ class Transfer(Command):
 
 @dataclass(frozen=True, slots=True)
 class CreditBonus(Command):
-    """Credit bonus that counts as margin and cannot be withdrawn."""
+    """Credit ``amount`` of bonus: it counts as margin by the venue's order of use and is never withdrawn as money."""
 
     kind: ClassVar[str] = "credit_bonus"
     account: str
@@ -147,7 +149,11 @@ class PlaceOrder(Command):
 
 @dataclass(frozen=True, slots=True)
 class AmendOrder(Command):
-    """Change the price or the remaining quantity of a resting limit order."""
+    """Change the price or the remaining quantity of a resting limit order; what is None stays as it is.
+
+    It keeps its place in the queue only at the same price and with no larger quantity. Refused for an order that waits
+    for its trigger, and where it would take: that is a new order.
+    """
 
     kind: ClassVar[str] = "amend_order"
     account: str
@@ -176,7 +182,10 @@ class CancelAllOrders(Command):
 
 @dataclass(frozen=True, slots=True)
 class SetLeverage(Command):
-    """Choose the leverage of a symbol."""
+    """Choose the leverage of a symbol, for what is held of it and what is opened later: 1 or more.
+
+    At most what its tiers allow and the trader's own guard rails; positions held then need the margin for it.
+    """
 
     kind: ClassVar[str] = "set_leverage"
     account: str
@@ -186,7 +195,10 @@ class SetLeverage(Command):
 
 @dataclass(frozen=True, slots=True)
 class SetMarginMode(Command):
-    """Choose ``isolated`` or ``cross`` for a symbol."""
+    """Choose ``isolated`` or ``cross`` for a symbol; the margin of a position that is open moves with it.
+
+    Refused with open orders alone, and with a position where the venue does not switch one that is open.
+    """
 
     kind: ClassVar[str] = "set_margin_mode"
     account: str
@@ -196,7 +208,7 @@ class SetMarginMode(Command):
 
 @dataclass(frozen=True, slots=True)
 class SetPositionMode(Command):
-    """Choose ``one_way`` or ``hedge`` for the account."""
+    """Choose ``one_way`` or ``hedge`` for the account; refused while any position or order is open."""
 
     kind: ClassVar[str] = "set_position_mode"
     account: str
@@ -236,7 +248,7 @@ class AdoptPosition(Command):
 
 @dataclass(frozen=True, slots=True)
 class AddIsolatedMargin(Command):
-    """Move ``amount`` from the wallet into an isolated position."""
+    """Move ``amount`` of own money, not bonus, from the wallet into the isolated position on ``side``, long or short."""
 
     kind: ClassVar[str] = "add_isolated_margin"
     account: str
@@ -247,7 +259,10 @@ class AddIsolatedMargin(Command):
 
 @dataclass(frozen=True, slots=True)
 class RemoveIsolatedMargin(Command):
-    """Move ``amount`` from an isolated position back into the wallet."""
+    """Move ``amount`` from the isolated position on ``side`` back into the wallet.
+
+    At most what it holds above its initial margin (:func:`ringfence.margin.change.removable_margin`).
+    """
 
     kind: ClassVar[str] = "remove_isolated_margin"
     account: str

@@ -1,6 +1,7 @@
 """What happened. The state is the fold of these; an event that moves money carries postings that balance.
 
-``account`` is a trader; ``leg`` is ``net`` in one-way mode and ``long`` or ``short`` in hedge mode.
+``account`` is a trader; ``leg`` is ``net`` in one-way mode and ``long`` or ``short`` in hedge mode. What is said of a
+pool (balance, requirement, shortfall, deposit) is in the pool's asset, of a shared basket in the account's currency.
 """
 
 from __future__ import annotations
@@ -175,7 +176,10 @@ class SettingChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class PricesChanged(Event):
-    """Prices that were accepted, by symbol."""
+    """Prices that were accepted: (symbol, price), of an ``index`` also (asset, price).
+
+    Only those of the update that were believed; nothing else changed.
+    """
 
     kind: ClassVar[str] = "prices_changed"
     marks: tuple[tuple[str, Price], ...]
@@ -226,7 +230,10 @@ class PriceMoved(Event):
 
 @dataclass(frozen=True, slots=True)
 class FundingPaid(Event):
-    """Funding of one trader's position: ``amount`` < 0 was paid, > 0 received."""
+    """Funding of one trader's position in the settlement asset: ``amount`` < 0 was paid, > 0 received.
+
+    ``rate``: of the position's value at the mark; above 0 longs pay.
+    """
 
     kind: ClassVar[str] = "funding_paid"
     account: str
@@ -295,7 +302,11 @@ class LiquidationEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class InsuranceUsed(Event):
-    """The insurance fund gained (+) or paid (−) by a liquidation."""
+    """The insurance fund gained (+) or paid (−) ``amount`` of ``asset``.
+
+    ``cause``: clearance_fee (of a liquidation), shortfall (of a wallet after one), venue_pays (what a fund had to have
+    to be rid of what it took over).
+    """
 
     kind: ClassVar[str] = "insurance_used"
     account: str
@@ -324,7 +335,7 @@ class CollateralExchanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class RulebookAdopted(Event):
-    """From here on another rulebook, or another day's, holds."""
+    """From here on another rulebook, or another day's (``as_of`` YYYY-MM-DD, None: the latest), holds."""
 
     kind: ClassVar[str] = "rulebook_adopted"
     rulebook: str

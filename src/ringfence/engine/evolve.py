@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @exact
 def evolve(state: State, event: Event) -> None:
-    """Apply ``event`` to ``state``."""
+    """Apply ``event``, the next one, to ``state``. Decides and refuses nothing: what happened has happened."""
     change(state, event)
 
 

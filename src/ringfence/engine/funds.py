@@ -1,4 +1,8 @@
-"""Money in and out: deposits, withdrawals, transfers, bonus, isolated margin, funding."""
+"""Money in and out: deposits, withdrawals, transfers, bonus, isolated margin, funding.
+
+Each function yields the events of its command: first the money, then what the account's review leads to; or one
+``Refused`` where the amount is not above 0, not there, not free, or nothing can be decided without a believed mark.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def deposit(state: State, command: asked.Deposit) -> Iterator[Event]:
-    """Bring money in."""
+    """Bring money into the wallet, of an asset that the account may hold."""
     if command.amount <= 0:
         yield refused(command, "not_positive", f"a deposit of {command.amount}")
         return
@@ -72,7 +76,7 @@ def transfer(state: State, command: asked.Transfer) -> Iterator[Event]:
 
 
 def credit_bonus(state: State, command: asked.CreditBonus) -> Iterator[Event]:
-    """Credit bonus."""
+    """Credit bonus, of an asset that the account may hold; its issuer is debited."""
     if command.amount <= 0:
         yield refused(command, "not_positive", f"a bonus of {command.amount}")
         return
@@ -85,7 +89,7 @@ def credit_bonus(state: State, command: asked.CreditBonus) -> Iterator[Event]:
 
 
 def expire_bonus(state: State, command: asked.ExpireBonus) -> Iterator[Event]:
-    """Take back what is left of a bonus."""
+    """Take back what is left of a bonus, if anything is."""
     left = state.ledger.balance(books.bonus(command.account), command.asset)
     if left:
         postings = move(command.asset, left, out_of=books.bonus(command.account), into=books.BONUS_ISSUER)
@@ -135,7 +139,7 @@ def _not_free(state: State, name: str, asset: str, amount: Value) -> tuple[str, 
 
 
 def add_margin(state: State, command: asked.AddIsolatedMargin) -> Iterator[Event]:
-    """Move money from the wallet into an isolated position."""
+    """Move own money, as far as it is free, from the wallet into an isolated position."""
     if (missing := unpriced(state, command.account)) is not None:
         yield refused(command, "no_price", f"no mark for {missing} yet")
         return
@@ -147,7 +151,7 @@ def add_margin(state: State, command: asked.AddIsolatedMargin) -> Iterator[Event
 
 
 def remove_margin(state: State, command: asked.RemoveIsolatedMargin) -> Iterator[Event]:
-    """Move money from an isolated position back into the wallet."""
+    """Move money above its initial margin from an isolated position back into the wallet."""
     if (missing := unpriced(state, command.account)) is not None:
         yield refused(command, "no_price", f"no mark for {missing} yet")
         return

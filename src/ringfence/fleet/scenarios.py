@@ -40,7 +40,7 @@ class Scenario:
 
     @exact
     def marks(self, marks: Marks) -> dict[str, Price]:
-        """Return the marks after the scenario."""
+        """Return the marks after the scenario: each times 1 plus its move, exact."""
         return {symbol: price * (ONE + self.moves.get(symbol, self.others)) for symbol, price in marks.items()}
 
 

@@ -54,7 +54,10 @@ Outcome: TypeAlias = "Change | Refusal"
 def add_isolated_margin(
     account: Account, symbol: str, side: str, amount: Value, *, marks: Marks, rulebook: Rulebook
 ) -> Outcome:
-    """Move ``amount`` (> 0) from the wallet of the settlement asset into an isolated position's margin."""
+    """Move ``amount`` (> 0, settlement asset) from the wallet into an isolated position's margin.
+
+    Refused beyond what is free of the asset (:func:`free_balance`), and where that is not known.
+    """
     found = _isolated(account, symbol, side)
     if isinstance(found, Refusal):
         return found
@@ -89,7 +92,7 @@ def removable_margin(account: Account, symbol: str, side: str, *, marks: Marks, 
 def remove_isolated_margin(
     account: Account, symbol: str, side: str, amount: Value, *, marks: Marks, rulebook: Rulebook
 ) -> Outcome:
-    """Move ``amount`` (> 0) from an isolated position's margin back to the wallet."""
+    """Move ``amount`` (> 0), :func:`removable_margin` at most, from an isolated position back to the wallet."""
     most = removable_margin(account, symbol, side, marks=marks, rulebook=rulebook)
     if isinstance(most, Refusal):
         return most

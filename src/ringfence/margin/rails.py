@@ -81,7 +81,7 @@ def as_fill(order: OpenOrder, mode: MarginMode | None) -> Fill:
 
 
 def opens(account: Account, fill: Fill) -> bool:
-    """Whether a fill adds to a position or turns one around."""
+    """Whether a fill opens a position, adds to one or turns one around, and so does not only reduce."""
     if account.position_mode is PositionMode.HEDGE:
         return fill.position_side is None or (fill.quantity > 0) == (fill.position_side == "long")
     held = account.position(fill.symbol)

@@ -47,7 +47,7 @@ _DOLLAR_QUOTES = ("USDT", "USDC")  # every other settle asset counts as USD
 
 @lru_cache(maxsize=64)
 def grid(terms: ComponentTerms, coin_loss_at: str) -> Grid:
-    """Return the scenarios of MR1, MR2, MR5 and MR6."""
+    """Return the scenarios of MR1, MR2, MR5 and MR6. ``coin_loss_at``: see :mod:`ringfence.margin.scenario`."""
     return Grid(tuple(_scenarios(terms)), coin_loss_at=coin_loss_at)
 
 

@@ -212,7 +212,7 @@ def _with_spot(
 
 
 def grid_of(terms: Terms, rules: PortfolioRules) -> Grid:
-    """Return the scenarios of a model's terms."""
+    """Return the scenarios of a model's terms. Raises TypeError for one without (risk tiers: Binance)."""
     if isinstance(terms, MatrixTerms):
         return risk_matrix.grid(terms, rules.coin_loss_at)
     if isinstance(terms, StressTerms):
@@ -224,7 +224,7 @@ def grid_of(terms: Terms, rules: PortfolioRules) -> Grid:
 
 @exact
 def margins_of(exposures: Sequence[Exposure], terms: Terms, index: Price, table: Grid) -> Margins:
-    """Return the requirement of some exposures of one unit under a model's terms."""
+    """Return the requirement of some exposures of one unit under a model's terms; TypeError for one of risk tiers."""
     if isinstance(terms, MatrixTerms):
         return risk_matrix.margins(exposures, terms, index, table)
     if isinstance(terms, StressTerms):
@@ -280,7 +280,10 @@ def owed(asset: str, pool: Pool) -> Value:
 
 
 def owed_charge(amount: Value, terms: Terms, collateral: Collateral) -> Value:
-    """Return the maintenance margin of ``amount`` owed in an asset, in the account's currency."""
+    """Return the maintenance margin of ``amount`` (≥ 0) owed in an asset, in the account's currency.
+
+    OKX: at the asset's ask times its borrow rate (MR8); Binance: at the index times its loan rate; elsewhere 0.
+    """
     if isinstance(terms, ComponentTerms):
         return amount * collateral.ask * terms.borrow_rate
     return amount * collateral.index * terms.loan_rate if isinstance(terms, UnifiedTerms) else ZERO

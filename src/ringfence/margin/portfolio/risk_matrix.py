@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=64)
 def grid(terms: MatrixTerms, coin_loss_at: str) -> Grid:
-    """Return the standard and extended table of ``terms``."""
+    """Return the standard and extended table of ``terms``. ``coin_loss_at``: see :mod:`ringfence.margin.scenario`."""
     return Grid((*_standard(terms), *_extended(terms)), coin_loss_at=coin_loss_at)
 
 
@@ -70,7 +70,10 @@ def percent(move: Decimal) -> str:
 
 
 def margins(exposures: Sequence[Exposure], terms: MatrixTerms, index: Price, table: Grid) -> Margins:
-    """Return the requirement of ``exposures``, in the account's currency."""
+    """Return the requirement of the ``exposures`` of one unit, in the account's currency. Nothing rounds here.
+
+    ``table``: the :func:`grid` of ``terms``, over which the exposures' gains were computed.
+    """
     columns = totals([item.gains for item in exposures], table)
     in_coin = any(item.holding.in_coin for item in exposures)
     found = losses(columns, table, in_coin=in_coin)

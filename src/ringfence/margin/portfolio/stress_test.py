@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=64)
 def grid(terms: StressTerms, coin_loss_at: str) -> Grid:
-    """Return the price × volatility scenarios of ``terms``."""
+    """Return the price × volatility scenarios of ``terms``. ``coin_loss_at``: see :mod:`ringfence.margin.scenario`."""
     down = VolatilityMove("down", -float(terms.volatility_down))
     up = VolatilityMove("up", float(terms.volatility_up))
     moves = (*(-move for move in reversed(terms.price_moves)), ZERO, *terms.price_moves)
@@ -44,7 +44,10 @@ def grid(terms: StressTerms, coin_loss_at: str) -> Grid:
 
 
 def margins(exposures: Sequence[Exposure], terms: StressTerms, index: Price, table: Grid) -> Margins:
-    """Return the requirement of ``exposures``, in the account's currency."""
+    """Return the requirement of the ``exposures`` of one unit, in the account's currency. Nothing rounds here.
+
+    ``table``: the :func:`grid` of ``terms``, over which the exposures' gains were computed.
+    """
     columns = totals([item.gains for item in exposures], table)
     found = losses(columns, table)
     loss, place = worst(found, table)
