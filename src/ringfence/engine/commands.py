@@ -248,7 +248,7 @@ class AdoptPosition(Command):
 
 @dataclass(frozen=True, slots=True)
 class AddIsolatedMargin(Command):
-    """Move ``amount`` of own money, not bonus, from the wallet into the isolated position on ``side``, long or short."""
+    """Move ``amount`` of own money, not bonus, from a wallet into the isolated position on ``side``, long or short."""
 
     kind: ClassVar[str] = "add_isolated_margin"
     account: str
