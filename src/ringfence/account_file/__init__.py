@@ -25,6 +25,9 @@ The form is that of the published answers, without ``expect``::
 Numbers are decimal strings (whole JSON numbers pass; a float would already have lost digits, and is refused).
 ``quantity`` is unsigned with a ``side`` here and signed inside. ``account.schema.json`` describes the form to machines.
 Every fault is a :class:`~ringfence.errors.BadAccount` that names the file and the field.
+
+Modules: ``text`` the file's text, ``file`` the whole; ``fields`` what each part may have, ``values`` single ones;
+``holdings``, ``collateral``, ``contracts`` its parts; ``checks`` held to the rulebook.
 """
 
 from __future__ import annotations

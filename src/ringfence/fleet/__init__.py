@@ -8,9 +8,37 @@ The fast lane (:mod:`ringfence.screen`) says of nearly all pools that they are s
 gives every figure that is shown of a single account. Needs the extra ``fleet``; Ray, only for several machines, the
 extra ``ray``.
 
-Modules: ``schema`` what a fleet's file holds; ``fleet`` a fleet, opened or made of Arrow tables; ``tables`` flat tables
-on their way in; ``numbers_in`` columns of numbers to exact decimals; ``sources`` files of any producer; ``intake`` what
-comes in from them, checked and put together; ``build`` from there to a file; ``example`` a fleet drawn from a seed.
+What a fleet is::
+
+    schema                      what its file holds
+    fleet                       a fleet, opened or made of Arrow tables
+    accounts                    one of its accounts as the exact lane has it, and back
+    marks, scenarios, indices   prices to look at it with, moves of them, and the index prices that follow
+    example                     a fleet drawn from a seed
+
+From sources to a file::
+
+    sources                     files of any producer
+    tables, nested              flat tables, and tables with lists, on their way in
+    numbers_in                  columns of numbers to exact decimals
+    checks, faults              what rows are held to, and every fault named
+    intake                      all of that: taken in, put together account by account
+    assembly, spill             rows that become accounts; rows too many for memory
+    build                       written whole or not at all
+
+Computed, unit by unit::
+
+    market                      its symbols as arrays
+    pooling, parts              its pools as arrays, and what backs baskets
+    scenario_kernel             compiled: balance and requirement in many scenarios at once
+    judging                     what the kernel is sure of, and what the exact lane decides
+    screening                   who is called or liquidatable now
+    stress                      what scenarios do
+    watching                    a tape through a fleet: at every price, whose pool falls
+    watched                     what that found
+    apart, apart_kernel         pools that do not fit into columns, on a tape
+    in_turn, ray_units          threads of this machine; workers of a cluster
+    results                     as JSON and Parquet
 """
 
 from ringfence.fleet.fleet import Fleet

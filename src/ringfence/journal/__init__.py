@@ -11,9 +11,9 @@
 A journal knows nothing of what it keeps: commands, events, digests and snapshots are bytes to it. What it promises
 stands in ``port``; the same tests hold every storage to it:
 
-    SQLite       one file, one host: the source of truth by default (``sqlite``)
-    PostgreSQL   a database that several hosts share, extra ``postgres`` (``postgres``)
-    memory       tests, and runs that need not be kept (``memory``)
+    sqlite     one file, one host: the source of truth by default
+    postgres   a PostgreSQL database that several hosts share, extra ``postgres``
+    memory     tests, and runs that need not be kept
 
 Entries are chained by hashes (``chain``), so a changed, missing or added byte shows on reading and the entry is named.
 A group is appended whole or not at all. When an append fails, whatever the reason, the writer stops for good: no

@@ -11,6 +11,10 @@ One folder per venue, one folder in it per day::
 Rules and tables are dated apart: a rulebook as of a day takes the latest ``rules.toml`` and, symbol by symbol, the
 latest table that is not younger than that day. Without a day it takes the latest of each. A user's own folder
 (``ringfence rulebooks update`` writes there) is read after the packaged ones and wins on the same day.
+
+Modules: ``dated_folders`` where they are; ``contract_tables``, ``haircut_tables``, ``fee_tables`` what is read, with
+``csv_rows``; ``catalogue`` what there is. ``check`` finds what is wrong: ``check_rules``, ``check_tables``,
+``check_fees``, ``check_portfolio``, ``check_sources``, as ``faults``.
 """
 
 from __future__ import annotations

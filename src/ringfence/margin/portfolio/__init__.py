@@ -10,5 +10,7 @@ stress_test   Bybit: stress test plus contingencies
 requirement   the whole account's, Binance's unified ratio among them; what each hedge saves
 marks         the same account at other marks: index prices and options follow
 apply         the requirement put into a pool's assessment
+parts         the account coin by coin, each found once a price: for who asks at very many marks
 price         at which price of one coin the account dies, by search on the exact requirement
+crossing      how such a search narrows two points down to one step, with few assessments
 """

@@ -6,6 +6,10 @@ pool falls below it; one step less does not do. Ways that cannot do it say why.
 
 Ranked by what is paid for good (fees), then by the cash that has to come from outside, then by what is tied up.
 Realising a loss is no cost: the equity is the same before and after.
+
+Modules: ``ways`` every endangered pool and its ways out in their order; ``case`` a pool, and what counts as saved;
+``cash`` paid in, added or taken from elsewhere; ``trades`` close, cancel, hedge, switch; ``architectures`` another
+architecture; ``result`` what is said.
 """
 
 from __future__ import annotations

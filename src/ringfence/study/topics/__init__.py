@@ -1,6 +1,9 @@
 """Published figures that are not an account's assessment: each topic maps the inputs of an answer file to a formula.
 
 The formulas are the venues' rules, named in each function's source; a topic knows forms of inputs, never single cases.
+
+Modules: ``collateral``, ``liquidation``, ``money``, ``portfolio``, ``tiers`` the topics; ``inputs`` numbers as answer
+files write them.
 """
 
 from __future__ import annotations
