@@ -22,7 +22,7 @@ from ringfence.study.likelihood import Horizon, simulate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CASES = Path(__file__).parent / "advice"
+CASES = Path(__file__).parent / "advice" / "cases"
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

@@ -18,7 +18,7 @@ from ringfence.study.replay.replay import replay
 from ringfence.study.replay.report import html_report
 from ringfence.study.replay.verdict import verdict
 from ringfence.tape import load_tape
-from tests.unit.study.replay_books import account_file, books, contract, tape_of, wild_tapes
+from tests.unit.study.replay.replay_books import account_file, books, contract, tape_of, wild_tapes
 
 if TYPE_CHECKING:
     from ringfence.account_file import AccountFile

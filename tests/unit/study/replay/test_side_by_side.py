@@ -18,7 +18,7 @@ from ringfence.study.replay.on_engine import replay_on_engine
 from ringfence.study.replay.side_by_side import side_by_side
 from ringfence.study.replay.ways_page import html_page
 from ringfence.tape import load_tape
-from tests.unit.study.replay_books import account_file, contract, tape_of
+from tests.unit.study.replay.replay_books import account_file, contract, tape_of
 
 if TYPE_CHECKING:
     from pathlib import Path

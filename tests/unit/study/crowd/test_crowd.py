@@ -163,7 +163,7 @@ def test_the_same_seed_prints_the_same_whatever_the_hash_seed() -> None:
         run = subprocess.run(
             [sys.executable, "-m", "ringfence", "replay", "--population", "6", "--tape", "2024-08-05", "--seed", "2",
              "--ticks-per-bar", "4", "--processes", "1", "--json"],
-            capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3],
+            capture_output=True, text=True, check=True, cwd=Path(__file__).parents[4],
             env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": "src"},
         )  # fmt: skip
         printed.add(run.stdout)

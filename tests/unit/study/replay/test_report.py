@@ -14,7 +14,7 @@ from ringfence.study.replay.replay import replay
 from ringfence.study.replay.report import html_report, write_report
 from ringfence.study.replay.verdict import verdict
 from ringfence.tape import load_tape
-from tests.unit.study.replay_books import account_file, contract, tape_of
+from tests.unit.study.replay.replay_books import account_file, contract, tape_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from ringfence.study.examples import example_names, load_example
 from ringfence.study.replay.replay import REARM, replay
 from ringfence.study.replay.verdict import verdict
 from ringfence.tape import load_tape
-from tests.unit.study.replay_books import PROGRESSIVE, START, account_file, books, contract, tape_of, wild_tapes
+from tests.unit.study.replay.replay_books import PROGRESSIVE, START, account_file, books, contract, tape_of, wild_tapes
 
 if TYPE_CHECKING:
     from ringfence.account_file import AccountFile

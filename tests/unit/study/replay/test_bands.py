@@ -17,7 +17,7 @@ from ringfence.screen.bands import PoolBands
 from ringfence.study.examples import load_example
 from ringfence.study.replay.replay import replay
 from ringfence.tape import load_tape
-from tests.unit.study.replay_books import account_file, books, contract, wild_tapes
+from tests.unit.study.replay.replay_books import account_file, books, contract, wild_tapes
 
 if TYPE_CHECKING:
     from ringfence.account_file import AccountFile

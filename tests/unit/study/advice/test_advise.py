@@ -40,7 +40,7 @@ from ringfence.tape.csv_file import read_csv_text
 if TYPE_CHECKING:
     from ringfence.account import Account
 
-CASES = Path(__file__).parent / "advice"
+CASES = Path(__file__).parent / "cases"
 FEW = Outlook(days=7, paths=2_000, seed=3)
 
 
