@@ -457,6 +457,7 @@ __all__ = [
     "Collateral",
     "CollateralMode",
     "MarginMode",
+    "Marks",
     "Mode",
     "OpenOrder",
     "Pool",

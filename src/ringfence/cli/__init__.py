@@ -4,6 +4,28 @@ Results go to standard output, progress and diagnostics to standard error. Exit 
 3 a bad account, rulebook, tape or configuration; 4 authentication; 5 a source is unavailable; 6 a verification failed;
 10, 11, 12 ``check``: warning, margin call, liquidatable; 20, 21 ``size change``: refused by the venue's rules, by guard
 rails; 130 interrupted; 141 the reader of the output went away.
+
+The verbs, each with what shows its answer on a terminal and to programs::
+
+    assess              ``check`` too: ``assessment_tables``, ``assessment_json``, ``explanation``, ``portfolio_view``
+    compare, distance   an account under every architecture; how far it is from its end
+    stress, rescue      what may happen to it; the ways out of danger
+    advise              which positions to ring-fence
+    replay, crowd       through real prices: ``replay_tables``, ``replay_json``, ``replay_ways``; a whole population
+    size                ``size_tables``
+    fleet               ``fleet_tables``
+    rulebooks           ``rulebook_collateral``
+    account, tape       account files, prices
+    journal, sim        what a venue wrote down; simulated worlds
+    conform             published figures
+
+What they share::
+
+    load                from what stands on the command line to an account, its marks and its rulebook
+    options             arguments and options that several verbs have
+    show                how everything is shown; errors, too
+    notes               what an assessment assumed or could not know
+    policy_words        what every policy means, in plain words
 """
 
 from __future__ import annotations
@@ -141,4 +163,4 @@ def _unexpected(error: Exception, *, verbose: bool) -> int:
     return 1
 
 
-__all__ = ["app", "main"]
+__all__ = ["VERBS", "Verb", "command_line", "main"]

@@ -221,4 +221,12 @@ def _move(move: Decimal) -> str:
     return show.percent(move, decimals=0) if move else "0 %"
 
 
-__all__ = ["print_screening", "print_stress", "print_watch", "scenario_rows", "watch_rates", "worst_scenario"]
+__all__ = [
+    "number_of",
+    "print_screening",
+    "print_stress",
+    "print_watch",
+    "scenario_rows",
+    "watch_rates",
+    "worst_scenario",
+]

@@ -285,6 +285,7 @@ __all__ = [
     "STATUS_STYLES",
     "STATUS_WORDS",
     "Cell",
+    "Column",
     "Settings",
     "amount",
     "console",

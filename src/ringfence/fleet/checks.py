@@ -427,4 +427,4 @@ def _by_account(batch: Any) -> Place:
     return place
 
 
-__all__ = ["RuleChecks"]
+__all__ = ["Place", "RuleChecks"]

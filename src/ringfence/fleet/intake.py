@@ -316,4 +316,4 @@ def _told(rows: Rows, column: Any) -> Iterator[tuple[str, Decimal]]:
             yield pair["symbol"], number
 
 
-__all__ = ["ROWS_AT_ONCE", "Intake", "Request", "taken_in"]
+__all__ = ["ROWS_AT_ONCE", "Intake", "Request", "Risk", "taken_in"]

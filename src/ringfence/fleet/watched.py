@@ -89,4 +89,4 @@ class Watched(NamedTuple):
     moments: Moments
 
 
-__all__ = ["Fallen", "Forced", "Frame", "Standing", "Watched"]
+__all__ = ["Fallen", "Forced", "Frame", "Moments", "Standing", "Watched"]

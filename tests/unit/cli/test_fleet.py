@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from ringfence.cli import main
-from ringfence.cli.account import _text
 from ringfence.fleet import Fleet
 from ringfence.numbers import plain
 
@@ -68,7 +67,7 @@ def test_explaining_an_account_prints_what_assess_prints_of_it(
     ]  # fmt: skip
     wallet = {asset: plain(amount) for asset, amount in file.account.wallet.items() if amount is not None}
     account = {"rulebook": "binance-usdm", "as_of": "2025-10-10", "account": {"wallet": wallet, "positions": held}}
-    (tmp_path / "account.json").write_text(_text(account))
+    (tmp_path / "account.json").write_text(json.dumps(account))
     for options in ([], ["--explain"]):
         assert printed(capsys, "fleet", "explain", str(example), "A00000017", "--json", *options) == printed(
             capsys, "assess", str(tmp_path / "account.json"), "--json", *options

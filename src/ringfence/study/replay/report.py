@@ -159,4 +159,4 @@ def _sources(replay: Replay) -> tuple[str, ...]:
     return tuple(said)
 
 
-__all__ = ["html_report", "write_report"]
+__all__ = ["html_report", "tape_title", "write_report"]
