@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.unit.cli.command import Command
 
-CASES = Path(__file__).parents[1] / "study" / "advice"
+CASES = Path(__file__).parents[1] / "study" / "advice" / "cases"
 FEW = ("--paths", "1000", "--seed", "4")
 
 
