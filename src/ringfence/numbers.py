@@ -108,6 +108,11 @@ def plain(number: Decimal) -> str:
     return "0" if text in {"-0", ""} else text
 
 
+def text(number: Decimal | None) -> str | None:
+    """Return a number as JSON has it, as :func:`plain` text; None, which is null there, stays None."""
+    return None if number is None else plain(number)
+
+
 __all__ = [
     "EXACT",
     "ONE",
@@ -130,4 +135,5 @@ __all__ = [
     "exact",
     "plain",
     "round_to",
+    "text",
 ]

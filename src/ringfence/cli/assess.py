@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ringfence.cli.options import AccountArgument, AsOfOption, JsonOption, MarkOption
+from ringfence.numbers import text
 
 if TYPE_CHECKING:
     from ringfence.account_file import AccountFile
@@ -87,12 +88,12 @@ def check(
             "status": state,
             "exit_code": EXIT_CODES[state],
             "pool": poorest.pool.name if poorest else None,
-            "health": show.text(poorest.health) if poorest else None,
-            "margin_balance": show.text(poorest.margin_balance) if poorest else None,
-            "liquidation_requirement": show.text(poorest.liquidation_requirement) if poorest else None,
+            "health": text(poorest.health) if poorest else None,
+            "margin_balance": text(poorest.margin_balance) if poorest else None,
+            "liquidation_requirement": text(poorest.liquidation_requirement) if poorest else None,
             "levels": {
-                "warning": show.text(rulebook.levels.warning),
-                "margin_call": show.text(rulebook.levels.margin_call),
+                "warning": text(rulebook.levels.warning),
+                "margin_call": text(rulebook.levels.margin_call),
                 "source": rulebook.levels.source,
             },
         })  # fmt: skip

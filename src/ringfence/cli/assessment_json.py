@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.account import CROSS, ISOLATED, MULTI_ASSET, PORTFOLIO
 from ringfence.cli import portfolio_view
-from ringfence.cli.show import text
 from ringfence.margin.move import combined_move
 from ringfence.margin.price import bankruptcy_price, break_even_price, liquidation_prices
-from ringfence.numbers import RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact
+from ringfence.numbers import RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, text
 from ringfence.study.conform import Unsupported, figure_of
 
 if TYPE_CHECKING:

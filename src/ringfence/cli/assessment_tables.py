@@ -62,7 +62,7 @@ def print_assessment(
     state = state_of(assessments)
     day = f" as of {rulebook.as_of}" if rulebook.as_of else ""
     screen.print(
-        f"[bold]{_escaped(rulebook.title)}[/] [dim]{rulebook.name}{day} · {_escaped(file.where)}[/]  "
+        f"[bold]{show.escaped(rulebook.title)}[/] [dim]{rulebook.name}{day} · {show.escaped(file.where)}[/]  "
         f"[{show.STATUS_STYLES[state]}]{show.STATUS_WORDS[state]}[/]\n",
         soft_wrap=True,
     )
@@ -195,12 +195,6 @@ def _order_row(assessment: Assessment, line: OrderLine) -> list[Cell]:
         (show.amount(line.initial_margin, asset), ""),
         (show.amount(line.order_cost, asset), ""),
     ]
-
-
-def _escaped(content: str) -> str:
-    from rich.markup import escape
-
-    return escape(content)
 
 
 __all__ = ["print_assessment"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli import show
-from ringfence.cli.show import text
 from ringfence.margin.portfolio.requirement import hedges
-from ringfence.numbers import RATIO_PLACES, ZERO, divide, exact
+from ringfence.numbers import RATIO_PLACES, ZERO, divide, exact, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ringfence.cli.show import text
+from ringfence.numbers import text
 from ringfence.study.replay.result import ARCHITECTURES
 from ringfence.study.replay.verdict import verdict
 from ringfence.tape.bars import utc_text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.replay_json import what_was_replayed
 from ringfence.cli.replay_tables import titled_table
-from ringfence.cli.show import text
+from ringfence.numbers import text
 from ringfence.study.replay.words import trade_said
 from ringfence.study.wording import amount, clock, percent, ratio
 from ringfence.tape.bars import utc_text

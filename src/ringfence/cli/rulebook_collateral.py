@@ -78,7 +78,7 @@ def _exchange(rule: AutoExchange) -> list[tuple[str, str]]:
 
 def collateral_json(rulebook: Rulebook) -> dict[str, Any]:
     """Return architectures, collateral list and exchange of debts as ``rulebooks show --json`` has them."""
-    from ringfence.cli.show import text
+    from ringfence.numbers import text
 
     listed: dict[str, Any] = {}
     for asset in rulebook.accepted():

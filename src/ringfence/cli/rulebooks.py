@@ -350,7 +350,7 @@ def _terms(contract: Any) -> dict[str, str | None]:
     from dataclasses import fields
     from decimal import Decimal
 
-    from ringfence.cli.show import text
+    from ringfence.numbers import text
 
     values = {field.name: getattr(contract, field.name) for field in fields(contract)}
     values["kind"] = contract.kind.value
@@ -360,7 +360,7 @@ def _terms(contract: Any) -> dict[str, str | None]:
 def _rulebook_json(rulebook: Rulebook) -> dict[str, Any]:
     from ringfence.cli.policy_words import chosen
     from ringfence.cli.rulebook_collateral import collateral_json
-    from ringfence.cli.show import text
+    from ringfence.numbers import text
 
     return {
         "schema": "ringfence.rulebook/1",
@@ -401,13 +401,13 @@ def _named(row: FeeLevel | Discount | VoucherKind) -> dict[str, object]:
 def _plain(value: object) -> object:
     from decimal import Decimal
 
-    from ringfence.cli.show import text
+    from ringfence.numbers import text
 
     return text(value) if isinstance(value, Decimal) else value
 
 
 def _symbol_json(rulebook: Rulebook, symbol: str) -> dict[str, Any]:
-    from ringfence.cli.show import text
+    from ringfence.numbers import text
 
     contract, table = rulebook.entry(symbol)
     tiers = None

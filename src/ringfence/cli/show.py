@@ -113,11 +113,6 @@ def print_error(error: RingfenceError) -> None:
 # ── Numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def text(value: Decimal | None) -> str | None:
-    """Return a number as JSON has it: plain decimal text; None stays None."""
-    return None if value is None else plain(value)
-
-
 def price(value: Decimal | None, decimals: int) -> str:
     """Return a price with its number of decimals, thousands separated; ``none`` where there is no such price."""
     return "none" if value is None else _grouped(value, decimals)
@@ -232,7 +227,7 @@ def simple_table(
     for index, header in enumerate(headers):
         table.add_column(header, justify="right" if index in aligned else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_escaped(cell) for cell in row))
+        table.add_row(*(escaped(cell) for cell in row))
     return table
 
 
@@ -255,17 +250,18 @@ def _table(title: str) -> Table:
     from rich.table import Table
 
     return Table(
-        title=_escaped(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False,
+        title=escaped(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False,
         header_style="dim", padding=(0, 1), collapse_padding=True,
     )  # fmt: skip
 
 
 def _styled(cell: Cell) -> str:
     content, style = cell
-    return f"[{style}]{_escaped(content)}[/]" if style and content else _escaped(content)
+    return f"[{style}]{escaped(content)}[/]" if style and content else escaped(content)
 
 
-def _escaped(content: str) -> str:
+def escaped(content: str) -> str:
+    """Return text of which no bracket is taken for a style."""
     from rich.markup import escape
 
     return escape(content)
@@ -304,5 +300,4 @@ __all__ = [
     "say",
     "settings",
     "simple_table",
-    "text",
 ]

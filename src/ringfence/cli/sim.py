@@ -71,7 +71,7 @@ def replay_line(report: SimReport) -> str:
 def as_json(report: SimReport) -> dict[str, Any]:
     """Return the report as one JSON object."""
     from ringfence import __version__
-    from ringfence.cli import show
+    from ringfence.numbers import text
 
     failure = report.failure
     return {
@@ -92,7 +92,7 @@ def as_json(report: SimReport) -> dict[str, Any]:
         "liquidations": report.liquidations,
         "liquidation_steps": report.liquidation_steps,
         "liquidation_ends": report.liquidation_ends,
-        "paid": {who: {asset: show.text(paid) for asset, paid in sums.items()} for who, sums in report.paid.items()},
+        "paid": {who: {asset: text(paid) for asset, paid in sums.items()} for who, sums in report.paid.items()},
         "laws": report.laws,
         "failure": None
         if failure is None

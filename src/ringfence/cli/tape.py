@@ -194,7 +194,7 @@ def _summary_row(summary: SymbolSummary) -> list[tuple[str, str]]:
 
 
 def _tape_json(tape: Tape, summaries: tuple[SymbolSummary, ...]) -> dict[str, Any]:
-    from ringfence.cli.show import text
+    from ringfence.numbers import text
 
     numbers = ("first", "last", "low", "high", "largest_drop", "largest_rise")
     return {

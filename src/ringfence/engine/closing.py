@@ -98,6 +98,11 @@ class Case:
         return books.wallet(self.name)
 
 
+def key_of(line: PositionLine) -> tuple[str, str]:
+    """Return what tells a position from others of its pool: symbol and side, as :meth:`Case.line` takes it."""
+    return line.position.symbol, line.position.side
+
+
 def cancel_orders(case: Case) -> Iterator[OrderClosed]:
     """Cancel the pool's orders: of an isolated position those of its symbol, else all that draw on the pool."""
     state, isolated = case.state, case.isolated
@@ -418,5 +423,5 @@ def _from_fund(case: Case, account: str, asset: str, fund: str) -> Iterator[Even
                             move(asset, paid, out_of=fund, into=account))  # fmt: skip
 
 
-__all__ = ["Case", "cancel_orders", "clearance_rate", "close", "hand_over", "net_opposing_legs", "nobody_takes",
-           "restoring_quantity", "take_over"]  # fmt: skip
+__all__ = ["Case", "cancel_orders", "clearance_rate", "close", "hand_over", "key_of", "net_opposing_legs",
+           "nobody_takes", "restoring_quantity", "take_over"]  # fmt: skip

@@ -42,6 +42,7 @@ from ringfence.engine.closing import (
     cancel_orders,
     close,
     hand_over,
+    key_of,
     net_opposing_legs,
     nobody_takes,
     restoring_quantity,
@@ -179,14 +180,10 @@ def _keys_in_order(case: Case) -> list[Key]:
     assessment = case.assessed()
     lines = [line for line in assessment.lines if line.liquidation_requirement] if assessment is not None else []
     if case.state.rulebook.close_first == "largest_loss":
-        lines.sort(key=lambda line: (line.unrealised_pnl, *_key(line)))
+        lines.sort(key=lambda line: (line.unrealised_pnl, *key_of(line)))
     else:
-        lines.sort(key=lambda line: (-(line.liquidation_requirement or ZERO), *_key(line)))
-    return [_key(line) for line in lines]
-
-
-def _key(line: PositionLine) -> Key:
-    return line.position.symbol, line.position.side
+        lines.sort(key=lambda line: (-(line.liquidation_requirement or ZERO), *key_of(line)))
+    return [key_of(line) for line in lines]
 
 
 def _unsafe(case: Case, key: Key) -> tuple[Assessment, PositionLine] | None:

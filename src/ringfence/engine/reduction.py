@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringfence.engine.closing import clearance_rate, close
+from ringfence.engine.closing import clearance_rate, close, key_of
 from ringfence.margin.assess import assess
 from ringfence.numbers import ONE, ROUND_CEILING, VALUE_PLACES, ZERO, divide, exact, round_to
 
@@ -90,7 +90,7 @@ def reduce_in_increments(case: Case) -> Iterator[Event]:
         found = _next(case)
         if found is None:
             return
-        best = _best(case, found, [{_key(line): abs(line.position.quantity)} for line in found.lines])
+        best = _best(case, found, [{key_of(line): abs(line.position.quantity)} for line in found.lines])
         if best is None or not (yield from _closed(case, best)):
             return
 
@@ -129,12 +129,8 @@ def _same_side(unit: Unit) -> list[Exposure]:
     return [item for item in unit.exposures if item.contract is not None and item.delta * net > 0]
 
 
-def _key(line: PositionLine) -> tuple[str, str]:
-    return line.position.symbol, line.position.side
-
-
 def _line(found: Assessment, item: Exposure) -> PositionLine:
-    return next(line for line in found.lines if _key(line) == (item.symbol, item.side))
+    return next(line for line in found.lines if key_of(line) == (item.symbol, item.side))
 
 
 def _share_of(line: PositionLine, share: Decimal) -> Quantity:
@@ -148,7 +144,7 @@ def _toward_none(found: Assessment, unit: Unit, item: Exposure) -> Way:
     """Return how much of a line takes its unit's net delta to none, or all of the line where that is not enough."""
     line = _line(found, item)
     share = min(ONE, divide(abs(_delta(unit)), abs(item.delta), places=VALUE_PLACES))
-    return {_key(line): _share_of(line, share)}
+    return {key_of(line): _share_of(line, share)}
 
 
 def _pairs(found: Assessment, unit: Unit) -> Iterator[Way]:
@@ -160,7 +156,7 @@ def _pairs(found: Assessment, unit: Unit) -> Iterator[Way]:
             way: Way = {}
             for item in (one, other):
                 line = _line(found, item)
-                way[_key(line)] = _share_of(line, divide(both, abs(item.delta), places=VALUE_PLACES))
+                way[key_of(line)] = _share_of(line, divide(both, abs(item.delta), places=VALUE_PLACES))
             yield way
 
 
@@ -215,7 +211,7 @@ def _halved(case: Case, found: Assessment, way: Way, *, below: Decimal, enough: 
 
 
 def _step(found: Assessment, key: tuple[str, str]) -> Quantity:
-    return next(line for line in found.lines if _key(line) == key).contract.quantity_step or _SMALLEST_STEP
+    return next(line for line in found.lines if key_of(line) == key).contract.quantity_step or _SMALLEST_STEP
 
 
 def _sizes(found: Assessment, way: Way, share: Decimal) -> Way:
@@ -234,7 +230,7 @@ def _tried(case: Case, found: Assessment, way: Way, share: Decimal) -> Closing:
     pool, balances = found.pool, dict(found.pool.balances)
     positions, value = [], ZERO
     for line in found.lines:
-        closed, size = sizes.get(_key(line), ZERO), abs(line.position.quantity)
+        closed, size = sizes.get(key_of(line), ZERO), abs(line.position.quantity)
         asset = line.contract.settle_asset
         if closed:
             gained = line.unrealised_pnl

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import BadRulebook
 from ringfence.fees import Discount, FeeLevel, FeeSchedule, VoucherKind
+from ringfence.rulebooks.csv_rows import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,20 +65,16 @@ def _levels(path: Path) -> tuple[FeeLevel, ...]:
             FeeLevel(
                 row["level"],
                 row["settle_asset"],
-                _number(row["maker_fee_rate"]),
-                _number(row["taker_fee_rate"]),
-                _number(row["volume"]),
+                number(row["maker_fee_rate"]),
+                number(row["taker_fee_rate"]),
+                number(row["volume"]),
                 row["volume_asset"],
                 int(row["volume_days"]) if row["volume_days"] else None,
-                _number(row["balance"]),
+                number(row["balance"]),
                 row["balance_asset"],
             )
             for row in csv.DictReader(stream)
         )
-
-
-def _number(text: str) -> Decimal | None:
-    return Decimal(text) if text else None
 
 
 def _discount(name: str, text: dict[str, Any]) -> Discount:

@@ -19,7 +19,7 @@ from ringfence.margin.change import switch_margin_mode
 from ringfence.margin.move import CombinedMove, combined_move, exposure
 from ringfence.margin.price import bankruptcy_price, liquidation_prices
 from ringfence.margin.refusal import Refusal, refuse
-from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain
+from ringfence.numbers import ONE, RATIO_PLACES, ROUND_FLOOR, ZERO, divide, exact, plain, text
 from ringfence.study.architecture import WORDS, held_as, isolated_not_held, with_indices
 from ringfence.study.portfolio_words import portfolio_notes
 from ringfence.study.surface import assessed_at
@@ -359,9 +359,6 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _architecture_json(held: Architecture) -> dict[str, Any]:
-    def text(value: Decimal | None) -> str | None:
-        return None if value is None else plain(value)
-
     def death(found: tuple[Decimal, str] | None) -> dict[str, str] | None:
         return None if found is None else {"move": plain(found[0]), "pool": found[1]}
 

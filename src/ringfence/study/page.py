@@ -38,25 +38,46 @@ def framed(
     ``head``: HTML under the title. ``values``: what a crosshair reads in each chart
     (:class:`ringfence.study.replay.report_chart.Chart`), by its name; the page is complete without a script.
     """
-    css = (files("ringfence.study") / "report.css").read_text(encoding="utf-8") + _PHONE + style
     body = "".join(f"<h2>{escape(heading)}</h2>{content}" for heading, content in sections)
     assumed = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return document(
+        title,
+        f"<p class='over'>{escape(over)}</p><h1>{escape(title)}</h1>{head}{body}"
+        f"<h2>What was assumed</h2><ul class='notes'>{assumed}</ul>"
+        f"<footer>Written by ringfence.</footer>",
+        style=_PHONE + style,
+        values=values,
+    )
+
+
+def document(title: str, body: str, *, style: str = "", values: Mapping[str, object] | None = None) -> str:
+    """Return a whole page around a body of HTML. ``style``: CSS besides the look that all pages share.
+
+    ``values`` as in :func:`framed`; without them the page has no script.
+    """
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n"
-        f"<p class='over'>{escape(over)}</p><h1>{escape(title)}</h1>{head}{body}"
-        f"<h2>What was assumed</h2><ul class='notes'>{assumed}</ul>"
-        f"<footer>Written by ringfence.</footer>\n</main>\n{_crosshair(values)}</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{packaged('report.css')}{style}</style>\n</head>\n<body>\n<main>\n"
+        f"{body}\n</main>\n{_crosshair(values)}</body>\n</html>\n"
     )
+
+
+def packaged(name: str) -> str:
+    """Return a style or script that comes with the package."""
+    return (files("ringfence.study") / name).read_text(encoding="utf-8")
+
+
+def listed_notes(notes: Iterable[str]) -> str:
+    """Return notes as a list; each is escaped."""
+    return f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>'
 
 
 def _crosshair(values: Mapping[str, object] | None) -> str:
     if values is None:
         return ""
     data = json.dumps(values, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    script = (files("ringfence.study") / "report.js").read_text(encoding="utf-8")
-    return f'<script type="application/json" id="values">{data}</script>\n<script>\n{script}</script>\n'
+    return f'<script type="application/json" id="values">{data}</script>\n<script>\n{packaged("report.js")}</script>\n'
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -81,4 +102,4 @@ def write(text: str, path: Path) -> None:
         ) from None  # fmt: skip
 
 
-__all__ = ["framed", "table", "write"]
+__all__ = ["document", "framed", "listed_notes", "packaged", "table", "write"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.account import CollateralMode
 from ringfence.numbers import ZERO
 from ringfence.study.advice import option_words
 from ringfence.study.advice.desk import GIVEN
-from ringfence.study.advice.figures import chance, result, times, used_share
+from ringfence.study.advice.figures import chance, dollars, result, times, used_share
 from ringfence.study.advice.groups import dated
 from ringfence.study.advice.moves import class_of
 from ringfence.study.advice.stake import CEILING, STAKE
@@ -33,19 +32,19 @@ def _account_wide(advice: Advice) -> Iterator[str]:
     gross, now = sum(abs(role.exposure) for role in advice.roles), sum(abs(exposure) for exposure in advice.now)
     capital = advice.trials.capital
     before = f" (now {now / capital:.1f})" if advice.closings else ""
-    yield f"All positions together are {gross / capital:.1f} times the capital of {_dollars(capital)}{before}."
+    yield f"All positions together are {gross / capital:.1f} times the capital of {dollars(capital)}{before}."
     if advice.after is not None:
         yield from _against_now(advice)
     if advice.needed is not None and advice.book.positions:
         if advice.needed <= capital:
             yield (
-                f"Pooled, the book outlasts 95 % of the paths on {_dollars(advice.needed)}: what is above that may "
+                f"Pooled, the book outlasts 95 % of the paths on {dollars(advice.needed)}: what is above that may "
                 "stay outside as a reserve."
             )
         else:
             yield (
-                f"Pooled, the book needs {_dollars(advice.needed)} to outlast 95 % of the paths: deposit "
-                f"{_dollars(advice.needed - capital)}, or hold at most {capital / advice.needed:.0%} of the sizes."
+                f"Pooled, the book needs {dollars(advice.needed)} to outlast 95 % of the paths: deposit "
+                f"{dollars(advice.needed - capital)}, or hold at most {capital / advice.needed:.0%} of the sizes."
             )
     yield from _worst_window(advice)
     yield from _portfolio_margin(advice)
@@ -156,10 +155,6 @@ def _closing_fees(advice: Advice) -> str:
     base = advice.fee_rate is None and any(contract.taker_fee_rate is None for contract in contracts)
     said = listed([amount(fee, asset) for asset, fee in paid.items()])
     return said and f"{said} in fees{' (of the base level)' if base else ''}"
-
-
-def _dollars(value: float) -> str:
-    return f"{fixed(Decimal(f'{value:.2f}'), 0)} $"
 
 
 __all__ = ["account_wide"]

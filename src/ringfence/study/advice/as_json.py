@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ringfence.numbers import plain
+from ringfence.numbers import plain, text
 from ringfence.study.advice.advise import SCHEMA
 from ringfence.study.advice.desk import GIVEN
 from ringfence.study.advice.figures import used_share
@@ -51,7 +51,7 @@ def as_json(advice: Advice, name: str = "ACCOUNT") -> dict[str, Any]:
         "ways": [_way(advice, trial) for trial in advice.trials.trials],
         "closings": [
             {"symbol": c.position.symbol, "side": c.position.side, "close": plain(c.size), "left": plain(c.left),
-             "fee": _text(c.fee), "smallest_order": _text(c.least), "lot_known": c.lot_known}
+             "fee": text(c.fee), "smallest_order": text(c.least), "lot_known": c.lot_known}
             for c in advice.closings
         ],
         "unavailable": [{"way": way, "why": why} for way, why in advice.unavailable],
@@ -87,7 +87,7 @@ def _judged(advice: Advice, index: int, verdict: Verdict) -> dict[str, Any]:
             "alone": None if hedge is None else plain(hedge.alone),
             "added": None if hedge is None else plain(hedge.added),
             "saved": None if hedge is None else plain(hedge.saved),
-            "book": plain(found.required), "book_without": _text(part.required),
+            "book": plain(found.required), "book_without": text(part.required),
         },
         "without": None if part.liquidated is None or part.worst is None else {
             "liquidated": _chance(part.liquidated), "worst_twentieth": f"{part.worst:.6g}",
@@ -106,7 +106,7 @@ def _options(found: OptionsFound) -> dict[str, Any]:
         "alert_health": None if level is None else plain(level), "fall_within_3_sigma": f"{found.fall:.2f}",
         "prices_by_coin": dict(found.leading), "beyond_curves": f"{found.clamped:.6g}",
         "volatility_shocks": [
-            {"factor": shock.factor, "health": _text(shock.health), "liquidatable": shock.liquidatable}
+            {"factor": shock.factor, "health": text(shock.health), "liquidatable": shock.liquidatable}
             for shock in found.shocks
         ],
     }  # fmt: skip
@@ -118,7 +118,7 @@ def _closed(advice: Advice, verdict: Verdict) -> dict[str, Any]:
     return {
         "symbol": verdict.symbol, "side": verdict.side, "verdict": verdict.verdict, "how": verdict.how,
         "changed": True, "decided_by": verdict.decided, "quantity": "0", "quantity_now": plain(abs(now.quantity)),
-        "leverage_now": _text(now.leverage), "reasons": list(verdict.reasons),
+        "leverage_now": text(now.leverage), "reasons": list(verdict.reasons),
     }  # fmt: skip
 
 
@@ -128,13 +128,13 @@ def _position(advice: Advice, index: int, verdict: Any) -> dict[str, Any]:
     held, now = advice.book.positions[index], advice.as_now(index)
     return {
         "symbol": verdict.symbol, "side": verdict.side, "verdict": verdict.verdict, "how": verdict.how,
-        "account": verdict.account, "isolated_margin": _text(verdict.margin), "changed": verdict.changed,
+        "account": verdict.account, "isolated_margin": text(verdict.margin), "changed": verdict.changed,
         "decided_by": advice.fixed.get(index, "evidence"), "role": role.kind, "coin": role.coin,
         "quantity": plain(abs(held.quantity)), "quantity_now": plain(abs(now.quantity)),
-        "leverage": _text(role.leverage), "leverage_now": _text(now.leverage),
+        "leverage": text(role.leverage), "leverage_now": text(now.leverage),
         "daily_sigma": f"{role.sigma:.6f}", "exposure": f"{role.exposure:.2f}",
         "liquidated_alone": None if role.alone is None else f"{role.alone:.6g}",
-        "initial_margin": _text(role.initial), "comfortable_margin": plain(role.comfortable),
+        "initial_margin": text(role.initial), "comfortable_margin": plain(role.comfortable),
         "purpose": role.purpose,
         "the_other_way": None if turned is None or turned.trial is None else {
             "how": turned.to,
@@ -169,10 +169,6 @@ def _chance(found: Chance) -> dict[str, str]:
 
 def _amounts(held: Mapping[str, Value]) -> dict[str, str]:
     return {asset: plain(value) for asset, value in held.items()}
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else plain(value)
 
 
 __all__ = ["as_json"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import plain
+from ringfence.study.wording import fixed
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from ringfence.study.advice.advise import Advice
     from ringfence.study.advice.trials import Chance, Trial
 
@@ -21,6 +21,11 @@ def chance(found: Chance) -> str:
 def result(share: float) -> str:
     """Return a result as a share of the capital."""
     return f"{share:+.1%}".replace("-", "−")
+
+
+def dollars(value: float) -> str:
+    """Return an amount in whole dollars."""
+    return f"{fixed(Decimal(f'{value:.2f}'), 0)} $"
 
 
 def worth(share: float) -> str:
@@ -42,4 +47,4 @@ def used_share(advice: Advice, trial: Trial) -> float | None:
     return sum(float(value) * prices[asset] for asset, value in trial.used.items()) / advice.trials.capital
 
 
-__all__ = ["chance", "result", "times", "used_share", "worth"]
+__all__ = ["chance", "dollars", "result", "times", "used_share", "worth"]

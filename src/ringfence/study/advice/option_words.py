@@ -13,6 +13,7 @@ from ringfence.study.advice.alert import HIGHEST, SIGMAS
 from ringfence.study.advice.closings import STEPS
 from ringfence.study.advice.crashes import YEARS
 from ringfence.study.advice.desk import SAFE
+from ringfence.study.advice.figures import chance, dollars, result
 from ringfence.study.advice.holding import MAIN
 from ringfence.study.advice.trials import CHARGE, FLOOR
 from ringfence.study.advice.verdict import Verdict
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ringfence.numbers import Value
     from ringfence.study.advice.advise import Advice
     from ringfence.study.advice.options import OptionsFound, Part
-    from ringfence.study.advice.trials import Chance
 
 WATCHER = (
     "An automated account needs a watcher that is not the bot: `ringfence check` answers by exit code (10 "
@@ -130,8 +130,8 @@ def _paths(advice: Advice, found: OptionsFound, part: Part) -> Iterator[str]:
         "neutral": "It changes little",
     }[role_of(found, part)]
     yield (
-        f"{does}: without it the account is liquidated on {_c(part.liquidated)} of the paths, with it on "
-        f"{_c(given.liquidated)}; worst twentieth {_r(part.worst)} against {_r(given.worst.share)}."
+        f"{does}: without it the account is liquidated on {chance(part.liquidated)} of the paths, with it on "
+        f"{chance(given.liquidated)}; worst twentieth {result(part.worst)} against {result(given.worst.share)}."
     )
     own = {past.window: float(past.kept) for past in advice.crashes.past if past.holding == given.holding.name}
     if own:
@@ -179,20 +179,20 @@ def _account_wide(advice: Advice, found: OptionsFound) -> Iterator[str]:
     )
     given = found.trials.trials[0]
     yield (
-        f"As it stands the account is liquidated on {_c(given.liquidated)} of the paths; worst twentieth "
-        f"{_r(given.worst.share)}."
+        f"As it stands the account is liquidated on {chance(given.liquidated)} of the paths; worst twentieth "
+        f"{result(given.worst.share)}."
     )
     if given.liquidated.share == 1:
         yield "Where every path ends so, what a single position does shows in the requirement only."
     if found.needed <= capital:
         yield (
-            f"{_dollars(found.needed)} of balance outlast {_SAFE} of the paths, and there are {_dollars(capital)}: "
+            f"{dollars(found.needed)} of balance outlast {_SAFE} of the paths, and there are {dollars(capital)}: "
             "the rest may stay outside as a reserve."
         )
     else:
         yield (
-            f"{_dollars(found.needed)} of balance would outlast {_SAFE} of the paths, and there are "
-            f"{_dollars(capital)}: deposit {_dollars(found.needed - capital)}, or make the book smaller as said below."
+            f"{dollars(found.needed)} of balance would outlast {_SAFE} of the paths, and there are "
+            f"{dollars(capital)}: deposit {dollars(found.needed - capital)}, or make the book smaller as said below."
         )
     yield from _bare(found)
     yield from _shocks(found)
@@ -215,9 +215,9 @@ def _bare(found: OptionsFound) -> Iterator[str]:
         return
     given = found.trials.trials[0]
     yield (
-        f"The options as a whole: without any of them the rest is liquidated on {_c(trial.liquidated)} of the paths "
-        f"instead of {_c(given.liquidated)}, worst twentieth {_r(trial.worst.share)} instead of "
-        f"{_r(given.worst.share)}."
+        f"The options as a whole: without any of them the rest is liquidated on {chance(trial.liquidated)} of the "
+        f"paths instead of {chance(given.liquidated)}, worst twentieth {result(trial.worst.share)} instead of "
+        f"{result(given.worst.share)}."
     )
 
 
@@ -254,13 +254,13 @@ def _steps(advice: Advice, found: OptionsFound, name: str) -> Iterator[str]:
     if closing:
         rest = found.trials.trials[-1].liquidated
         if rest.share <= 1 - SAFE:
-            yield f"Or deposit {_dollars(found.needed - capital)} instead: either outlasts {_SAFE} of the paths."
+            yield f"Or deposit {dollars(found.needed - capital)} instead: either outlasts {_SAFE} of the paths."
         else:
-            more = _dollars(max(0.0, found.needed_advised - capital))
-            yield f"It is then still liquidated on {_c(rest)} of the paths: deposit {more} as well."
+            more = dollars(max(0.0, found.needed_advised - capital))
+            yield f"It is then still liquidated on {chance(rest)} of the paths: deposit {more} as well."
     elif found.needed > capital:
         yield (
-            f"Deposit {_dollars(found.needed - capital)}: closing one position after the other, as far as that was "
+            f"Deposit {dollars(found.needed - capital)}: closing one position after the other, as far as that was "
             f"tried, does not make liquidation rarer. `ringfence rescue {name}` says how much of every position to "
             "close instead."
         )
@@ -340,18 +340,6 @@ def assumptions(advice: Advice, found: OptionsFound) -> tuple[str, ...]:
 
 def _money(value: Value) -> str:
     return fixed(value, 2)
-
-
-def _dollars(value: float) -> str:
-    return f"{fixed(Decimal(f'{value:.2f}'), 0)} $"
-
-
-def _c(chance: Chance) -> str:
-    return f"{chance.share:.1%} ± {chance.error:.1%}"
-
-
-def _r(share: float) -> str:
-    return f"{share:+.1%}".replace("-", "−")
 
 
 __all__ = ["WATCHER", "account_wide", "alert_of", "assumptions", "role_of", "steps", "unknown", "verdicts"]

@@ -6,16 +6,15 @@ needed.
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ringfence.numbers import ZERO, divide, exact
 from ringfence.study.crowd.result import HOLDINGS
 from ringfence.study.crowd.table import comparison
 from ringfence.study.crowd.words import paragraph, short_amount
+from ringfence.study.page import document, listed_notes, packaged
 from ringfence.study.replay.report_chart import Axis, Chart, Level, Line, Span, axis_over
 from ringfence.study.wording import fixed, percent, price
 from ringfence.tape.bars import micros_of
@@ -64,26 +63,10 @@ def crowd_html(crowd: Crowd) -> str:
         f"{_survival(crowd, close, values)}{_kept(crowd)}{_equity(crowd, whole, values)}"
         f"{_forced(crowd, close, values)}{_prices(crowd, close, values) if crowd.moved else ''}"
         f"<h2>Side by side</h2>{_table(crowd)}"
-        f"<h2>What was assumed</h2>{_list(crowd.assumptions)}<h2>Sources</h2>{_list(crowd.sources)}"
+        f"<h2>What was assumed</h2>{listed_notes(crowd.assumptions)}<h2>Sources</h2>{listed_notes(crowd.sources)}"
         f"<footer>Written by ringfence. {_checked(crowd)}</footer>"
     )
-    data = json.dumps(values, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    style = _packaged("report.css") + _packaged("crowd.css")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
-        f'<script type="application/json" id="values">{data}</script>\n<script>\n{_packaged("report.js")}</script>\n'
-        "</body>\n</html>\n"
-    )
-
-
-def _packaged(name: str) -> str:
-    return (files("ringfence.study") / name).read_text(encoding="utf-8")
-
-
-def _list(items: Sequence[str]) -> str:
-    return f'<ul class="notes">{"".join(f"<li>{escape(item)}</li>" for item in items)}</ul>'
+    return document(title, body, style=packaged("crowd.css"), values=values)
 
 
 def _checked(crowd: Crowd) -> str:

@@ -7,12 +7,11 @@ same as the charts do.
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from ringfence.study.page import document, listed_notes
 from ringfence.study.replay.report_figures import equity_chart, health_chart, price_panels
 from ringfence.study.replay.report_tables import positions_table, takeovers_table, timeline_table
 from ringfence.study.replay.report_zoom import zoom
@@ -55,22 +54,11 @@ def html_report(replay: Replay) -> str:
         f"<h2>Prices, and where each architecture is liquidated</h2>{panels}"
         f"<h2>What happened, side by side</h2>{timeline_table(replay)}"
         f"<h2>How each position ended</h2>{positions_table(replay)}{takeovers_table(replay)}"
-        f"<h2>What was assumed</h2>{_list(replay.assumptions)}"
-        f"<h2>Sources</h2>{_list(_sources(replay))}"
+        f"<h2>What was assumed</h2>{listed_notes(replay.assumptions)}"
+        f"<h2>Sources</h2>{listed_notes(_sources(replay))}"
         f"<footer>Written by ringfence. {replay.ticks:,} prices, every decision by exact assessment.</footer>"
     )
-    data = json.dumps(values, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{_packaged('report.css')}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
-        f'<script type="application/json" id="values">{data}</script>\n<script>\n{_packaged("report.js")}</script>\n'
-        "</body>\n</html>\n"
-    )
-
-
-def _packaged(name: str) -> str:
-    return (files("ringfence.study") / name).read_text(encoding="utf-8")
+    return document(title, body, values=values)
 
 
 def _section(title: str, under: str, figure: str) -> str:
@@ -146,10 +134,6 @@ def _fates(outcome: Outcome) -> list[str]:
 
 def _item(style: str, left: str, right: str) -> str:
     return f'<li class="{style}"><span>{escape(left)}</span><span>{escape(right)}</span></li>'
-
-
-def _list(items: tuple[str, ...]) -> str:
-    return f'<ul class="notes">{"".join(f"<li>{escape(item)}</li>" for item in items)}</ul>'
 
 
 def _sources(replay: Replay) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.numbers import plain
+from ringfence.numbers import plain, text
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -73,7 +73,7 @@ def as_json(found: Rescue) -> dict[str, Any]:
                 "pool": pool.pool,
                 "asset": pool.asset,
                 "status": pool.status,
-                "health": _text(pool.health),
+                "health": text(pool.health),
                 "balance": plain(pool.balance),
                 "liquidation_requirement": plain(pool.required),
                 "ways": [_way_json(way) for way in pool.ways],
@@ -88,11 +88,7 @@ def _way_json(way: Way) -> dict[str, Any]:
     document: dict[str, Any] = way._asdict()
     del document["account"]
     numbers = ("amount", "cost", "outside", "tied", "health", "room")
-    return {key: _text(value) if key in numbers else value for key, value in document.items()}
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else plain(value)
+    return {key: text(value) if key in numbers else value for key, value in document.items()}
 
 
 __all__ = ["SCHEMA", "Endangered", "Rescue", "Way", "as_json"]
