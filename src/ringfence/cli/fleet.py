@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ringfence.fleet import Fleet
     from ringfence.fleet.build import Built
+    from ringfence.fleet.marks import GivenMarks
     from ringfence.fleet.scenarios import Scenario
 
 app = typer.Typer(name="fleet", help="Very many accounts: built, screened, stressed, watched, explained.",
@@ -66,6 +67,8 @@ def build(  # noqa: PLR0913, PLR0917 - a parameter per option
 
     Every row is checked. When one is wrong nothing is written, and every fault is named up to a limit.
     """
+    from ringfence.cli import show
+    from ringfence.cli.fleet_tables import number_of
     from ringfence.cli.load import day
     from ringfence.errors import BadConfiguration
     from ringfence.fleet import build as building
@@ -88,10 +91,12 @@ def build(  # noqa: PLR0913, PLR0917 - a parameter per option
 
             built = write_example(accounts, seed, out, kind=book, progress=done)
         else:
-            given = marks_at(marks, at)
+            given = _given(marks, at)
+            if given is not None:
+                show.say(f"marks of {number_of(len(given.marks), 'symbol')}: {given.source}")
             request = building.Request(
-                rulebook, day(as_of) if as_of else None, given, Names.read(column or []), faults,
-                time=moment(time, "--time") if time else None,
+                rulebook, day(as_of) if as_of else None, given.marks if given else {}, Names.read(column or []), faults,
+                time=moment(time, "--time") if time else None, stand_in="coin" if given and given.of_tape else None,
             )  # fmt: skip
             built = building.build(sources or [], out, request, progress=done)
     _print_built(built, out, json=json)
@@ -269,11 +274,16 @@ def _written(*paths: Path | None) -> None:
 
 
 def _open(fleet: str, marks: str | None, at: str | None) -> Fleet:
+    """Return a fleet at the marks asked for; what stood in for what is among its notes."""
+    from dataclasses import replace
+
     from ringfence.fleet import Fleet
 
     opened = Fleet.open(fleet)
-    given = marks_at(marks, at, opened)
-    return opened.with_marks(given) if given else opened
+    given, stood_in = marks_at(marks, at, opened)
+    moved = opened.with_marks(given) if given else opened
+    notes = tuple(dict.fromkeys((*moved.terms.notes, *stood_in)))
+    return replace(moved, terms=replace(moved.terms, notes=notes)) if stood_in else moved
 
 
 def _scenarios(
@@ -285,7 +295,7 @@ def _scenarios(
     from ringfence.errors import BadConfiguration, nearest
     from ringfence.fleet import scenarios
     from ringfence.numbers import EXACT
-    from ringfence.study.stand_in import stand_in
+    from ringfence.tape.coins import coin_of
 
     known = fleet.terms.marks
     for symbol in majors:
@@ -294,12 +304,13 @@ def _scenarios(
                                    found=symbol, hint=nearest(symbol, known))  # fmt: skip
     reach = EXACT.multiply(read_number(span, "--range"), Decimal("0.01"))
     moves = scenarios.steps(reach, steps)
-    chosen = majors or [name for name in known if stand_in(name, ("BTCUSDT", "ETHUSDT")) is not None]
+    held = frozenset(fleet.terms.symbols or known)
+    chosen = majors or [name for name in known if name in held and coin_of(name) in {"BTC", "ETH"}]
     grid = scenarios.grid(chosen, moves) if chosen else ()
     notes: tuple[str, ...] = (f"majors: {', '.join(chosen)}",) if chosen else ()
     past: tuple[Scenario, ...] = ()
     if history:
-        past, said = scenarios.history(tuple(known), stand_in)
+        past, said = scenarios.history(tuple(known), held=held)
         notes += ("past crashes: every symbol at its own extreme at once, from the window's first price; last prices",)
         notes += said
     return (*grid, *scenarios.together(scenarios.steps(reach, 2 * steps - 1)), *past), notes
@@ -316,36 +327,48 @@ def explain_account(
     json: JsonOption = False,
 ) -> None:
     """Show any one account with the exact lane: what `ringfence assess` shows of it."""
+    from ringfence.cli import show
     from ringfence.cli.assess import show_assessment
     from ringfence.fleet import Fleet
 
     opened = Fleet.open(fleet)
-    file = opened.account(account, marks_at(marks, at, opened))
+    given, stood_in = marks_at(marks, at, opened)
+    for note in stood_in:
+        show.say(f"note: {note}")
+    file = opened.account(account, given)
     show_assessment(file, file.rulebook(), explain=explain, json=json)
 
 
-def marks_at(spec: str | None, at: str | None, fleet: Fleet | None = None) -> dict[str, Decimal]:
-    """Return the prices of ``--marks`` (and ``--at``), and say where they come from on standard error.
+def marks_at(spec: str | None, at: str | None, fleet: Fleet) -> tuple[dict[str, Decimal], tuple[str, ...]]:
+    """Return the prices of ``--marks`` (and ``--at``) and what stood in for what; say whence on standard error.
 
-    With a fleet it is also said how many of its symbols they leave out, and which of them it does not hold.
+    It is also said how many of the fleet's symbols they leave out, and which of them it does not hold.
     Raises BadConfiguration for a moment of nothing, and for marks of another fleet.
     """
     from ringfence.cli import show
     from ringfence.cli.fleet_tables import number_of
+
+    given = _given(spec, at)
+    if given is None:
+        return {}, ()
+    marks, stood_in = given.beside(fleet)
+    show.say(f"marks of {number_of(len(given.marks), 'symbol')}: {given.source}{_beside(marks, fleet)}")
+    return marks, stood_in
+
+
+def _given(spec: str | None, at: str | None) -> GivenMarks | None:
     from ringfence.errors import BadConfiguration
     from ringfence.fleet.marks import load_marks
 
-    if spec is None:
-        if at is not None:
-            raise BadConfiguration("a moment of no tape", where="--at", expected="--at beside a tape", found=at,
-                                   hint="name the tape: --marks TAPE --at TIME")  # fmt: skip
-        return {}
-    given = load_marks(spec, None if at is None else moment(at))
-    show.say(f"marks of {number_of(len(given.marks), 'symbol')}: {given.source}{_beside(given.marks, fleet)}")
-    return dict(given.marks)
+    if spec is not None:
+        return load_marks(spec, None if at is None else moment(at))
+    if at is not None:
+        raise BadConfiguration("a moment of no tape", where="--at", expected="--at beside a tape", found=at,
+                               hint="name the tape: --marks TAPE --at TIME")  # fmt: skip
+    return None
 
 
-def _beside(marks: Mapping[str, Decimal], fleet: Fleet | None) -> str:
+def _beside(marks: Mapping[str, Decimal], fleet: Fleet) -> str:
     """Say which symbols of a fleet such marks leave as they are, and which are of no position.
 
     Raises BadConfiguration where none of them is the fleet's: it would be looked at as if nothing had been given.
@@ -353,8 +376,8 @@ def _beside(marks: Mapping[str, Decimal], fleet: Fleet | None) -> str:
     from ringfence.cli.fleet_tables import number_of
     from ringfence.errors import BadConfiguration, nearest
 
-    held = set(fleet.terms.symbols) if fleet is not None else set()
-    if fleet is None or not held:
+    held = set(fleet.terms.symbols)
+    if not held:
         return ""
     other = [name for name in marks if name not in held and name not in fleet.terms.marks and ":" not in name]
     if len(other) == len(marks):

@@ -102,12 +102,6 @@ def print_watch(screen: Console, found: Watched, limit: int) -> None:
         held = f"{number_of(found.looks, 'pool')} {_were(found.looks)}"
         said = f"· {held} held by the exact lane alone: compiled code does not know their rules"
         screen.print(said, style="dim", markup=False)
-    if found.unknown:
-        screen.print(
-            f"· {number_of(found.unknown, 'pool')} {'is' if found.unknown == 1 else 'are'} not known",
-            style="dim",
-            markup=False,
-        )
     _notes(screen, found.assumptions)
 
 

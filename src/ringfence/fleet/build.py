@@ -11,10 +11,13 @@ from ringfence.fleet.fleet import Fleet
 from ringfence.fleet.intake import Intake, Request
 from ringfence.fleet.schema import KEY, UNIT, Terms, arrow_schema, pyarrow
 from ringfence.fleet.sources import open_source
+from ringfence.fleet.stand_ins import said, stand_ins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from ringfence.numbers import Price
 
 _REPEATED = [  # columns whose values come again and again; the amounts of others would fill a dictionary in vain
     "position_mode", "collateral_mode", "wallet.list.element.asset", "collateral.list.element.asset",
@@ -49,9 +52,19 @@ def build(
         work = Intake(opened, request, out.parent)
         for batch in work.batches():
             writer.write(batch)
-        notes = work.notes()
-        accounts, positions = writer.finish(work.terms())
-    return Built(Fleet.open(out), accounts, positions, notes)
+        terms = work.terms()
+        if request.stand_in is not None:
+            terms = _standing_in(terms, writer.symbols, request.marks)
+        accounts, positions = writer.finish(terms)
+    return Built(Fleet.open(out), accounts, positions, terms.notes)
+
+
+def _standing_in(terms: Terms, symbols: Iterable[str], tape: Mapping[str, Price]) -> Terms:
+    """Return the terms with a tape's marks for symbols that have none, and what stood in for what among their notes."""
+    without = sorted(symbol for symbol in symbols if symbol not in terms.marks)
+    taken = stand_ins(without, tuple(tape), terms.rulebook())
+    marks = {**terms.marks, **{symbol: tape[name] for symbol, name in taken.items()}}
+    return replace(terms, marks=marks, notes=(*terms.notes, *said(taken)))
 
 
 class Writer:
@@ -63,7 +76,7 @@ class Writer:
         self._writer: Any = None
         self._held: list[Any] = []
         self._rows = self._written = self._positions = 0
-        self._symbols: set[str] = set()
+        self.symbols: set[str] = set()
 
     def __enter__(self) -> Self:
         pa = pyarrow()
@@ -82,14 +95,14 @@ class Writer:
         self._rows += batch.num_rows
         entries = batch.column("positions").flatten()
         self._positions += len(entries)
-        self._symbols.update(entries.field("symbol").unique().to_pylist())
+        self.symbols.update(entries.field("symbol").unique().to_pylist())
         if self._rows >= self.unit:
             self._flush(keep=self._rows % self.unit)
 
     def finish(self, terms: Terms) -> tuple[int, int]:
         """Complete the file with its terms and put it in place. Return the numbers of accounts and positions."""
         self._flush(keep=0)
-        terms = replace(terms, symbols=tuple(sorted(self._symbols)))
+        terms = replace(terms, symbols=tuple(sorted(self.symbols)))
         try:
             self._writer.add_key_value_metadata({KEY.decode(): terms.to_json()})
             self._writer.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ringfence.account import CollateralMode
 from ringfence.errors import BadConfiguration
@@ -55,6 +55,8 @@ class Request:
     """What a fleet is to be: its rulebook and day (None: as the sources say), marks, columns, sizes.
 
     ``marks``: among them index prices, as ``index:BTC``; ``time``: of the marks (portfolio margin).
+    ``stand_in``: ``coin`` where the marks are a tape's, of whatever venue's names: symbols on the same coin take them
+    (:mod:`ringfence.fleet.stand_ins`).
     """
 
     rulebook: str | None = None
@@ -65,6 +67,7 @@ class Request:
     rows_at_once: int = ROWS_AT_ONCE
     unit: int = UNIT
     time: datetime | None = None
+    stand_in: Literal["coin"] | None = None
 
 
 def taken_in(

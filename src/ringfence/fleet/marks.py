@@ -10,6 +10,7 @@ from ringfence.account_file import read_price
 from ringfence.errors import BadAccount, BadConfiguration, nearest
 from ringfence.fleet.faults import Faults
 from ringfence.fleet.sources import batches_of, columns_of, open_source
+from ringfence.fleet.stand_ins import said, stand_ins
 from ringfence.fleet.tables import shown
 from ringfence.tape import load_tape, packaged_windows
 from ringfence.tape.bars import micros_of, utc_text
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from ringfence.fleet.fleet import Fleet
     from ringfence.numbers import Price
     from ringfence.tape import Tape
 
@@ -25,10 +27,25 @@ PRICES = ("mark_price", "price", "mark")
 
 
 class GivenMarks(NamedTuple):
-    """Marks by symbol, and where they come from, as a clause."""
+    """Marks by symbol, where they come from, as a clause, and whether that is a tape, of whatever venue's names."""
 
     marks: Mapping[str, Price]
     source: str
+    of_tape: bool = False
+
+    def beside(self, fleet: Fleet) -> tuple[dict[str, Price], tuple[str, ...]]:
+        """Return them by the fleet's symbols, and what stood in for what; those that no symbol takes stay as they are.
+
+        Only a tape's stand in for symbols of another name: who writes a file of marks names what is meant.
+        """
+        if not self.of_tape:
+            return dict(self.marks), ()
+        terms = fleet.terms
+        named = dict.fromkeys((*(terms.symbols or terms.marks), *terms.standing))
+        taken = stand_ins(named, tuple(self.marks), terms.rulebook())
+        found = {name: price for name, price in self.marks.items() if name not in taken.values()}
+        held = {symbol: name for symbol, name in taken.items() if symbol in (terms.symbols or taken)}
+        return {**found, **{symbol: self.marks[name] for symbol, name in taken.items()}}, said(held)
 
 
 def load_marks(spec: str, at: datetime | None = None) -> GivenMarks:
@@ -110,7 +127,7 @@ def _of_tape(tape: Tape, at: datetime | None) -> GivenMarks:
             found=utc_text(moment), hint="give a later moment",
         )  # fmt: skip
     stand_in = f"; {tape.stand_in}" if tape.stand_in else ""
-    return GivenMarks(found, f"tape {tape.name} at {utc_text(moment)}{stand_in}")
+    return GivenMarks(found, f"tape {tape.name} at {utc_text(moment)}{stand_in}", of_tape=True)
 
 
 __all__ = ["GivenMarks", "load_marks"]

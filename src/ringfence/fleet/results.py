@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import BadConfiguration
+from ringfence.fleet import unknown
 from ringfence.fleet.schema import PLACES, amount_type, pyarrow
 from ringfence.numbers import ONE, ROUND_HALF_EVEN, plain, round_to
 from ringfence.tape.bars import utc_text
@@ -43,6 +44,7 @@ def screen_json(fleet: Fleet, found: Screening) -> dict[str, Any]:
         "pools": dict(zip(_STATES, found.pools, strict=True)),
         "positions": found.positions,
         "decided_by_exact_lane": found.exact,
+        "not_known_because": unknown.as_json(found.reasons),
         "worst": [
             {
                 "account": pool.account,
@@ -74,6 +76,7 @@ def stress_json(fleet: Fleet, found: Stress, *, symbols: int = 10) -> dict[str, 
         "positions": positions,
         "decided_by_exact_lane": sums.exact,
         "not_known": sums.unknown,
+        "not_known_because": unknown.as_json(sums.reasons),
         "scenarios": [
             {
                 "name": scenario.name,
@@ -132,6 +135,7 @@ def watch_json(fleet: Fleet, found: Watched, limit: int) -> dict[str, Any]:
         "baskets_with_bands": found.baskets,
         "by_exact_lane_alone": found.looks,
         "not_known": found.unknown,
+        "not_known_because": unknown.as_json(found.reasons),
         "rates": rates(found),
         "assumptions": list(found.assumptions),
     }

@@ -11,16 +11,16 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ringfence.errors import BadConfiguration
+from ringfence.fleet.stand_ins import said
 from ringfence.numbers import ONE, ROUND_HALF_EVEN, ZERO, divide, exact, plain
+from ringfence.tape.coins import standing
 from ringfence.tape.packaged import packaged_windows, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ringfence.account import Marks
     from ringfence.numbers import Price
-
-    StandIn = Callable[[str, Sequence[str]], str | None]
 
 _RISE = Decimal("0.05")  # a tape that rises less has no scenario of its own for shorts
 
@@ -78,18 +78,19 @@ def grid(majors: Sequence[str], moves: Sequence[Decimal]) -> tuple[Scenario, ...
     )
 
 
-def history(symbols: Sequence[str], stand_in: StandIn | None = None) -> tuple[tuple[Scenario, ...], tuple[str, ...]]:
+def history(symbols: Sequence[str], *, held: Collection[str] = ()) -> tuple[tuple[Scenario, ...], tuple[str, ...]]:
     """Return the packaged crashes as scenarios, low and high, and what stood in for what.
 
-    Each symbol moves from its window's first price to its own extreme, at once; ``stand_in`` names a tape's symbol for
-    one of ours (the same one, by default). A symbol that a tape has nothing for moves by the median of those it has.
+    Each symbol moves from its window's first price to its own extreme, at once, or with one on the same coin under
+    another name (:mod:`ringfence.tape.coins`). A symbol that a tape has nothing for moves by its median.
+    ``held``: those in which positions are, which alone are spoken of; all of them where it is not given.
     """
-    same: StandIn = lambda symbol, names: symbol if symbol in names else None  # noqa: E731 - a default
-    asked = stand_in or same
     found: list[Scenario] = []
     notes: list[str] = []
+    taken: dict[str, str] = {}
     for window in packaged_windows():
-        names = {symbol: name for symbol in symbols if (name := asked(symbol, window.symbols)) is not None}
+        names = standing(symbols, window.symbols)
+        taken |= names
         if not names:
             continue
         summaries = {s.symbol: s for s in summarise(window.load())}
@@ -99,10 +100,11 @@ def history(symbols: Sequence[str], stand_in: StandIn | None = None) -> tuple[tu
         for end, moves in ends:
             own = {symbol: moves[name] for symbol, name in names.items()}
             found.append(Scenario(f"{window.name} {end}", "history", own, median(moves.values())))
-        rest = len(symbols) - len(names)
+        rest = sum(symbol not in names for symbol in symbols if not held or symbol in held)
         if rest:
-            notes.append(f"{window.name}: {rest} symbols that it lacks move by the median of those it has")
-    return tuple(found), tuple(notes)
+            those = "1 symbol that it lacks moves" if rest == 1 else f"{rest} symbols that it lacks move"
+            notes.append(f"{window.name}: {those} by the median of those it has")
+    return tuple(found), (*notes, *said({symbol: name for symbol, name in taken.items() if not held or symbol in held}))
 
 
 __all__ = ["NOW", "Scenario", "grid", "history", "steps", "together"]

@@ -13,6 +13,7 @@ from ringfence.fleet.in_turn import in_turn
 from ringfence.fleet.judging import CALLED, LIQUIDATABLE, SOUND, STATES, UNKNOWN, ExactPools, judge, prices_of
 from ringfence.fleet.market import market_of, symbols_of
 from ringfence.fleet.pooling import pools_of
+from ringfence.fleet.unknown import reasons_of, said, together
 from ringfence.numbers import ZERO
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.judging import Judged
     from ringfence.fleet.schema import Terms
+    from ringfence.fleet.unknown import Reasons
     from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Value
 
 ALL = -1  #: as a limit: whoever is called or liquidatable
 _NEAR = 1e-6  # relative: floats order what is further apart; what is closer is ordered exactly
 _FAR = ZERO + 10**30
-_NO_TERM = ": a balance, a tier, a rate or a collateral price is; `ringfence fleet explain` says which of an account"
 _SEVERITY = {"liquidatable": 0, "margin_call": 1}
 
 
@@ -51,19 +52,24 @@ class Found(NamedTuple):
 
 
 class UnitScreen(NamedTuple):
-    """What one unit adds: counts of accounts by state of their worst pool, of pools by state, and the worst pools."""
+    """What one unit adds: counts of accounts by state of their worst pool, of pools by state, and the worst pools.
+
+    ``reasons``: why pools are not known.
+    """
 
     accounts: tuple[int, int, int, int]
     pools: tuple[int, int, int, int]
     positions: int
     exact: int
     worst: tuple[Found, ...]
+    reasons: Reasons
 
 
 class Screening(NamedTuple):
     """A fleet at its marks. Counts are by (healthy, called, liquidatable, not known).
 
-    ``exact``: pools that the exact lane had to decide. ``worst``: worst first, up to the limit.
+    ``exact``: pools that the exact lane had to decide. ``worst``: worst first, up to the limit. ``reasons``: why pools
+    are not known.
     """
 
     accounts: tuple[int, int, int, int]
@@ -72,6 +78,7 @@ class Screening(NamedTuple):
     exact: int
     worst: tuple[Found, ...]
     assumptions: tuple[str, ...]
+    reasons: Reasons
 
 
 class ScreenPlan:
@@ -110,7 +117,14 @@ class ScreenPlan:
             len(judged.pools.symbol),
             judged.exact,
             self._worst(batch, judged),
+            self._reasons(batch, judged),
         )
+
+    def _reasons(self, batch: Any, judged: Judged) -> Reasons:
+        import numpy as np
+
+        unknown = np.flatnonzero(judged.state == UNKNOWN).tolist()
+        return reasons_of(batch, judged.pools, unknown, self.market, self.prices) if unknown else {}
 
     def _worst(self, batch: Any, judged: Judged) -> tuple[Found, ...]:
         """Return the unit's worst pools, exactly."""
@@ -183,29 +197,26 @@ def screen(
     accounts = pools = (0, 0, 0, 0)
     positions = exact = 0
     worst: tuple[Found, ...] = ()
+    reasons: Reasons = {}
     for unit in in_turn(fleet, plan) if units is None else units(plan):
         accounts, pools = _sum(accounts, unit.accounts), _sum(pools, unit.pools)
         positions, exact = positions + unit.positions, exact + unit.exact
         worst = worst_of((*worst, *unit.worst), limit)
+        reasons = together((reasons, unit.reasons))
         if progress is not None:
             progress(sum(accounts))
-    return Screening(accounts, pools, positions, exact, worst, _assumptions(fleet, plan, pools))
+    notes = (*_assumptions(plan), *said(reasons, pools[3]), *fleet.terms.notes)
+    return Screening(accounts, pools, positions, exact, worst, notes, reasons)
 
 
 def _sum(one: Sequence[int], other: Sequence[int]) -> tuple[int, int, int, int]:
     return tuple(left + right for left, right in zip(one, other, strict=True))  # type: ignore[return-value]
 
 
-def _assumptions(fleet: Fleet, plan: ScreenPlan, pools: Sequence[int]) -> tuple[str, ...]:
+def _assumptions(plan: ScreenPlan) -> tuple[str, ...]:
     levels = plan.market.rulebook.levels
     whose = "the venue's" if levels.source == "venue" else levels.source
-    found = [f"a margin call is a health of {levels.margin_call} or less ({whose})"]
-    missing = [symbol for symbol, gone in zip(plan.market.symbols, plan.prices.missing, strict=True) if gone]
-    if pools[3]:
-        why = f" (no mark: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''})" if missing else ""
-        are = "pool is" if pools[3] == 1 else "pools are"
-        found.append(f"{pools[3]:,} {are} not known{why or _NO_TERM}")
-    return (*found, *fleet.terms.notes)
+    return (f"a margin call is a health of {levels.margin_call} or less ({whose})",)
 
 
 __all__ = ["ALL", "Found", "ScreenPlan", "Screening", "UnitScreen", "screen", "worst_of"]

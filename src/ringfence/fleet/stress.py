@@ -19,6 +19,7 @@ from ringfence.fleet.judging import CALLED, LIQUIDATABLE, STATES, ExactPools, pr
 from ringfence.fleet.market import market_of, symbols_of
 from ringfence.fleet.pooling import pools_of
 from ringfence.fleet.scenarios import NOW
+from ringfence.fleet.unknown import reasons_of, said, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ringfence.fleet.scenario_kernel import Prepared
     from ringfence.fleet.scenarios import Scenario
     from ringfence.fleet.schema import Terms
+    from ringfence.fleet.unknown import Reasons
     from ringfence.margin.assessment import Assessment
 
     Floats = NDArray[np.float64]
@@ -57,6 +59,7 @@ class UnitSums(NamedTuple):
     held: Counts
     exact: int
     unknown: int
+    reasons: Reasons  #: why those are not known
 
 
 class Stress(NamedTuple):
@@ -129,7 +132,8 @@ def stress(
 def added(one: UnitSums, other: UnitSums) -> UnitSums:
     """Return two units' sums added up, in this order."""
     arrays = [left + right for left, right in zip(one[:8], other[:8], strict=True)]
-    return UnitSums._make([*arrays, one.exact + other.exact, one.unknown + other.unknown])
+    counts = (one.exact + other.exact, one.unknown + other.unknown)
+    return UnitSums._make([*arrays, *counts, together((one.reasons, other.reasons))])
 
 
 def unit_sums(batch: Any, market: Market, prices: Prices) -> UnitSums:
@@ -157,7 +161,7 @@ def unit_sums(batch: Any, market: Market, prices: Prices) -> UnitSums:
     arrays[:3] = [counts.astype(np.int64) for counts in arrays[:3]]
     arrays[6] *= np.where(prices.missing[:, None], 0.0, prices.values[:, : len(prices.marks)])  # contracts to value
     held = np.array([batch.num_rows, len(found.balance), len(found.symbol)])
-    sums = UnitSums._make([*arrays, held, 0, 0])
+    sums = UnitSums._make([*arrays, held, 0, 0, {}])
     return _with_exact(sums, batch, found, got, market, prices)
 
 
@@ -195,12 +199,12 @@ def _with_exact(sums: UnitSums, batch: Any, found: Pools, got: Prepared, market:
         return sums
     lane = ExactPools(batch, market)
     struck: dict[int, Any] = {}
-    unknown = 0
+    unknown: list[int] = []
     for number in looked.tolist():
         legs = slice(int(found.first[number]), int(found.first[number + 1]))
         answers = _answers(lane, found, number, prices) if not prices.missing[found.symbol[legs]].any() else None
         if answers is None:
-            unknown += 1
+            unknown.append(number)
             continue
         _add_exact(sums, answers, int(found.asset[number]), {symbol: at for at, symbol in enumerate(market.symbols)})
         dead = np.array([STATES[answer.status] == LIQUIDATABLE for answer in answers])
@@ -208,7 +212,8 @@ def _with_exact(sums: UnitSums, batch: Any, found: Pools, got: Prepared, market:
         struck[account] = struck.get(account, False) | dead
     for dead in struck.values():
         sums.accounts[:] += dead
-    return sums._replace(exact=len(looked) - unknown, unknown=unknown)
+    reasons = reasons_of(batch, found, unknown, market, prices) if unknown else {}
+    return sums._replace(exact=len(looked) - len(unknown), unknown=len(unknown), reasons=reasons)
 
 
 def _answers(lane: ExactPools, found: Pools, number: int, prices: Prices) -> list[Assessment] | None:
@@ -246,11 +251,7 @@ def _assumptions(fleet: Fleet, plan: Plan, total: UnitSums) -> tuple[str, ...]:
     ]
     if total.exact:
         found.append(f"{total.exact:,} of {int(total.held[1]):,} pools were decided by the exact lane")
-    missing = [symbol for symbol, gone in zip(plan.market.symbols, plan.prices.missing, strict=True) if gone]
-    if total.unknown:
-        why = f" (no mark: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''})" if missing else ""
-        found.append(f"{total.unknown:,} pools are not known and left out{why}")
-    return (*found, *fleet.terms.notes)
+    return (*found, *said(total.reasons, total.unknown, left_out=" and left out"), *fleet.terms.notes)
 
 
 __all__ = ["Plan", "Stress", "UnitSums", "added", "stress", "unit_sums"]

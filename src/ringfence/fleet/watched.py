@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from ringfence.fleet.unknown import Reasons
     from ringfence.numbers import Price, Value
 
     Moments = Sequence[tuple[datetime, Sequence[tuple[str, Price]]]]
@@ -67,7 +68,7 @@ class Watched(NamedTuple):
     when a price of theirs leaves its band. ``build_seconds``: reading and packing; ``exact_seconds``: deciding;
     ``compile_seconds``: compiling kernels, which is in none of the others. ``forced``: what fell by symbol, most first
     within an asset. ``ending``: those nearest to the level at the end, worst first, where they were asked for.
-    ``moments``: the prices of the walk.
+    ``moments``: the prices of the walk. ``reasons``: why pools are not known.
     """
 
     level: Decimal
@@ -87,6 +88,7 @@ class Watched(NamedTuple):
     forced: tuple[Forced, ...]
     ending: tuple[Standing, ...]
     moments: Moments
+    reasons: Reasons
 
 
 __all__ = ["Fallen", "Forced", "Frame", "Moments", "Standing", "Watched"]

@@ -24,6 +24,9 @@ from ringfence.fleet.judging import UNKNOWN, ExactPools, judge, prices_of
 from ringfence.fleet.market import market_of, symbols_of
 from ringfence.fleet.pooling import pools_of
 from ringfence.fleet.schema import pyarrow
+from ringfence.fleet.stand_ins import said, stand_ins
+from ringfence.fleet.unknown import noted, together, why_unknown
+from ringfence.fleet.unknown import said as unknown_said
 from ringfence.fleet.watched import Fallen, Forced, Frame, Standing, Watched
 from ringfence.numbers import EXACT, ONE
 from ringfence.screen.compiling import clock, compile_seconds
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.schema import Terms
+    from ringfence.fleet.unknown import Reasons
     from ringfence.fleet.watched import Moments
     from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price
@@ -72,6 +76,7 @@ class LotWatched(NamedTuple):
     exact_seconds: float
     forced: Mapping[str, tuple[int, float]]
     ending: tuple[Standing, ...]
+    reasons: Reasons
 
 
 class WatchPlan:
@@ -151,16 +156,11 @@ def watch(
     (the fleet is screened once more for it). Raises BadConfiguration where the tape moves nothing of the fleet.
     """
     compiled = compile_seconds()
-    plan = WatchPlan(fleet, (), level, walk.tape.symbols, max(1, at_once))
+    taken = _taken(fleet, walk.tape.symbols)
+    plan = WatchPlan(fleet, (), level, tuple(taken), max(1, at_once))
     plan.ending = ending
-    shared = [symbol for symbol in walk.tape.symbols if symbol in plan.market.follow]
-    if not shared:
-        raise BadConfiguration(
-            "the tape has no symbol of the fleet", where="--tape",
-            expected=f"one of {', '.join(plan.market.symbols[:5])} …", found=", ".join(walk.tape.symbols),
-            hint="choose another tape, or another fleet",
-        )  # fmt: skip
-    plan.moments = tuple(_moments(walk, frozenset(shared)))
+    moving = {symbol: name for symbol, name in taken.items() if symbol in plan.market.follow}
+    plan.moments = tuple(_moments(walk, moving))
     ticks = sum(len(prices) for _, prices in plan.moments)
     told = _Told(progress)
     plan.progress = told.more if lots is None and progress is not None else None
@@ -170,11 +170,32 @@ def watch(
         found.append(lot)
         if lots is not None and progress is not None:
             told.more(ticks)
-    notes = [str(walk), OFF_THE_BOOK]
-    rest = sum(symbol not in shared for symbol in plan.market.symbols)
+    notes = [str(walk), *said(moving), OFF_THE_BOOK]
+    rest = sum(symbol not in moving for symbol in plan.market.symbols)
     if rest:
-        notes.append(f"{rest} symbols that the tape lacks stay at the fleet's marks")
-    return _together(plan, found, (*notes, *fleet.terms.notes), compile_seconds() - compiled)
+        those = "1 symbol that the tape lacks stays" if rest == 1 else f"{rest} symbols that the tape lacks stay"
+        notes.append(f"{those} at the fleet's marks")
+    unknown = sum(lot.counts[-1] for lot in found)
+    notes += unknown_said(together(lot.reasons for lot in found), unknown)
+    notes = [*dict.fromkeys((*notes, *fleet.terms.notes))]  # a tape that gave marks, too, says the same
+    return _together(plan, found, tuple(notes), compile_seconds() - compiled)
+
+
+def _taken(fleet: Fleet, known: Sequence[str]) -> dict[str, str]:
+    """Return the tape's symbol for each of the fleet's that it moves, in its order: names of its own first.
+
+    Raises BadConfiguration where it moves none of them.
+    """
+    symbols = symbols_of(fleet)
+    found = stand_ins(dict.fromkeys((*symbols, *fleet.terms.standing)), known, fleet.terms.rulebook())
+    if not found.keys() & set(symbols):
+        raise BadConfiguration(
+            "the tape has no symbol of the fleet", where="--tape",
+            expected=f"one of {', '.join(symbols[:5])}{' …' if len(symbols) > 5 else ''}, or of their coins",
+            found=", ".join(known), hint="choose another tape, or another fleet",
+        )  # fmt: skip
+    place = {name: at for at, name in enumerate(known)}
+    return dict(sorted(found.items(), key=lambda pair: (pair[0] != pair[1], place[pair[1]], pair[0])))
 
 
 def _together(plan: WatchPlan, found: Sequence[LotWatched], notes: tuple[str, ...], compiled: float) -> Watched:
@@ -192,6 +213,7 @@ def _together(plan: WatchPlan, found: Sequence[LotWatched], notes: tuple[str, ..
         plan.level, accounts, pools, positions, tuple(frames), tuple(one for _, one in fallen), exact, baskets, looks,
         unknown, sum(lot.build_seconds for lot in found), sum(lot.exact_seconds for lot in found), notes, compiled,
         _forced(plan, found), _worst((pool for lot in found for pool in lot.ending), plan.ending), plan.moments,
+        together(lot.reasons for lot in found),
     )  # fmt: skip
 
 
@@ -228,8 +250,11 @@ class _Told:
                 self._progress(self._done)
 
 
-def _moments(walk: Walk, known: frozenset[str]) -> Iterator[tuple[datetime, tuple[tuple[str, Price], ...]]]:
-    """Yield the prices of each moment."""
+def _moments(walk: Walk, taken: Mapping[str, str]) -> Iterator[tuple[datetime, tuple[tuple[str, Price], ...]]]:
+    """Yield the prices of each moment. ``taken``: the tape's symbol by that of the fleet which takes its prices."""
+    takers: dict[str, list[str]] = {}
+    for symbol, name in taken.items():
+        takers.setdefault(name, []).append(symbol)
     prices: list[tuple[str, Price]] = []
     last = None
     for tick in walk:
@@ -237,8 +262,8 @@ def _moments(walk: Walk, known: frozenset[str]) -> Iterator[tuple[datetime, tupl
             yield last.ts, tuple(prices)
             prices = []
         last = tick
-        if tick.price is not None and tick.symbol in known:
-            prices.append((tick.symbol, tick.price))
+        if tick.price is not None:
+            prices += [(symbol, tick.price) for symbol in takers.get(tick.symbol, ())]
     if last is not None and prices:
         yield last.ts, tuple(prices)
 
@@ -270,6 +295,7 @@ class _Run:
         self._gone: set[int] = set()
         self.fallen: list[tuple[int, Fallen]] = []
         self.unknown: set[int] = set()
+        self.reasons: Reasons = {}
         self.exact = 0
         self.exact_seconds = 0.0
         self.build_seconds = clock() - started
@@ -349,7 +375,7 @@ class _Run:
         balance = None if answer is None else answer.balance_held_against
         required = None if answer is None else answer.liquidation_requirement
         if answer is None or balance is None or required is None:
-            self.unknown.add(number)
+            self._not_known(number, unit, inside)
             return False
         if not _down(answer, self.level):
             if apart:
@@ -363,6 +389,15 @@ class _Run:
             count, value = self.forced.get(line.position.symbol, (0, 0.0))
             self.forced[line.position.symbol] = (count + 1, value + float(line.notional))
         return True
+
+    def _not_known(self, number: int, unit: int, inside: int) -> None:
+        """Keep why a pool is not known, the first time."""
+        if number in self.unknown:
+            return
+        self.unknown.add(number)
+        pools = self.pools[unit]
+        why = why_unknown(self._lanes[unit], pools, inside, self.market, self.marks)
+        noted(self.reasons, why, 1, [self.batches[unit].column("account")[int(pools.account[inside])].as_py()])
 
     def _place(self, number: int) -> tuple[int, int]:
         """Return the unit and the number in it of a pool."""
@@ -408,6 +443,7 @@ class _Run:
         return LotWatched(
             counts, tuple(self.named), tuple(self.fell), tuple(self.seconds), tuple(self.read), tuple(self.fallen),
             self.build_seconds, self.exact_seconds, self.forced, self.standing(ending),
+            self.reasons,
         )  # fmt: skip
 
 

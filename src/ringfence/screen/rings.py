@@ -316,8 +316,9 @@ class Incremental:
         self.sweep.move(prices)
         low, high = np.zeros(self._symbols), np.full(self._symbols, np.inf)
         most = self.sweep.reach / (of.lot * of.size)  # in units: prices, or one over them
-        np.minimum.at(high, of.price_of[~of.inverse], most[~of.inverse])
-        np.maximum.at(low, of.price_of[of.inverse], 1.0 / most[of.inverse])
+        with np.errstate(invalid="ignore"):  # a symbol without a price has no reach
+            np.minimum.at(high, of.price_of[~of.inverse], most[~of.inverse])
+            np.maximum.at(low, of.price_of[of.inverse], 1.0 / most[of.inverse])
         self._lines[kernels.LEAST], self._lines[kernels.GREATEST] = low, high
         self._lines[kernels.BEFORE] = prices
         self._drop()

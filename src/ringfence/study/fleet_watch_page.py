@@ -18,9 +18,9 @@ from ringfence.study.fleet_page import short
 from ringfence.study.page import framed, table
 from ringfence.study.replay.report import tape_title
 from ringfence.study.replay.report_chart import Axis, Chart, Level, Line, Span, axis_over
-from ringfence.study.stand_in import coin_of
 from ringfence.study.wording import amount, price, ratio
 from ringfence.tape.bars import micros_of, moment_of
+from ringfence.tape.coins import coin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,14 +1,12 @@
-"""Which symbol of a tape stands in for a symbol of an account, and what does where the tape lacks the coin.
+"""What stands in for a coin that a tape lacks; which of its symbols stands in for which: :mod:`ringfence.tape.coins`.
 
-Tapes are of one venue and its names; accounts are of all of them. What a coin did is the same story under every name,
-to a basis: ``BTC-USDT-SWAP``, ``PI_XBTUSD`` and ``BTCUSD_PERP`` all move with ``BTCUSDT``. A coin that the tape lacks
-is taken to have done the median of what the tape's symbols did, between the least and the most of them; a tape that has
-no coin of the account says nothing. One rule for crashes, estimates and advice, ours, and results say what was put in.
+A coin that the tape lacks is taken to have done the median of what the tape's symbols did, between the least and the
+most of them; a tape that has no coin of the account says nothing. One rule for crashes, estimates and advice, ours, and
+results say what was put in.
 """
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -18,10 +16,6 @@ from ringfence.numbers import plain
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-_PREFIX = re.compile(r"^(?:PI|PF|FI|FF)_")
-_QUOTE = re.compile(r"(?:USDTM|USDCM|USDM|USDT|USDC|FDUSD|BUSD|USD|PERP)$")
-_SEPARATOR = re.compile(r"[-_/:]")
-_SAME = {"XBT": "BTC"}
 _DEEPEST = Decimal("-0.99")  # a fall beyond it is no price
 
 Measure = Literal["move", "volatility"]
@@ -58,27 +52,6 @@ class PutIn(NamedTuple):
                 "least": plain(self.least), "most": plain(self.most), "of": self.of}  # fmt: skip
 
 
-def coin_of(symbol: str) -> str:
-    """Return the coin that a contract is on, read off its name: ``BTC`` of ``PI_XBTUSD`` and of ``BTC-USDT-SWAP``."""
-    first = _SEPARATOR.split(_PREFIX.sub("", symbol.upper()), maxsplit=1)[0]
-    coin = _QUOTE.sub("", first) or first
-    return _SAME.get(coin, coin)
-
-
-def stand_in(symbol: str, known: Iterable[str]) -> str | None:
-    """Return ``symbol`` where ``known`` has it, else the first of them on the same coin, else None."""
-    names = list(known)
-    if symbol in names:
-        return symbol
-    coin = coin_of(symbol)
-    return next((name for name in names if coin_of(name) == coin), None)
-
-
-def standing(symbols: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """Return the tape's symbol for each of ``symbols`` whose coin it has; empty: the tape says nothing of them."""
-    return {symbol: name for symbol in symbols if (name := stand_in(symbol, known)) is not None}
-
-
 def put_in(symbol: str, known: Collection[Decimal], *, tape: str, measure: Measure = "move") -> PutIn:
     """Return what stands in for a figure of ``symbol``, which the tape lacks. ``known``: those of the tape's symbols.
 
@@ -101,4 +74,4 @@ def _percent(share: Decimal) -> str:
     return f"{'−' if share < 0 else ''}{abs(share) * 100:.1f} %"
 
 
-__all__ = ["PutIn", "coin_of", "put_in", "said", "stand_in", "standing"]
+__all__ = ["PutIn", "put_in", "said"]

@@ -29,9 +29,10 @@ from ringfence.numbers import (
     plain,
 )
 from ringfence.study.portfolio_words import portfolio_summary
-from ringfence.study.stand_in import PutIn, put_in, said, standing
+from ringfence.study.stand_in import PutIn, put_in, said
 from ringfence.study.surface import Surface
 from ringfence.study.unknown import nothing_known, unknown_of
+from ringfence.tape.coins import standing
 from ringfence.tape.packaged import packaged_windows, summarise
 
 if TYPE_CHECKING:

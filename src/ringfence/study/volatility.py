@@ -18,7 +18,8 @@ from statistics import median, variance
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.errors import BadTape
-from ringfence.study.stand_in import put_in, said, standing
+from ringfence.study.stand_in import put_in, said
+from ringfence.tape.coins import standing
 from ringfence.tape.packaged import packaged_windows
 
 if TYPE_CHECKING:

@@ -66,7 +66,9 @@ SCENARIOS = together(steps(Decimal("0.4"), 9))
 
 
 def same(one: Any, other: Any) -> bool:
-    return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in zip(one.sums, other.sums, strict=True))
+    pairs = zip(one.sums[:-1], other.sums[:-1], strict=True)  # the last: why pools are not known
+    numbers = all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs)
+    return numbers and bool(one.sums.reasons == other.sums.reasons)
 
 
 def test_ray_gives_the_bytes_of_one_process(cluster: Cluster, fleet: Fleet) -> None:

@@ -82,7 +82,8 @@ def test_a_pool_without_a_mark_is_not_known_and_named(fleet: Fleet) -> None:
     held = {row["account"] for row in fleet.positions().to_pylist() if row["symbol"] == "BTCUSDT"}
     assert 0 < found.accounts[3] <= len(held)
     assert found.pools[3] >= found.accounts[3]
-    assert found.assumptions[1].endswith("pools are not known (no mark: BTCUSDT)")
+    assert found.assumptions[1] == f"{found.pools[3]} pools are not known"
+    assert found.assumptions[2].startswith(f"not known, {found.pools[3]} pools: no mark for BTCUSDT (")
 
 
 def test_pools_that_lack_something_else_than_a_mark_are_said_to() -> None:
@@ -91,7 +92,8 @@ def test_pools_that_lack_something_else_than_a_mark_are_said_to() -> None:
     made = Fleet.from_arrow(positions=rows, wallets=wallets, rulebook="binance-usdm", marks={"BTCUSDT": D(60000)})
     found = screen(made)
     assert found.pools == (0, 0, 0, 1)
-    assert found.assumptions[1].startswith("1 pool is not known: a balance, a tier")
+    assert found.assumptions[1] == "1 pool is not known"
+    assert found.assumptions[2].startswith("not known, 1 pool: no balance of USDT (A); do: ")
 
 
 def test_without_any_mark_nothing_is_screened(fleet: Fleet) -> None:

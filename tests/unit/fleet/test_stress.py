@@ -91,7 +91,7 @@ def test_past_crashes_move_what_they_have_and_the_rest_by_their_median() -> None
     low = next(scenario for scenario in scenarios if scenario.name == "2025-10-10 low")
     assert -1 < low.moves["BTCUSDT"] < D("-0.05")
     assert low.others < low.moves["BTCUSDT"]
-    assert notes[0] == "2025-10-10: 1 symbols that it lacks move by the median of those it has"
+    assert notes[0] == "2025-10-10: 1 symbol that it lacks moves by the median of those it has"
 
 
 def test_results_as_json_table_and_page(fleet: Fleet, found: Stress) -> None:

@@ -19,9 +19,9 @@ from ringfence.margin.price import liquidation_prices
 from ringfence.study import likelihood
 from ringfence.study.distance import Distance, as_json, distance
 from ringfence.study.likelihood import Horizon, Margin, simulate
-from ringfence.study.stand_in import stand_in
 from ringfence.study.volatility import Estimate, estimate, fewest_returns
 from ringfence.tape import load_tape
+from ringfence.tape.coins import stand_in
 from ringfence.tape.csv_file import read_csv_text
 
 

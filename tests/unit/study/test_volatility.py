@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ringfence.study.stand_in import put_in, said, standing
+from ringfence.study.stand_in import put_in, said
 from ringfence.study.volatility import ALONE, estimate
+from ringfence.tape.coins import standing
 from ringfence.tape.csv_file import read_csv_text
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from ringfence.study.advice.scene import Agreement, Margins, Scene, check, value
 from ringfence.study.advice.trials import score_of
 from ringfence.study.cores import in_order
 from ringfence.study.likelihood import numpy
-from ringfence.study.stand_in import standing
 from ringfence.tape import packaged_windows
+from ringfence.tape.coins import standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

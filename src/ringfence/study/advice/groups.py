@@ -11,7 +11,7 @@ import re
 from math import sqrt
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from ringfence.study.stand_in import coin_of
+from ringfence.tape.coins import coin_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

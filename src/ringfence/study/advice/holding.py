@@ -16,7 +16,7 @@ from ringfence.margin.assess import assess_account
 from ringfence.margin.change import entry_margin
 from ringfence.numbers import ROUND_CEILING, ROUND_FLOOR, ZERO, exact, plain, round_to
 from ringfence.study.architecture import all_cross
-from ringfence.study.stand_in import coin_of
+from ringfence.tape.coins import coin_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

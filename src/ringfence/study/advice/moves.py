@@ -14,8 +14,8 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.errors import BadConfiguration, nearest
-from ringfence.study.stand_in import coin_of
 from ringfence.study.volatility import Estimate, estimate
+from ringfence.tape.coins import coin_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -23,7 +23,7 @@ from ringfence.margin.basket import pool_at
 from ringfence.study.advice.moves import MINUTES_A_DAY
 from ringfence.study.cores import in_order
 from ringfence.study.likelihood import Margin, requirement, root
-from ringfence.study.stand_in import coin_of
+from ringfence.tape.coins import coin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
