@@ -168,7 +168,7 @@ def scenario_rows(found: Stress, chosen: Sequence[int]) -> tuple[list[str], list
                 f"{100 * struck / accounts:.1f} %",
                 f"{int(sums.called[at]):,}",
             ]
-            rows.append([*(head if not line else [""] * 4), found.assets[asset] or "account",
+            rows.append([*(head if not line else [""] * 4), found.assets[asset] or "baskets, in their currency",
                          _short(float(sums.loss[asset, at])), _short(float(sums.fund[asset, at]))])  # fmt: skip
     return headers, rows
 

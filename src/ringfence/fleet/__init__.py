@@ -14,6 +14,7 @@ What a fleet is::
     fleet                       a fleet, opened or made of Arrow tables
     accounts                    one of its accounts as the exact lane has it, and back
     marks, scenarios, indices   prices to look at it with, moves of them, and the index prices that follow
+    stand_ins                   which of its symbols a tape of other names moves
     example                     a fleet drawn from a seed
 
 From sources to a file::
@@ -34,6 +35,7 @@ Computed, unit by unit::
     judging                     what the kernel is sure of, and what the exact lane decides
     screening                   who is called or liquidatable now
     stress                      what scenarios do
+    unknown                     why the state of some pools is not known
     watching                    a tape through a fleet: at every price, whose pool falls
     watched                     what that found
     apart, apart_kernel         pools that do not fit into columns, on a tape

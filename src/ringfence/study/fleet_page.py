@@ -162,7 +162,7 @@ def _rows(found: Stress, group: str) -> str:
         for line, asset in enumerate(assets_with_anything(found)):
             struck = int(sums.accounts[at])
             head = [scenario.name, f"{struck:,}", f"{100 * struck / accounts:.2f} %", f"{int(sums.called[at]):,}"]
-            rows.append([*(head if not line else [""] * 4), found.assets[asset] or "account",
+            rows.append([*(head if not line else [""] * 4), found.assets[asset] or "baskets, in their currency",
                          short(float(sums.loss[asset, at])), short(float(sums.fund[asset, at]))])  # fmt: skip
     return table(["", "accounts liquidatable", "", "pools called", "asset", "loss", "insurance fund"], rows)
 

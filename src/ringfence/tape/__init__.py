@@ -25,7 +25,8 @@ Where a symbol has no bar it has no price. The walk says so in the stream itself
 ticks deal with it.
 
 Modules: ``bars`` the values; ``rows`` checks rows on their way in; ``csv_file``, ``parquet_file`` the two
-formats; ``packaged`` the windows; ``source`` finds what a name or path means; ``ticks`` the walk; ``fetch``
+formats; ``packaged`` the windows; ``source`` finds what a name or path means; ``coins`` whose prices stand in
+for whose; ``ticks`` the walk; ``fetch``
 the download.
 """
 
