@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account_file import read_price
 from ringfence.errors import BadAccount, BadConfiguration, nearest
@@ -16,7 +16,7 @@ from ringfence.tape import load_tape, packaged_windows
 from ringfence.tape.bars import micros_of, utc_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from ringfence.fleet.fleet import Fleet
@@ -103,7 +103,7 @@ def _text(value: object) -> str:
 
 def _of_object(path: Path) -> Mapping[str, Price]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"), parse_float=str)
+        data = json.loads(path.read_text(encoding="utf-8-sig"), parse_float=str, object_pairs_hook=_once(path))
     except (OSError, ValueError) as error:
         raise BadAccount("cannot be read as JSON", where=str(path), expected='an object such as {"BTCUSDT": "61000"}',
                          found=str(error)[:200], hint="mend the file") from None  # fmt: skip
@@ -111,6 +111,23 @@ def _of_object(path: Path) -> Mapping[str, Price]:
         raise BadAccount("not an object", where=str(path), expected='an object such as {"BTCUSDT": "61000"}',
                          found=type(data).__name__)  # fmt: skip
     return {symbol: read_price(_text(price), f"{path}: {symbol}") for symbol, price in data.items()}
+
+
+def _once(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """Return what makes an object of its pairs and refuses a key that comes twice: the last would win silently."""
+
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise BadAccount(
+                    f"{key} is there twice", where=f"{path}: {key}", expected="one price per symbol",
+                    found=f"{found[key]} and {value}", hint="leave out the one that does not hold",
+                )  # fmt: skip
+            found[key] = value
+        return found
+
+    return made
 
 
 def _of_tape(tape: Tape, at: datetime | None) -> GivenMarks:

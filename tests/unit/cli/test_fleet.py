@@ -170,6 +170,16 @@ def test_a_moment_beside_a_file_of_marks_is_refused(
         assert "a moment of a file that has none" in printed(capsys, "fleet", "screen", str(example), *options, code=3)
 
 
+def test_a_symbol_that_stands_twice_in_an_object_of_marks_is_refused(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = tmp_path / "marks.json"
+    marks.write_text('{"BTCUSDT": "100000", "ETHUSDT": 4000.5, "BTCUSDT": "90000"}')
+    said = printed(capsys, "fleet", "screen", str(example), "--marks", str(marks), code=3)
+    assert f"{marks}: BTCUSDT: BTCUSDT is there twice" in said
+    assert "found: 100000 and 90000" in said
+
+
 def test_one_of_a_kind_is_said_in_the_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     positions, out = tmp_path / "positions.csv", str(tmp_path / "one.parquet")
     positions.write_text("account,symbol,quantity,entry_price,mark_price\na,BTCUSDT,1,61000,60000\n")
