@@ -10,7 +10,6 @@ ways    B + 1, 2 U   row 0: the units, twice each; then how far it is from there
                      each box; the last row: to those that far pools must outlast. Infinite where a box is closed
 lines   8, S f64     innermost ends below and above, reach below and above, expected moves and the least of them,
                      prices when those were last brought up to date, boxes' width against other symbols
-edges   2, U f64     between which units no leg of a near pool changes its tier
 pieces  ?, 3 int64   (group, first, end) of the pieces in which far pools are gone through
 own     128 legs     room for the legs of one record
 ======  ===========  ==========================================================================================
@@ -25,12 +24,14 @@ import numpy as np
 from ringfence.screen.compiled import compiled
 from ringfence.screen.kernels import look_at_piece
 from ringfence.screen.ring_records import (
+    CHANGED,
     CHARGE,
     COUNT,
     CREDIT,
     EACH,
     EASE,
     FAR,
+    FARTHER,
     FEE,
     FIRST,
     FLOOR,
@@ -56,6 +57,7 @@ from ringfence.screen.ring_records import (
     fitting,
     group_of,
     make,
+    narrow,
     put,
     surplus_of,
 )
@@ -67,18 +69,20 @@ BLOCK = 1 << 14  #: records for which memory is taken beforehand
 MEMORY = 4096.0  #: price updates over which expected moves are learned
 CLIPPED = 3.0  #: a move of more than this many expected ones is learned from as if it were this
 BOX_ENDED, TIER_CHANGED = -1, -2
+DOUBTED = 1 << 32
 
 
 @compiled
-def look_near(  # noqa: C901
-    checked: int, prices: Any, lines: Any, edges: Any, ways: Any, areas: Any, sums: Any, heads: Any, legs: Any,
-    candidates: Any,
+def look_near(  # noqa: C901, PLR0912
+    checked: int, prices: Any, lines: Any, ways: Any, areas: Any, sums: Any, heads: Any, legs: Any, states: Any,
+    edges: Any, candidates: Any,
 ) -> int:  # fmt: skip
-    """Write which near records may have reached the line into ``candidates``; return how many, or why not.
+    """Write the pools of near records that have reached the line, or may have, into ``candidates``.
 
     What every price costs: two comparisons a symbol, and the sum of the near pools. ``checked``: whether each leg's
-    tier is checked, a pool with a changed one being a candidate, instead of returning that one has changed.
-    A candidate is twice the record's number, and one more where there is no doubt.
+    tier is checked, a pool with a changed one being in doubt, instead of returning that one has changed. Return how
+    many there are without doubt, from the first place on, and ``DOUBTED`` times how many in doubt, up to the last
+    place; or why they were not looked at.
     """
     symbols = prices.size
     ended = changed = 0
@@ -95,42 +99,42 @@ def look_near(  # noqa: C901
             changed += not (edges[0, unit] <= ways[0, 2 * unit] < edges[1, unit])
         if changed:
             return TIER_CHANGED
-    found, units = 0, ways[0]
+    found = doubted = 0
+    units = ways[0]
     for group in range(areas.shape[1]):
         first, many, at = areas[NEAR, group, FIRST], areas[NEAR, group, EACH], areas[NEAR, group, LEGS]
         for number in range(areas[NEAR, group, COUNT]):
-            surplus = sums[first + number]
+            surplus = sums[np.uint64(first + number)]
             wrong = 0
             for slot in range(many):
-                leg = legs[at + slot]
+                leg = legs[np.uint64(at + slot)]
                 unit = units[leg.column]
                 surplus += leg.slope * unit
                 if checked:
                     wrong += not (leg.since <= unit < leg.until)
             at += many
             if wrong or not surplus >= 0.0:
-                sure = not wrong and surplus < heads[first + number].sure
-                candidates[found] = 2 * (first + number) + sure
-                found += 1
-    return found
+                head = heads[first + number]
+                if states[head.pool] != head.state:
+                    sums[first + number] = np.inf  # left over: a candidate no more
+                elif not wrong and surplus < head.sure:
+                    candidates[found] = head.pool
+                    found += 1
+                else:
+                    doubted += 1
+                    candidates[candidates.size - doubted] = head.pool
+    return found + DOUBTED * doubted
 
 
 @compiled
-def confirm(
-    found: int, candidates: Any, held: Any, level: float, prices: Any, sums: Any, heads: Any, states: Any
-) -> int:
-    """Write the pools of those candidates that a sweep would name in their place; return how many."""
-    kept = 0
-    for number in range(found):
-        candidate = candidates[number]
-        head = heads[candidate // 2]
-        pool = head.pool
-        if states[pool] != head.state:
-            sums[candidate // 2] = np.inf  # left over: a candidate no more
-        elif candidate % 2 or not surplus_of(pool, group_of(pool, held.groups), held, level, prices) >= 0.0:
-            candidates[kept] = pool
-            kept += 1
-    return kept
+def confirm(found: int, doubted: int, candidates: Any, held: Any, level: float, prices: Any) -> int:
+    """Put those of the pools in doubt that a sweep would name behind those without; return how many there are."""
+    for place in range(candidates.size - doubted, candidates.size):
+        pool = candidates[place]
+        if not surplus_of(pool, group_of(pool, held.groups), held, level, prices) >= 0.0:
+            candidates[found] = pool
+            found += 1
+    return found
 
 
 # ── Boxes ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,134 +198,153 @@ def is_closed(box: int, boxes: Any) -> bool:
 
 
 @compiled
-def lay(which: int, radii: Any, prices: Any, lines: Any, boxes: Any, ways: Any) -> None:
-    """Lay boxes around prices: those whose bit is in ``which``, and closed ones of rings. Then fill ``ways``."""
+def lay(which: int, outermost: int, radii: Any, prices: Any, lines: Any, boxes: Any, ways: Any) -> None:
+    """Lay boxes around prices: those whose bit is in ``which``, and closed ones of rings. Then fill ``ways``.
+
+    Boxes and ways up to ``outermost`` alone; from ``R`` on that is all of them.
+    """
     count = boxes.shape[0]
     for box in range(1, count):
-        if which & (1 << box) or (box < count - 2 and is_closed(box, boxes)):
+        if which & (1 << box) or (box < min(count - 2, outermost + 1) and is_closed(box, boxes)):
             for s in range(prices.size):
                 width = 1.0 + min(radii[box] * lines[MOVES, s] * lines[SHARE, s], WIDEST)
                 boxes[box, 0, s], boxes[box, 1, s] = prices[s] / width, prices[s] * width
-    measure(prices, boxes, ways)
+    measure(outermost, prices, boxes, ways)
 
 
 @compiled
-def measure(prices: Any, boxes: Any, ways: Any) -> None:
-    """Fill ``ways``: the units, and how far it is from there to the ends of every box."""
+def measure(outermost: int, prices: Any, boxes: Any, ways: Any) -> None:
+    """Fill ``ways``: the units, and how far it is from there to the ends of every box up to ``outermost``."""
     symbols, count = prices.size, boxes.shape[0]
-    no_old, no_new = is_closed(count - 2, boxes), is_closed(count - 1, boxes)
     for unit in range(ways.shape[1] // 2):
-        s = unit % symbols
-        price = prices[s]
-        here = price if unit < symbols else 1.0 / price
-        ways[0, 2 * unit] = ways[0, 2 * unit + 1] = here
-        for box in range(1, count):
+        price = prices[unit % symbols]
+        ways[0, 2 * unit] = ways[0, 2 * unit + 1] = price if unit < symbols else 1.0 / price
+    for box in range(1, count if outermost >= count - 2 else outermost + 1):
+        for unit in range(ways.shape[1] // 2):
+            s = unit % symbols
+            here = ways[0, 2 * unit]
             low, high = boxes[box, 0, s], boxes[box, 1, s]
             down = up = np.inf
-            if low < price < high:
+            if low < prices[s] < high:
                 if unit >= symbols:
                     low, high = 1.0 / high / OUTWARD, 1.0 / low * OUTWARD
                 down = here - low
                 if high <= here * FURTHEST:
                     up = high - here
             ways[box, 2 * unit], ways[box, 2 * unit + 1] = down, up
-        for column in range(2 * unit, 2 * unit + 2):
+    if outermost >= count - 2:
+        no_old, no_new = is_closed(count - 2, boxes), is_closed(count - 1, boxes)
+        for column in range(ways.shape[1]):
             old, new = ways[count - 2, column], ways[count - 1, column]
             ways[count, column] = new if no_old else old if no_new else max(old, new)
 
 
 @compiled
-def guard(records: Any, boxes: Any, lines: Any, edges: Any) -> None:
-    """Find the innermost ends of all boxes, and between which units no leg of a near pool changes its tier.
-
-    Boxes of rings that nobody is in are closed.
-    """
-    areas, legs = records.areas, records.legs
+def guard(areas: Any, boxes: Any, lines: Any) -> None:
+    """Find the innermost ends of all boxes. Those of rings that nobody is in are closed."""
     for s in range(lines.shape[1]):
         lines[LOW, s], lines[HIGH, s] = lines[LEAST, s], lines[GREATEST, s]
     for box in range(1, boxes.shape[0]):
         standing = 0
         for group in range(areas.shape[1] if box < areas.shape[0] else 0):
             standing += areas[box, group, COUNT]
+        if box < areas.shape[0] and standing == 0:
+            boxes[box, 0], boxes[box, 1] = np.inf, 0.0
+        if is_closed(box, boxes):
+            continue
         for s in range(lines.shape[1]):
-            if box < areas.shape[0] and standing == 0:
-                boxes[box, 0, s], boxes[box, 1, s] = np.inf, 0.0
-            if boxes[box, 1, s] > 0.0:
-                lines[LOW, s] = max(lines[LOW, s], boxes[box, 0, s])
-                lines[HIGH, s] = min(lines[HIGH, s], boxes[box, 1, s])
+            lines[LOW, s] = max(lines[LOW, s], boxes[box, 0, s])
+            lines[HIGH, s] = min(lines[HIGH, s], boxes[box, 1, s])
+
+
+@compiled
+def renew_near(held: Any, level: float, sides: int, prices: Any, records: Any, ways: Any, own: Any) -> int:
+    """Make records of near pools anew that hold no more, and find the edges of all of them; return how many were made.
+
+    What is left over is kept, with legs that hold anywhere: it is never named.
+    """
+    areas, sums, heads, legs, edges = records.areas, records.sums, records.heads, records.legs, records.edges
     for unit in range(edges.shape[1]):
         edges[0, unit], edges[1, unit] = 0.0, np.inf
+    made = 0
     for group in range(areas.shape[1]):
-        begin, many = areas[NEAR, group, LEGS], areas[NEAR, group, EACH]
-        for at in range(begin, begin + many * areas[NEAR, group, COUNT]):
-            unit = legs[at].column // 2
-            if not legs[at].since <= edges[0, unit]:
-                edges[0, unit] = legs[at].since
-            if not legs[at].until >= edges[1, unit]:
-                edges[1, unit] = legs[at].until
+        many, at = areas[NEAR, group, EACH], areas[NEAR, group, LEGS]
+        for place in range(areas[NEAR, group, FIRST], areas[NEAR, group, FIRST] + areas[NEAR, group, COUNT]):
+            wrong = False
+            for slot in range(many):
+                leg = legs[np.uint64(at + slot)]
+                unit = ways[0, leg.column]
+                wrong |= (unit < leg.since) | (unit >= leg.until)
+            if wrong:
+                head = heads[place]
+                if records.states[head.pool] == head.state:
+                    sums[place], head.sure = make(head.pool, group, held, level, sides, prices, own)
+                    for slot in range(many):
+                        legs[at + slot] = own[slot]
+                    made += 1
+                else:
+                    sums[place] = np.inf
+                    for slot in range(many):
+                        legs[at + slot].since, legs[at + slot].until = 0.0, np.inf
+            narrow(at, many, legs, edges)
+            at += many
+    return made
 
 
 # ── Going through rings ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @compiled
-def go_through(ring: int, outward: int, records: Any, ways: Any, moving: Any) -> int:
-    """Sum the records of a ring, or the near ones; write those that may have to go into ``moving`` (?, 3 int64).
+def go_through(
+    ring: int, group: int, begin: int, end: int, outward: int, outermost: int, records: Any, ways: Any, moving: Any
+) -> int:  # fmt: skip
+    """Sum some records of a ring, or near ones; write those that may have to go into ``moving`` (?, 2 int64).
 
-    Those are (group, number, whether it must be made anew) of whom do not outlast the ring's box any more, hold no
-    more, or, where ``outward`` is not 0, outlast the next box with ease. Return how many; negative when there are more
-    than there is room for.
+    Those are (number, whether it must be made anew) of whom do not outlast the ring's box any more, hold no more, or,
+    where ``outward`` is not 0, outlast the next box with ease. Return how many.
     """
-    areas, sums, legs = records.areas, records.sums, records.legs
-    units, own, next_one = ways[0], ways[ring], ways[ring + 1 if ring + 1 < areas.shape[0] else ways.shape[0] - 1]
-    found = 0
-    for group in range(areas.shape[1]):
-        first, many, at = areas[ring, group, FIRST], areas[ring, group, EACH], areas[ring, group, LEGS]
-        for number in range(areas[ring, group, COUNT]):
-            surplus = left = sums[first + number]
-            out = 0.0
-            wrong = False
-            for slot in range(many):
-                leg = legs[at + slot]
-                unit = units[leg.column]
-                surplus += leg.slope * unit
-                if ring != NEAR:
-                    left += leg.slope * unit
-                    left -= leg.steep * own[leg.column]
-                if outward:
-                    out += leg.steep * next_one[leg.column]
-                wrong |= (unit < leg.since) | (unit >= leg.until)
-            at += many
-            if wrong or not left >= 0.0 or (outward and surplus - EASE * out >= 0.0):
-                if ring == NEAR and not wrong and not (outward and surplus - EASE * out >= 0.0):
-                    continue  # what is near may be below the line
-                if found == moving.shape[0]:
-                    return -1
-                moving[found, 0], moving[found, 1], moving[found, 2] = group, number, wrong
-                found += 1
+    areas, sums, legs, rings = records.areas, records.sums, records.legs, records.areas.shape[0]
+    further = min(ring + 1, outermost)
+    units, own, next_one = ways[0], ways[ring], ways[further if further < rings else ways.shape[0] - 1]
+    first, many = areas[ring, group, FIRST], areas[ring, group, EACH]
+    at, found = areas[ring, group, LEGS] + begin * many, 0
+    for number in range(begin, end):
+        surplus = left = sums[np.uint64(first + number)]
+        out = 0.0
+        wrong = False
+        for slot in range(many):
+            leg = legs[np.uint64(at + slot)]
+            unit = units[leg.column]
+            surplus += leg.slope * unit
+            if ring != NEAR:
+                left += leg.slope * unit
+                left -= leg.steep * own[leg.column]
+            if outward:
+                out += leg.steep * next_one[leg.column]
+            wrong |= (unit < leg.since) | (unit >= leg.until)
+        at += many
+        if wrong or not left >= 0.0 or (outward and surplus - EASE * out >= 0.0):
+            if ring == NEAR and not wrong and not (outward and surplus - EASE * out >= 0.0):
+                continue  # what is near may be below the line
+            moving[found, 0], moving[found, 1] = number, wrong
+            found += 1
     return found
 
 
 @compiled
-def touched(ring: int, found: int, held: Any, records: Any, moving: Any) -> float:
-    """Read all that is going to be needed once: memory is waited for together, not pool by pool. Return any number.
+def touched(ring: int, group: int, found: int, held: Any, records: Any, moving: Any) -> float:
+    """Read what is going to be needed once: memory is waited for together, not pool by pool. Return any number.
 
-    Of records that have to be made anew that is all that the columns hold of the pool.
+    That is the heads, and all that the columns hold of pools whose records have to be made anew.
     """
-    areas, heads, states, groups = records.areas, records.heads, records.states, held.groups
+    heads, first, groups = records.heads, records.areas[ring, group, FIRST], held.groups
     read, total = 0, 0.0
     for at in range(found):
-        read |= heads[areas[ring, moving[at, 0], FIRST] + moving[at, 1]].pool
-    for at in range(found):
-        read |= states[heads[areas[ring, moving[at, 0], FIRST] + moving[at, 1]].pool]
-    for at in range(found):
-        if moving[at, 2]:
-            pool = heads[areas[ring, moving[at, 0], FIRST] + moving[at, 1]].pool
+        pool = heads[np.uint64(first + moving[at, 0])].pool
+        read |= pool
+        if moving[at, 1]:
+            read |= records.states[pool]
             total += held.cash[pool] + held.fixed[pool] + held.gross[pool]
-    for at in range(found):
-        if moving[at, 2]:
-            group = moving[at, 0]
-            pool = heads[areas[ring, group, FIRST] + moving[at, 1]].pool
             leg = groups[group, 3] + pool - groups[group, 1]
             for _ in range(groups[group, 0]):
                 read |= held.code[leg] | held.lots[leg]
@@ -330,22 +353,24 @@ def touched(ring: int, found: int, held: Any, records: Any, moving: Any) -> floa
 
 
 @compiled
-def target_of(ring: int, constant: float, at: int, many: int, legs: Any, ways: Any, rings: int) -> int:
+def target_of(ring: int, outermost: int, constant: float, at: int, many: int, legs: Any, ways: Any, rings: int) -> int:
     """Return where a record of a ring, its legs from ``at`` on, is to be put: outward as far as it fits, or inward."""
     far, surplus, here = ways.shape[0] - 1, constant, 0.0
-    for leg in legs[at : at + many]:
+    for slot in range(many):
+        leg = legs[np.uint64(at + slot)]
         surplus += leg.slope * ways[0, leg.column]
         here += leg.steep * ways[ring, leg.column]
     stays = ring == NEAR or surplus - here >= 0.0
     target, row = (ring if stays else NEAR), (ring + 1 if stays else ring - 1)
-    while row > 0:
+    while 0 < row <= max(outermost, ring):
         row = row if row < rings else far
         loss = 0.0
-        for leg in legs[at : at + many]:
+        for slot in range(many):
+            leg = legs[np.uint64(at + slot)]
             loss += leg.steep * ways[row, leg.column]
         fits = surplus - EASE * loss >= 0.0
         if fits:
-            target = row if row < far else FAR
+            target = row if row < far else FARTHER
         if fits != stays or row == far:
             break
         row += 1 if stays else -1
@@ -354,74 +379,91 @@ def target_of(ring: int, constant: float, at: int, many: int, legs: Any, ways: A
 
 @compiled
 def put_elsewhere(  # noqa: C901, PLR0912
-    ring: int, found: int, held: Any, level: float, sides: int, prices: Any, records: Any, ways: Any, own: Any,
-    moving: Any,
+    ring: int, group: int, found: int, outermost: int, held: Any, level: float, sides: int, prices: Any, records: Any,
+    ways: Any, own: Any, moving: Any,
 ) -> bool:  # fmt: skip
     """Put those of ``moving`` where they belong, the last one first; False when there was no room."""
     areas, sums, heads, legs, states = records.areas, records.sums, records.heads, records.legs, records.states
-    rings = areas.shape[0]
-    if touched(ring, found, held, records, moving) == -np.inf:
+    rings, first, many = areas.shape[0], areas[ring, group, FIRST], areas[ring, group, EACH]
+    if touched(ring, group, found, held, records, moving) == -np.inf:
         return False
     for back in range(found):
-        group, number = moving[found - 1 - back, 0], moving[found - 1 - back, 1]
-        first, many = areas[ring, group, FIRST], areas[ring, group, EACH]
+        number, wrong = moving[found - 1 - back, 0], moving[found - 1 - back, 1]
         at = areas[ring, group, LEGS] + number * many
         head = heads[first + number]
-        pool, target = head.pool, GONE
-        if states[pool] == head.state:
-            wrong = 0
-            for slot in range(many):
-                unit = ways[0, legs[at + slot].column]
-                wrong += not (legs[at + slot].since <= unit < legs[at + slot].until)
+        target = FARTHER
+        if not wrong or states[head.pool] == head.state:
             if wrong:
-                sums[first + number], head.sure = make(pool, group, held, level, sides, prices, own)
+                sums[first + number], head.sure = make(head.pool, group, held, level, sides, prices, own)
                 for slot in range(many):
                     legs[at + slot] = own[slot]
-            target = target_of(ring, sums[first + number], at, many, legs, ways, rings)
+            target = target_of(ring, outermost, sums[first + number], at, many, legs, ways, rings)
         if target == ring:
+            if ring == NEAR:
+                narrow(at, many, legs, records.edges)
             continue
-        if target < FAR:
+        if target == FARTHER:
+            if states[head.pool] == head.state:
+                states[head.pool] = (head.state & ~PLACE) | FAR
+        else:
             count = areas[target, group, COUNT]
             if count >= areas[target, group, ROOM]:
                 return False
             areas[target, group, COUNT] = count + 1
             new = areas[target, group, LEGS] + count * many
             for slot in range(many):
-                legs[new + slot] = legs[at + slot]
+                legs[np.uint64(new + slot)] = legs[np.uint64(at + slot)]
+            if target == NEAR:
+                narrow(new, many, legs, records.edges)
             new = areas[target, group, FIRST] + count
             sums[new] = sums[first + number]
             heads[new] = head
-            heads[new].state = (head.state & ~PLACE) | target
-        if target != GONE:
-            states[pool] = (head.state & ~PLACE) | target
         last = areas[ring, group, COUNT] - 1  # moves into the gap
         areas[ring, group, COUNT] = last
         if number != last:
             sums[first + number] = sums[first + last]
             heads[first + number] = heads[first + last]
+            behind = areas[ring, group, LEGS] + last * many
             for slot in range(many):
-                legs[at + slot] = legs[at + (last - number) * many + slot]
+                legs[np.uint64(at + slot)] = legs[np.uint64(behind + slot)]
     return True
 
 
 @compiled
 def renew(
-    rings_ended: int, outward: int, held: Any, level: float, sides: int, prices: Any, records: Any, ways: Any, own: Any,
-    moving: Any,
+    ended: int, outward: int, most: int, radii: Any, lines: Any, boxes: Any, held: Any, level: float,
+    sides: int, prices: Any, records: Any, ways: Any, own: Any, moving: Any,
 ) -> int:  # fmt: skip
-    """Go through the rings whose box has ended, outermost first, and through the near pools.
+    """Lay boxes for those that have ended, and go through their rings, outermost first.
 
-    ``outward``: a bit for each of whom pools are put outward, too. Return how many records were put elsewhere or made
-    anew; negative when there was no room, or there would be too many.
+    ``ended``: a bit for each box. ``outward``: a bit for each ring, and the near pools, of whom pools are put outward,
+    too. Return how many records were put elsewhere or made anew; negative when there was no room, or there would be
+    more than ``most``. A block at a time, the last one first: what is put into a gap has been looked at, and what is
+    put elsewhere has just been read.
     """
-    moved = 0
-    for ring in range(records.areas.shape[0] - 1, -1, -1):
-        if ring != NEAR and not rings_ended & (1 << ring):
+    areas, moved, outermost = records.areas, 0, 1
+    rings = areas.shape[0]
+    for ring in range(boxes.shape[0]):
+        if (ended | outward) & (1 << ring):
+            outermost = min(ring + 1, rings)
+    lay(ended, outermost, radii, prices, lines, boxes, ways)
+    for back in range(rings):
+        ring = rings - 1 - back
+        if not (ended | outward) & (1 << ring):
             continue
-        found = go_through(ring, outward & (1 << ring), records, ways, moving)
-        if found < 0 or not put_elsewhere(ring, found, held, level, sides, prices, records, ways, own, moving):
-            return -1
-        moved += found
+        for group in range(areas.shape[1]):
+            end = areas[ring, group, COUNT]
+            while end > 0:
+                begin = (end - 1) // moving.shape[0] * moving.shape[0]
+                found = go_through(ring, group, begin, end, outward & (1 << ring), outermost, records, ways, moving)
+                if found:
+                    moved += found
+                    if moved > most or not put_elsewhere(
+                        ring, group, found, outermost, held, level, sides, prices, records, ways, own, moving
+                    ):
+                        return -1
+                end = begin
+    guard(areas, boxes, lines)
     return moved
 
 
@@ -433,7 +475,7 @@ def place_all(pools: Any, held: Any, level: float, sides: int, prices: Any, reco
         constant, sure = make(pool, group, held, level, sides, prices, own)
         many = records.areas[NEAR, group, EACH]
         target = fitting(constant, many, own, ways, records.areas.shape[0])
-        if target == FAR:
+        if target == FARTHER:
             records.states[pool] = (records.states[pool] & ~PLACE) | FAR
         elif not put(target, group, pool, constant, sure, own, records):
             return False
@@ -501,7 +543,7 @@ def anchor(
         if fresh:
             for pool in range(begin + start, begin + end):
                 if records.states[pool] & PLACE != GONE:
-                    records.states[pool] = ((records.states[pool] & ~PLACE) + PLACE + 1) | FAR
+                    records.states[pool] = ((records.states[pool] & ~PLACE) + CHANGED) | FAR
         for at in range(end - start):
             own[at] = constants[begin + start + at] - margin * held.gross[begin + start + at]
         found = look_at_piece(held.groups, group, start, own[: end - start], held.code, held.lots, corner, hits)
@@ -511,7 +553,7 @@ def anchor(
                 continue
             constant, sure = make(pool, group, held, level, sides, prices, legs)
             target = fitting(constant, many, legs, ways, rings)
-            if target == FAR:
+            if target == FARTHER:
                 continue
             if not put(target, group, pool, constant, sure, legs, records):
                 return number, -1

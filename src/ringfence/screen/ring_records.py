@@ -21,9 +21,10 @@ legs   ?              of each leg: ``column`` of the units, ``2 · unit + side``
                       the surplus falls at most per unit on its side, in this tier or higher ones. The record
                       holds while the unit is at least ``since`` and below ``until``: there the tier changes, or
                       steepness must be found anew
-states P int64        where a pool is, ``NEAR``, a ring from 1 on, ``FAR`` or ``GONE``, and 256 times how often it has
+states P int64        whether a pool has a record (``HELD``), is ``FAR`` or ``GONE``, and 4 times how often it has
                       changed. A record whose state is not its pool's is left over from before: it says nothing
-                      and goes when it would be moved or named
+                      and goes when it would be made anew, be put among the far ones, or be named
+edges  2, U f64       between units inside of these no leg of a near pool changes its tier
 =====  =============  ==========================================================================================
 """
 
@@ -41,8 +42,10 @@ from ringfence.screen.packing import in_tier
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NEAR, FAR, GONE = 0, 200, 255
-PLACE = 255  #: what of a state says where the pool is
+NEAR, FARTHER = 0, 200  #: where a record belongs: near, in a ring from 1 on, or nowhere, its pool being far
+HELD, FAR, GONE = 0, 1, 2
+CHANGED = 4  #: what a change adds to a state
+PLACE = CHANGED - 1  #: what of a state says where the pool is
 MOST_LEGS = 64  #: a pool of more has a record that always says "value me"
 WIDEST = 0.4  #: no box is wider than this to either side of a price
 RISE = 1.25  #: a record holds until a unit has risen to this, against what it was when it was made
@@ -92,6 +95,7 @@ class Records(NamedTuple):
     heads: NDArray[Any]
     legs: NDArray[Any]
     states: NDArray[np.int64]
+    edges: NDArray[np.float64]
 
 
 @inlined
@@ -232,7 +236,7 @@ def make(pool: int, group: int, held: Any, level: float, sides: int, prices: Any
 
 @compiled
 def fitting(constant: float, many: int, legs: Any, ways: Any, rings: int) -> int:
-    """Return where a record belongs: ``FAR``, the widest ring whose box its pool outlasts with ease, else ``NEAR``.
+    """Return where a record belongs: ``FARTHER``, the widest ring whose box its pool outlasts with ease, else ``NEAR``.
 
     ``ways``: row 0 the units, a row for each ring with the way to the end of its box, the last row for the far ones.
     """
@@ -247,7 +251,7 @@ def fitting(constant: float, many: int, legs: Any, ways: Any, rings: int) -> int
         for slot in range(many):
             loss += legs[slot].steep * ways[row, legs[slot].column]
         if surplus - EASE * loss >= 0.0:
-            return FAR if back == 0 else row
+            return FARTHER if back == 0 else row
     return NEAR
 
 
@@ -259,7 +263,7 @@ def put(ring: int, group: int, pool: int, constant: float, sure: float, legs: An
     if number >= areas[ring, group, ROOM]:
         return False
     areas[ring, group, COUNT] = number + 1
-    state = (records.states[pool] & ~PLACE) | ring
+    state = (records.states[pool] & ~PLACE) | HELD
     records.states[pool] = state
     at = areas[ring, group, FIRST] + number
     records.sums[at] = constant
@@ -268,14 +272,28 @@ def put(ring: int, group: int, pool: int, constant: float, sure: float, legs: An
     at = areas[ring, group, LEGS] + number * many
     for slot in range(many):
         records.legs[at + slot] = legs[slot]
+    if ring == NEAR:
+        narrow(at, many, records.legs, records.edges)
     return True
+
+
+@compiled
+def narrow(begin: int, many: int, legs: Any, edges: Any) -> None:
+    """Bring the edges of near pools closer together for some legs that have become near."""
+    for at in range(begin, begin + many):
+        leg = legs[np.uint64(at)]
+        unit = leg.column // np.uint32(2)
+        if not leg.since <= edges[0, unit]:
+            edges[0, unit] = leg.since
+        if not leg.until >= edges[1, unit]:
+            edges[1, unit] = leg.until
 
 
 @compiled
 def forget(pools: Any, states: Any) -> None:
     """Mark pools as gone; their records are left over from now on."""
     for pool in pools:
-        states[pool] = ((states[pool] & ~PLACE) + PLACE + 1) | GONE
+        states[pool] = ((states[pool] & ~PLACE) + CHANGED) | GONE
 
 
 @compiled

@@ -7,8 +7,8 @@ symbol (and somewhat wider for symbols that few hold); a pool stands in the wide
 While prices are inside of a ring's box nobody in the ring is read: two comparisons a symbol, whatever the number of
 pools and rings. Who outlasts no box is *near* and is valued at every price. Who outlasts the widest is *far*.
 
-**When prices leave a ring's box**, a new one is laid around them, and all pools of the ring are valued, in the order
-in which they stand in memory, from *records* made for that (:mod:`ringfence.screen.ring_records`). Those that do not
+**When prices leave a ring's box**, a new one is laid around them, and all pools of the ring are valued, block by block
+as they stand in memory, from *records* made for that (:mod:`ringfence.screen.ring_records`). Those that do not
 outlast the new box are put further inside; now and then those that outlast the next one are put further out. A box
 twice as wide lasts four times as long, so that the many pools of wide rings are hardly ever read.
 
@@ -81,6 +81,7 @@ PIECE = 1 << 12  #: far pools that are gone through at a time
 PIECES = 4  #: of those at one price, at most
 MADE_SHARE = 1024  #: at one price records are made of about this share of the pools, at most
 MOVED_SHARE = 64  #: where more than this share of the pools would have to be put elsewhere, there is a sweep
+MOVED_BLOCK = 1024  #: records of a ring that are gone through at a time
 OUTWARD = (64, 128, 512, 2048, 8192, 8192)  #: for how many prices near pools, and those of each ring, do not go outward
 RUSH = 16.0  #: expected moves: where a quarter of all prices moves further at once, there are sweeps until it is calm
 CALM = 6.0  #: expected moves per update, of the price that moved furthest, over the last updates
@@ -155,22 +156,31 @@ class Incremental:
         self._updates += 1
         self._looked += 1
         found = self._kernels.look_near(0, prices, *self._near) if self._old_holds else self._kernels.BOX_ENDED
+        if found == self._kernels.TIER_CHANGED and not self._building:
+            found = self._look_near_anew(prices)
         if found < 0 or self._building:
-            return self._look_closer(prices, found)
+            return self._look_closer(prices)
         return self._named(prices, found) if found else self.sweep.columns.looks
+
+    def _look_near_anew(self, prices: Floats) -> int:
+        """Make near records anew in which a tier has changed; then look at all, in doubt within rounding of an edge."""
+        self.valued += self._kernels.renew_near(*self._making(prices))
+        found: int = self._kernels.look_near(1, prices, *self._near)
+        return found
 
     def _named(self, prices: Floats, found: int) -> NDArray[np.uint32]:
         """Return the caller's numbers of those candidates that a sweep would name."""
         import numpy as np
 
-        columns = self.sweep.columns
-        kept = self._kernels.confirm(found, self._candidates, self._held, self._health, prices, *self._found_in)
-        hits = columns.number[self._candidates[:kept]]
+        columns, (doubted, sure) = self.sweep.columns, divmod(found, self._kernels.DOUBTED)
+        if doubted:
+            sure = self._kernels.confirm(sure, doubted, self._candidates, self._held, self._health, prices)
+        hits = columns.number[self._candidates[:sure]]
         return hits if not len(columns.looks) else np.concatenate([hits, columns.looks])
 
     # ── When prices leave a box ──────────────────────────────────────────────────────────────────────────────────
 
-    def _look_closer(self, prices: Floats, found: int) -> NDArray[np.uint32]:
+    def _look_closer(self, prices: Floats) -> NDArray[np.uint32]:
         """Look at prices at which rings have to be gone through, or far pools swept or held by a new box."""
         import numpy as np
 
@@ -183,9 +193,11 @@ class Incremental:
             self._updates = 0
         if not self._hold_far(prices, left, rushed=rushed, spent=spent):
             return self._sweep_all(prices)
-        if left or found == kernels.TIER_CHANGED:
-            self._lay(left, prices)
-            moved = kernels.renew(left, self._outward(left), *self._making(prices))
+        if left:
+            moved = kernels.renew(
+                left, self._outward(left), self._most_moved, self._radii, self._lines, self._boxes,
+                *self._making(prices), self._moving,
+            )  # fmt: skip
             if moved < 0:
                 self._drop()
                 return self._sweep_all(prices)
@@ -195,12 +207,13 @@ class Incremental:
             done = self._done
             swept = self.sweep.look_in(self._pieces[done:], self._found[done:], prices, self._level)
             self.sweeps += 1
-        if self._building and not self._anchor(prices):
-            return self._sweep_all(prices)
-        self._guard()
+        if self._building:
+            if not self._anchor(prices):
+                return self._sweep_all(prices)
+            self._guard()
         found = kernels.look_near(0, prices, *self._near)
-        if found == kernels.TIER_CHANGED:  # within rounding of a tier's edge
-            found = kernels.look_near(1, prices, *self._near)
+        if found == kernels.TIER_CHANGED:
+            found = self._look_near_anew(prices)
         if found < 0:
             return self._sweep_all(prices)
         named = self._named(prices, found)
@@ -246,7 +259,7 @@ class Incremental:
 
     def _lay(self, boxes: int, prices: Floats) -> None:
         """Lay boxes around ``prices``, a bit for each, and those of rings that nobody was in."""
-        self._kernels.lay(boxes, self._radii, prices, self._lines, self._boxes, self._ways)
+        self._kernels.lay(boxes, self._old, self._radii, prices, self._lines, self._boxes, self._ways)
 
     def _close(self, box: int | slice) -> None:
         """Close a box: nobody can be in it."""
@@ -267,7 +280,7 @@ class Incremental:
             PIECES, max(256, sweep.columns.pools // MADE_SHARE))  # fmt: skip
         self._done, many = kernels.anchor(
             int(self._fresh), self._done, pieces, made, self._pieces, sweep.constants(self._level), self._corner,
-            self._own, self._hits, *self._making(prices)[:-1],
+            self._own, self._hits, *self._making(prices),
         )  # fmt: skip
         if many < 0:
             self._drop()
@@ -282,14 +295,15 @@ class Incremental:
 
     def _making(self, prices: Floats) -> Any:
         """Return what making records and putting them into rings reads and writes."""
-        return self._held, self._health, self._sides, prices, self._records, self._ways, self._own_legs, self._moving
+        return self._held, self._health, self._sides, prices, self._records, self._ways, self._own_legs
 
     def _guard(self) -> None:
-        self._kernels.guard(self._records, self._boxes, self._lines, self._edges)
+        self._kernels.guard(self._records.areas, self._boxes, self._lines)
 
     def _drop(self) -> None:
         """Let go of all rings and boxes: everything is swept until it is calm."""
         self._records.areas[:, :, self._kernels.COUNT] = 0  # states are put right piece by piece
+        self._records.edges[0], self._records.edges[1] = 0.0, float("inf")
         self._close(slice(None))
         self._dropped, self._old_holds, self._building, self._calm, self._fresh = True, False, False, False, True
         self._done = 0
@@ -358,7 +372,7 @@ class Incremental:
         if self._dropped:
             return
         self._lay(0, prices)
-        placed = self.sweep.rebases == rebases and self._kernels.place_all(filled, *self._making(prices)[:-1])
+        placed = self.sweep.rebases == rebases and self._kernels.place_all(filled, *self._making(prices))
         if placed:
             self.valued += len(filled)
             self._guard()
@@ -388,7 +402,12 @@ class Incremental:
         units = symbols * (2 if bool(columns.instruments.inverse.any()) else 1)
         # Of what is not used, zeros take no memory.
         self._records = Records(
-            areas, np.zeros(records), np.zeros(records, HEAD), np.zeros(legs, LEG), np.full(columns.pools, FAR)
+            areas,
+            np.zeros(records),
+            np.zeros(records, HEAD),
+            np.zeros(legs, LEG),
+            np.full(columns.pools, FAR),
+            np.zeros((2, units)),
         )
         self._radii = np.array([0.0, *RADII, RADII[-1]])
         self._boxes = np.zeros((rings + 2, 2, symbols))
@@ -399,18 +418,16 @@ class Incremental:
         held = np.bincount(columns.instruments.price_of[columns.code % columns.instruments.count], minlength=symbols)
         share = ((held + 1.0) / (held.mean() + 1.0)) ** -RARE
         self._lines[self._kernels.SHARE] = share * (held.sum() + 1.0) / ((held * share).sum() + 1.0)
-        self._edges = np.zeros((2, units))
         self._pieces = pieces_of(groups, PIECE)
         self._found = np.zeros(len(self._pieces), np.int64)
         self._corner = np.zeros(columns.instruments.rows)
         self._own, self._hits = np.empty(PIECE), np.empty(PIECE, np.uint32)
         self._own_legs = np.zeros(2 * MOST_LEGS, LEG)
-        self._moving = np.empty((columns.pools // MOVED_SHARE + 1024, 3), np.int64)
+        self._most_moved, self._moving = columns.pools // MOVED_SHARE + 1024, np.empty((MOVED_BLOCK, 2), np.int64)
         self._candidates = np.empty(int(areas[0, :, 3].sum()), np.int64)
-        self._found_in = self._records.sums, self._records.heads, self._records.states
+        of = self._records
         self._near = (
-            self._lines, self._edges, self._ways, areas, self._records.sums, self._records.heads, self._records.legs,
-            self._candidates,
+            self._lines, self._ways, areas, of.sums, of.heads, of.legs, of.states, of.edges, self._candidates
         )  # fmt: skip
 
 

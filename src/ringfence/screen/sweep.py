@@ -283,7 +283,8 @@ class Sweep:
         places = self.columns.leave(pools)
         for constant in self._constants:
             constant[places] = np.inf
-        self.columns.looks = np.setdiff1d(self.columns.looks, pools).astype(np.uint32)
+        if len(self.columns.looks):
+            self.columns.looks = np.setdiff1d(self.columns.looks, pools).astype(np.uint32)
         return places
 
     def _fill_table(self, level: float) -> None:
