@@ -107,6 +107,10 @@ class Ledger:
     @exact
     def apply(self, postings: tuple[Posting, ...]) -> None:
         """Apply a balanced set of postings. An unbalanced one is a bug and stops everything."""
+        self.enter(postings)
+
+    def enter(self, postings: tuple[Posting, ...]) -> None:
+        """Apply a balanced set of postings, as :meth:`apply` does, for who computes in the exact context already."""
         off = imbalance(postings)
         assert not off, f"unbalanced postings: {off} in {postings}"  # noqa: S101 - a law, always on
         accounts = self._accounts

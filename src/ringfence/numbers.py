@@ -60,6 +60,13 @@ EXACT = Context(
 # comes out as if the exact quotient had been rounded. So divide() rounds once although it works in two steps.
 _QUOTIENT = Context(prec=160, rounding=ROUND_05UP, traps=[InvalidOperation, DivisionByZero, FloatOperation])
 
+# A division costs by the digits of its quotient, and few need so many. ``a − b`` digits stand before the point of a
+# quotient of numbers of ``a`` and ``b`` digits there, or one more; with the places wanted and one digit beyond them
+# what is kept here has all that the later rounding looks at.
+_ENOUGH = 57
+_SHORT = _QUOTIENT.copy()
+_SHORT.prec = _ENOUGH
+
 _QUANTA = {places: ONE.scaleb(-places) for places in range(UNIT_VALUE_PLACES + 1)}
 
 P = ParamSpec("P")
@@ -88,7 +95,9 @@ def divide(numerator: Decimal, denominator: Decimal, *, places: int, rounding: s
 
     ``rounding`` is one of decimal's ``ROUND_`` names. Raises ``decimal.DivisionByZero`` on a zero denominator.
     """
-    return _QUOTIENT.divide(numerator, denominator).quantize(_QUANTA[places], rounding, _QUOTIENT)
+    short = numerator.adjusted() - denominator.adjusted() + places < _ENOUGH - 2
+    quotient = _SHORT.divide(numerator, denominator) if short else _QUOTIENT.divide(numerator, denominator)
+    return quotient.quantize(_QUANTA[places], rounding, _QUOTIENT)
 
 
 def round_to(number: Decimal, step: Decimal, *, rounding: str) -> Decimal:

@@ -17,6 +17,7 @@ from ringfence import ledger as books
 from ringfence.account import account_name_fault
 from ringfence.engine import adoption, funds, orders, prices, settings, vouchers
 from ringfence.engine import commands as asked
+from ringfence.engine.bankrupt import Fall
 from ringfence.engine.events import MoneyMoved, Resumed, VenueSetUp
 from ringfence.engine.evolve import change
 from ringfence.engine.refuse import refused
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
     from ringfence.engine.state import State
 
 
-def decide(state: State, command: Command, suspects: Iterable[str] | None = None) -> Iterator[Event]:
+def decide(state: State, command: Command, suspects: Iterable[str] | None = None) -> Iterator[Event | Fall]:
     """Yield what ``command`` leads to. The caller evolves the state with each event before asking for the next.
+
+    A :class:`~ringfence.engine.bankrupt.Fall` stands for all of its events, and is applied as one.
 
     ``suspects``: for a price update, the traders worth looking at, if someone can prove the others healthy; None looks
     at everyone who holds a symbol whose price moved. A look that finds nothing leaves no event: the same outcome. A
@@ -76,10 +79,13 @@ def handle(state: State, command: Command, suspects: Iterable[str] | None = None
         return before
     if command.id in state.handled:
         raise HandledBefore(command.id, state.handled[command.id])
-    happened = []
+    happened: list[Event] = []
     for event in decide(state, command, suspects):
         change(state, event)
-        happened.append(event)
+        if isinstance(event, Fall):
+            happened.extend(event.events)
+        else:
+            happened.append(event)
     outcome = tuple(happened)
     state.remember(command.id, outcome)
     return outcome

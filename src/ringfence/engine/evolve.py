@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from ringfence import guard_rails
 from ringfence.account import CollateralMode, MarginMode, PositionMode
 from ringfence.engine import events as happened
+from ringfence.engine.bankrupt import Fall
 from ringfence.engine.impact import FORCED
 from ringfence.engine.items import number_text
 from ringfence.engine.liquidity import NOTHING_CONSUMED
 from ringfence.engine.orderbook import RestingOrder
 from ringfence.engine.settle import realised_in
-from ringfence.engine.state import HOUSE, Doubt, index_of
+from ringfence.engine.state import FUND, HOUSE, Doubt, index_of
 from ringfence.engine.trader import Held, Voucher
 from ringfence.engine.triggers import AT_OR_ABOVE, AT_OR_BELOW, Trigger, WaitingOrder
 from ringfence.ledger import voucher as voucher_account
@@ -37,8 +38,11 @@ def evolve(state: State, event: Event) -> None:
     change(state, event)
 
 
-def change(state: State, event: Event) -> None:
-    """Apply ``event`` to ``state``, as :func:`evolve` does, for who computes in the exact context already."""
+def change(state: State, event: Event | Fall) -> None:
+    """Apply ``event`` to ``state``, as :func:`evolve` does, for who computes in the exact context already.
+
+    A :class:`~ringfence.engine.bankrupt.Fall` is applied as all of its events.
+    """
     state.sequence += 1
     _CHANGES[type(event)](state, event)
 
@@ -174,16 +178,48 @@ def _traded(state: State, event: happened.Traded) -> None:
         trader.touched(state.sequence)
         _order_item(state, order)
     if HOUSE in {event.buyer, event.seller} and event.cause in {"order", "liquidation", "disposal"}:
-        taken = "buy" if event.seller == HOUSE else "sell"
-        _consume(state, event.symbol, state.consumed.get(event.symbol, NOTHING_CONSUMED).plus(taken, event.quantity))
-        if state.setup.impact and event.cause in FORCED:
-            before, since = state.pressure.get(event.symbol, (ZERO, event.at))
-            _press(state, event.symbol, before + (event.quantity if taken == "buy" else -event.quantity), since)
+        _taken_from_market(state, event)
+
+
+def _taken_from_market(state: State, event: happened.Traded) -> None:
+    taken = "buy" if event.seller == HOUSE else "sell"
+    _consume(state, event.symbol, state.consumed.get(event.symbol, NOTHING_CONSUMED).plus(taken, event.quantity))
+    if state.setup.impact and event.cause in FORCED:
+        before, since = state.pressure.get(event.symbol, (ZERO, event.at))
+        _press(state, event.symbol, before + (event.quantity if taken == "buy" else -event.quantity), since)
+
+
+def _fell(state: State, fall: Fall) -> None:
+    """Apply the events of a pool that fell in one go: to the state that they lead to one by one.
+
+    What the fund gets and gives away again leaves no trace but the places that it had among the holders.
+    """
+    name, trader, fund = fall.account, state.traders[fall.account], state.trader(FUND)
+    state.sequence += len(fall.events) - 1  # ``change`` has counted the first
+    if trader.levels.pop(fall.pool, None) is not None:
+        state.item(("level", name, fall.pool), None)
+    for trade in fall.taken:
+        symbol = trade.symbol
+        state.places += 1
+        del trader.held[symbol, "net"]
+        state.holds_no_more(name, symbol)
+        state.item(("held", name, symbol, "net"), None)
+        state.move(trade.postings)
+        _forget_pools(state, trader, symbol)
+    for trade in fall.disposed:
+        if trade.buyer == HOUSE:
+            _hold(state, HOUSE, trade.symbol, "net", trade.buyer_quantity, trade.buyer_entry_value)
+        else:
+            _hold(state, HOUSE, trade.symbol, "net", trade.seller_quantity, trade.seller_entry_value)
+        state.move(trade.postings)
+        _taken_from_market(state, trade)
+    trader.touched(state.sequence)
+    fund.touched(state.sequence)
 
 
 def _consume(state: State, symbol: str, consumed: Consumed) -> None:
     state.consumed[symbol] = consumed
-    state.item(("consumed", symbol), f"{plain(consumed.buy)} {plain(consumed.sell)}")
+    state.item(("consumed", symbol), consumed)
 
 
 def _press(state: State, symbol: str, pressure: Quantity, since: int) -> None:
@@ -400,6 +436,7 @@ def _rulebook_adopted(state: State, event: happened.RulebookAdopted) -> None:
 def _adopt(state: State, name: str, as_of: str | None) -> None:
     state.offered.clear()
     state.fee_rates.clear()
+    state.terms.clear()
     state.priced = state.sequence
     state.rulebook = state.setup.rulebook(name, as_of)
     state.adopted = (name, as_of)
@@ -459,7 +496,8 @@ def _trader_items(state: State, trader: Trader) -> None:
         state.item(("liquidating", trader.name, pool), str(until))
 
 
-_CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
+_CHANGES: dict[type[Event | Fall], Callable[[State, Any], None]] = {
+    Fall: _fell,
     happened.Refused: _nothing,
     happened.OrderDone: _nothing,
     happened.PriceRejected: _nothing,

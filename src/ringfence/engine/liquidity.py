@@ -68,6 +68,10 @@ class Consumed(NamedTuple):
             return Consumed(EXACT.add(self.buy, quantity), self.sell)
         return Consumed(self.buy, EXACT.add(self.sell, quantity))
 
+    def text(self) -> str:
+        """Return what the digest of a state covers of it."""
+        return f"{plain(self.buy)} {plain(self.sell)}"
+
 
 NOTHING_CONSUMED = Consumed()
 
@@ -125,16 +129,9 @@ def ladder(liquidity: Liquidity, side: str, consumed: Consumed = NOTHING_CONSUME
 
     Neighbouring levels may have the same price where the gap is smaller than the price step.
     """
-    taken = consumed.buy if side == "buy" else consumed.sell
-    level, left = 0, liquidity.depth
-    if taken:
-        full_levels, used = EXACT.divmod(taken, liquidity.depth)
-        level, left = int(full_levels), EXACT.subtract(liquidity.depth, used)
-    known = liquidity.known[side]
+    level, left = _used_up(liquidity, side, consumed)
     while liquidity.levels is None or level < liquidity.levels:
-        price = known.get(level)
-        if price is None:
-            price = known[level] = _level_price(liquidity, side, level)
+        price = _price_of(liquidity, side, level)
         if price <= 0:
             return
         yield Offer(price, left)
@@ -142,12 +139,36 @@ def ladder(liquidity: Liquidity, side: str, consumed: Consumed = NOTHING_CONSUME
         level += 1
 
 
+def _used_up(liquidity: Liquidity, side: str, consumed: Consumed) -> tuple[int, Quantity]:
+    """Return how many levels are used up whole, and what is left of the one behind them."""
+    taken = consumed.buy if side == "buy" else consumed.sell
+    if not taken:
+        return 0, liquidity.depth
+    full_levels, used = EXACT.divmod(taken, liquidity.depth)
+    return int(full_levels), EXACT.subtract(liquidity.depth, used)
+
+
+def _price_of(liquidity: Liquidity, side: str, level: int) -> Price:
+    """Return the price of a level of the whole ladder; kept once it was asked for."""
+    known = liquidity.known[side]
+    price = known.get(level)
+    if price is None:
+        price = known[level] = _level_price(liquidity, side, level)
+    return price
+
+
 def first_offer(liquidity: Liquidity, side: str, consumed: Consumed = NOTHING_CONSUMED) -> Offer | None:
     """Return what a taker of ``side`` meets first; None where nothing is left."""
     kept = liquidity.first.get(side)
-    if kept is None or kept[0] is not consumed:
-        kept = liquidity.first[side] = (consumed, next(ladder(liquidity, side, consumed), None))
-    return kept[1]
+    if kept is not None and kept[0] is consumed:
+        return kept[1]
+    level, left = _used_up(liquidity, side, consumed)
+    found = None
+    if liquidity.levels is None or level < liquidity.levels:
+        price = _price_of(liquidity, side, level)
+        found = Offer(price, left) if price > 0 else None
+    liquidity.first[side] = (consumed, found)
+    return found
 
 
 def _level_price(liquidity: Liquidity, side: str, level: int) -> Price:

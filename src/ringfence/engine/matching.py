@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ringfence.contract import Contract
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event, Traded
-    from ringfence.engine.liquidity import Consumed, Liquidity
+    from ringfence.engine.liquidity import Consumed, Liquidity, Offer
     from ringfence.engine.state import State
     from ringfence.engine.trader import Order
     from ringfence.numbers import Price, Quantity, Rate, Value
@@ -85,22 +85,24 @@ def out_of_reach(state: State, symbol: str, side: str, limit: Price | None) -> b
     """
     if limit is None or _somebody_rests(state, symbol, side):
         return False
-    offered = liquidity(state, symbol)
-    if offered is None:
-        return True
-    first = first_offer(offered, side, consumed(state, symbol))
+    first = of_tape_first(state, symbol, side)
     return first is None or beyond(first.price, limit, side)
 
 
 def at_once(state: State, symbol: str, side: str, quantity: Quantity) -> PlannedFill | None:
     """Return the one fill of a market order that the tape's first offer takes whole; None where it needs a plan."""
-    offered = liquidity(state, symbol)
-    if offered is None or _somebody_rests(state, symbol, side):
-        return None
-    first = first_offer(offered, side, consumed(state, symbol))
+    first = of_tape_first(state, symbol, side)
     if first is None or first.quantity < quantity:
         return None
     return PlannedFill(None, None, first.price, min(first.quantity, quantity))
+
+
+def of_tape_first(state: State, symbol: str, side: str) -> Offer | None:
+    """Return what a taker of ``side`` meets first in the tape's market; None where it has nothing, or orders rest."""
+    offered = liquidity(state, symbol)
+    if offered is None or _somebody_rests(state, symbol, side):
+        return None
+    return first_offer(offered, side, state.consumed.get(symbol, NOTHING_CONSUMED))
 
 
 def _somebody_rests(state: State, symbol: str, side: str) -> bool:
@@ -293,6 +295,7 @@ __all__ = [
     "forced",
     "liquidity",
     "maker_rate",
+    "of_tape_first",
     "out_of_reach",
     "plan_order",
     "reducible",

@@ -17,6 +17,7 @@ from ringfence.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ringfence.engine.bankrupt import Fall
     from ringfence.engine.events import Event
     from ringfence.engine.state import State
     from ringfence.numbers import Price
@@ -27,7 +28,7 @@ _NOTHING: dict[str, int] = {}
 _OF = {"marks": "mark", "last": "last", "index": "index"}
 
 
-def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: Iterable[str] | None) -> Iterator[Event]:
+def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: Iterable[str] | None) -> Iterator[Event | Fall]:
     """Accept or reject new prices, set off triggers and resting orders, and look at the pools they concern.
 
     With ``suspects``, only those are looked at, and whoever was changed by this very command (a fill, a deleveraging):

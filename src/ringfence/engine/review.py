@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ringfence.engine.bankrupt import Bankruptcies, Fall
 from ringfence.engine.closing import Case, cancel_orders
 from ringfence.engine.collateral import exchange_due, indices_fresh
 from ringfence.engine.doubt import in_doubt
 from ringfence.engine.events import LiquidationEnded, MarginCalled, Traded
 from ringfence.engine.liquidation import liquidate, safe, triggered
+from ringfence.engine.plain import plain_pools
 from ringfence.engine.portfolio import repay_early
 from ringfence.engine.replenishment import replenish
 from ringfence.engine.state import FUND, HOUSE
@@ -35,27 +37,38 @@ _VENUES_OWN = frozenset({HOUSE, FUND})
 _RANK = {"none": 0, "warning": 1, "margin_call": 2}
 
 
-def review(state: State, traders: Iterable[str], command: Command) -> Iterator[Event]:
+def review(state: State, traders: Iterable[str], command: Command) -> Iterator[Event | Fall]:
     """Yield what a look at every pool of ``traders`` leads to, trader by trader in the order given.
 
     Whoever a liquidation traded with on the way (a maker, someone deleveraged) is looked at once more at the end, until
     nobody is changed any more.
     """
     changed: dict[str, None] = {}
+    short = Bankruptcies(state, command)
     for name in traders:
-        yield from _review_trader(state, name, command, changed)
+        yield from _review_trader(state, name, command, changed, short)
     while changed:
         again, changed = changed, {}
         for name in again:
-            yield from _review_trader(state, name, command, changed)
+            yield from _review_trader(state, name, command, changed, short)
 
 
-def _review_trader(state: State, name: str, command: Command, changed: dict[str, None]) -> Iterator[Event]:
-    if name in {HOUSE, FUND}:
+def _review_trader(
+    state: State, name: str, command: Command, changed: dict[str, None], short: Bankruptcies
+) -> Iterator[Event | Fall]:
+    if name in _VENUES_OWN:
         return
-    if state.trader(name).basket:
+    trader = state.trader(name)
+    if trader.basket:
         yield from exchange_due(state, name, command)
-    for pool_name in [pool.name for pool in state.pools(name)]:
+    plain = plain_pools(state, trader)
+    for pool_name in [pool.name for pool in state.pools(name)] if plain is None else plain:
+        if plain is not None:
+            found = short.look(trader, pool_name, plain[pool_name])
+            if isinstance(found, Fall):
+                yield found
+            if found:
+                continue
         for event in review_pool(state, name, pool_name, command):
             yield event
             if isinstance(event, Traded):
@@ -63,7 +76,7 @@ def _review_trader(state: State, name: str, command: Command, changed: dict[str,
                 for one in (event.buyer, event.seller):
                     if one not in _VENUES_OWN and (one != name or not forced):
                         changed[one] = None
-    if state.trader(name).basket:
+    if trader.basket:
         yield from exchange_due(state, name, command)  # what a liquidation has left owing
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ringfence.contract import Contract
     from ringfence.engine.state import State
-    from ringfence.engine.trader import Voucher
+    from ringfence.engine.trader import Held, Voucher
     from ringfence.fees import VoucherKind
     from ringfence.ledger import Ledger
     from ringfence.numbers import Price, Quantity, Rate, UnitValue, Value
@@ -216,7 +216,7 @@ def _after(
     if closing:
         part = closing if quantity > 0 else -closing
         whole = closing == abs(quantity)
-        share = entry if whole else _share_of_entry(trade, side, part, quantity, entry, value)
+        share = entry if whole else divide(entry * part, quantity, places=VALUE_PLACES, rounding=ROUND_HALF_EVEN)
         realised = part * value - share
         released = _released(trade, isolated, closing, quantity, asset, postings)
         _realise(state, contract, side, isolated, realised, released, postings)
@@ -241,33 +241,40 @@ def _after_of_venue(
     Three of the four sides of a take-over and its disposal are theirs.
     """
     held = state.trader(side.trader).held.get((contract.symbol, side.leg))
+    at_cost = side.trader == FUND and trade.cause == "auto_deleveraging"
+    quantity, entry, realised = after_of_venue(held, delta, value, at_cost=at_cost)
+    if realised:
+        own, clearing = cash_account(state, side.trader, contract.symbol), books.clearing(contract.symbol)
+        if realised > 0:
+            postings.move(contract.settle_asset, realised, out_of=clearing, into=own)
+        else:
+            postings.move(contract.settle_asset, ZERO - realised, out_of=own, into=clearing)
+    return quantity, entry
+
+
+def after_of_venue(
+    held: Held | None, delta: Quantity, value: UnitValue, *, at_cost: bool = False
+) -> tuple[Quantity, Value, Value]:
+    """Return quantity and entry value of a leg of the venue's own after a trade, and what it realised.
+
+    ``at_cost``: what is closed leaves with exactly what it brings. The fund deleverages at its own entry price, and no
+    rounding of a part is ever to be paid by a fund that has nothing.
+    """
     if held is None:
-        return ZERO + delta, ZERO + delta * value
+        return ZERO + delta, ZERO + delta * value, ZERO
     quantity, entry = held.quantity, held.entry_value
     if (quantity > 0) == (delta > 0):
-        return quantity + delta, entry + delta * value
+        return quantity + delta, entry + delta * value, ZERO
     closing = min(abs(delta), abs(quantity))
     part = closing if quantity > 0 else -closing
-    share = entry if closing == abs(quantity) else _share_of_entry(trade, side, part, quantity, entry, value)
-    realised = part * value - share
-    own, clearing = cash_account(state, side.trader, contract.symbol), books.clearing(contract.symbol)
-    if realised >= 0:
-        postings.move(contract.settle_asset, realised, out_of=clearing, into=own)
-    else:
-        postings.move(contract.settle_asset, ZERO - realised, out_of=own, into=clearing)
+    brought = part * value
+    share = entry
+    if closing != abs(quantity):
+        share = brought if at_cost else divide(entry * part, quantity, places=VALUE_PLACES, rounding=ROUND_HALF_EVEN)
     quantity, entry, delta = quantity - part, entry - share, delta + part
-    return (quantity + delta, entry + delta * value) if delta else (quantity, entry)
-
-
-def _share_of_entry(trade: Trade, side: Side, part: Quantity, quantity: Quantity, entry: Value, value: Value) -> Value:
-    """Return the entry value that leaves with ``part`` of a position, divided once.
-
-    The fund deleverages at its own entry price: there a part takes exactly what it brings, so that no rounding of a
-    part is ever paid by a fund that has nothing.
-    """
-    if side.trader == FUND and trade.cause == "auto_deleveraging":
-        return part * value
-    return divide(entry * part, quantity, places=VALUE_PLACES, rounding=ROUND_HALF_EVEN)
+    if delta:
+        return quantity + delta, entry + delta * value, brought - share
+    return quantity, entry, brought - share
 
 
 def _released(
@@ -399,5 +406,5 @@ def realised_in(postings: Sequence[Posting], trader: str) -> Value:
     return total
 
 
-__all__ = ["FORCED", "INSURANCE_FUND", "MARKET", "Side", "Trade", "cash_account", "fund_account", "leg_of",
+__all__ = ["FORCED", "INSURANCE_FUND", "MARKET", "Side", "Trade", "after_of_venue", "cash_account", "fund_account", "leg_of",
            "opening_margin", "overdraws", "pay", "realised_in", "traded"]  # fmt: skip

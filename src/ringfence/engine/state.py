@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ringfence.engine.setup import Setup
     from ringfence.ledger import Posting
     from ringfence.margin.assessment import Assessment
+    from ringfence.margin.plain import Terms
     from ringfence.numbers import Price, Quantity, Value
     from ringfence.rulebook import Rulebook
 
@@ -61,8 +62,8 @@ class State:
     __slots__ = (
         "_items", "_owners", "adopted", "baskets", "books", "consumed", "doubts", "fee_rates", "handled",
         "handled_chain", "holders", "index", "item", "last", "ledger", "marked_at", "marks", "offered", "outcomes",
-        "outcomes_kept", "places", "pressure", "priced", "rulebook", "sequence", "set_up", "setup", "told",
-        "touched", "traders", "triggers", "vouchers_end",
+        "outcomes_kept", "places", "pressure", "priced", "rulebook", "sequence", "set_up", "setup", "terms",
+        "told", "touched", "traders", "triggers", "vouchers_end",
     )  # fmt: skip
 
     def __init__(self, setup: Setup) -> None:
@@ -92,6 +93,7 @@ class State:
         self.adopted: tuple[str, str | None] | None = None  # the rulebook gone over to since the set-up
         self.set_up: str | None = None  # the set-up's text, once the journal's first command has told it
         self.vouchers_end: int | None = None  # when the first voucher ends that has an end
+        self.terms: dict[tuple[str, bool], Terms | None] = {}  # of (symbol, isolated), as long as the rules hold
         self.fee_rates: dict[tuple[str, str | None, tuple[str, ...]], FeeRates] = {}  # as long as the rules hold
         self.sequence = 0
         self.priced = 0  # changes with the marks and the rulebook: an assessment made before is out of date
@@ -284,12 +286,18 @@ class State:
         )  # fmt: skip
         return order.view
 
-    def post(self, postings: tuple[Posting, ...]) -> None:
-        """Apply postings to the ledger, and forget the views of the traders they touch."""
-        self.ledger.apply(postings)
-        owners, moved, sequence = self._owners, self._items.moved, self.sequence
+    def move(self, postings: tuple[Posting, ...]) -> None:
+        """Apply postings of traders whose views are forgotten anyway to the ledger."""
+        self.ledger.enter(postings)
+        moved = self._items.moved
         for account, asset, _ in postings:
             moved[account, asset] = None
+
+    def post(self, postings: tuple[Posting, ...]) -> None:
+        """Apply postings to the ledger, and forget the views of the traders they touch."""
+        self.move(postings)
+        owners, sequence = self._owners, self.sequence
+        for account, _, _ in postings:
             name = owners.get(account, "")
             if name == "":
                 owner, _, rest = account.partition(":")

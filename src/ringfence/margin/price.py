@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ringfence.margin.assessment import Assessment
     from ringfence.margin.lines import PositionLine
     from ringfence.margin.walk import Point
-    from ringfence.numbers import Price, Value
+    from ringfence.numbers import Price, Quantity, Value
     from ringfence.rulebook import Policies, Rulebook
 
 
@@ -232,13 +232,23 @@ def bankruptcy_price(assessment: Assessment, line: PositionLine) -> Price | None
             reserve_slope = line.charge.size * closing_rate(contract, policies)
         else:
             reserve = line.charge.fee
-    slope = signed - reserve_slope
-    if not slope:
-        return None
-    value = root(slope, equity - signed * line.contract_value - reserve)
+    return used_up_at(
+        equity - signed * line.contract_value - reserve, signed - reserve_slope, position=line.position.quantity,
+        contract=contract, policies=policies,
+    )  # fmt: skip
+
+
+def used_up_at(
+    constant: Value, slope: Decimal, *, position: Quantity, contract: Contract, policies: Policies
+) -> Price | None:
+    """Return the price at whose contract value ``v`` a position's share of equity, ``slope · v + constant``, is 0.
+
+    None where there is none above 0. Rounded to the price step by the venue's policy.
+    """
+    value = root(slope, constant)
     if value is None or value[0] <= 0:
         return None
-    toward = ROUND_CEILING if line.position.quantity > 0 else ROUND_FLOOR
+    toward = ROUND_CEILING if position > 0 else ROUND_FLOOR
     return _rounded(value, contract, policies.bankruptcy_price_rounding, toward=toward)
 
 
@@ -292,4 +302,5 @@ __all__ = [
     "liquidation_price",
     "liquidation_prices",
     "unit_prices",
+    "used_up_at",
 ]

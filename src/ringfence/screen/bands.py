@@ -69,8 +69,8 @@ if TYPE_CHECKING:
     from ringfence.contract import Contract
     from ringfence.margin.assessment import Assessment
     from ringfence.margin.lines import PositionLine
-    from ringfence.numbers import Price, UnitValue
-    from ringfence.rulebook import Policies
+    from ringfence.numbers import Price, UnitValue, Value
+    from ringfence.rulebook import Policies, TierTable
 
 
 NO_END = Decimal("Infinity")  #: upper end of a band that nothing ends; the lower one's is 0, which no price is below
@@ -87,7 +87,7 @@ class Band(NamedTuple):
 EMPTY = Band(NO_END, ZERO)
 
 
-class _Symbol(NamedTuple):
+class OneSymbol(NamedTuple):
     """What one symbol of a pool does to its surplus: ``(signed − level · requirement) · value``."""
 
     contract: Contract
@@ -116,17 +116,10 @@ class PoolBands:
         balance, required = assessment.balance_held_against, assessment.liquidation_requirement
         if balance is None or required is None or not _is_linear(assessment):
             return {}
-        symbols = _symbols(assessment)
-        down: dict[str, Decimal] = {}  # the narrowest relative move of each contract value, in each direction
-        up: dict[str, Decimal] = {}
-        for levels, sign in ((above, 1), (not_above, -1)):
-            for level in levels:
-                room = sign * (balance - level * required)
-                if room <= 0:
-                    return {}
-                _share_out(room, level, sign, symbols, down, up)
-        edges = self._tier_edges(assessment.lines)
-        return {name: _band(symbol, down.get(name), up.get(name), edges.get(name)) for name, symbol in symbols.items()}
+        return between(
+            balance, required, _symbols(assessment), self._tier_edges(assessment.lines), above=above,
+            not_above=not_above,
+        )  # fmt: skip
 
     def _tier_edges(self, lines: tuple[PositionLine, ...]) -> dict[str, Band]:
         """Return the prices between which every leg of a symbol keeps its tier."""
@@ -139,10 +132,26 @@ class PoolBands:
             key = (symbol, line.position.quantity > 0, tier)
             edges = self._edges.get(key)
             if edges is None:
-                edges = self._edges[key] = _tier_band(line, tier)
+                edges = self._edges[key] = tier_band(line.contract, charge.table, tier, charge.tier_slope, charge.tier_offset)
             other = found.get(symbol)
             found[symbol] = edges if other is None else Band(max(edges.low, other.low), min(edges.high, other.high))
         return found
+
+
+def between(
+    balance: Value, required: Value, symbols: dict[str, OneSymbol], edges: dict[str, Band], *,
+    above: Iterable[Decimal], not_above: Iterable[Decimal],
+) -> dict[str, Band]:  # fmt: skip
+    """Return the bands of a pool whose surplus is linear between the ``edges`` of its tiers; empty: look every time."""
+    down: dict[str, Decimal] = {}  # the narrowest relative move of each contract value, in each direction
+    up: dict[str, Decimal] = {}
+    for levels, sign in ((above, 1), (not_above, -1)):
+        for level in levels:
+            room = balance - level * required if sign > 0 else level * required - balance
+            if room <= 0:
+                return {}
+            _share_out(room, level, sign, symbols, down, up)
+    return {name: _band(symbol, down.get(name), up.get(name), edges.get(name)) for name, symbol in symbols.items()}
 
 
 def _is_linear(assessment: Assessment) -> bool:
@@ -170,9 +179,9 @@ def orders_are_constant(assessment: Assessment) -> bool:
     return policies.initial_margin_at == "entry" and policies.order_cost != "with_open_loss"
 
 
-def _symbols(assessment: Assessment) -> dict[str, _Symbol]:
+def _symbols(assessment: Assessment) -> dict[str, OneSymbol]:
     """Return each symbol's slopes, its legs (of a hedge) added up."""
-    found: dict[str, _Symbol] = {}
+    found: dict[str, OneSymbol] = {}
     for line in assessment.lines:
         name = line.position.symbol
         signed = line.position.quantity * line.contract.orientation
@@ -180,7 +189,7 @@ def _symbols(assessment: Assessment) -> dict[str, _Symbol]:
         other = found.get(name)
         if other is not None:
             signed, slope = signed + other.signed, slope + other.requirement
-        found[name] = _Symbol(line.contract, line.mark_price, line.contract_value, signed, slope)
+        found[name] = OneSymbol(line.contract, line.mark_price, line.contract_value, signed, slope)
     return found
 
 
@@ -201,7 +210,7 @@ def _share_out(
     room: Decimal,
     level: Decimal,
     sign: int,
-    symbols: dict[str, _Symbol],
+    symbols: dict[str, OneSymbol],
     down: dict[str, Decimal],
     up: dict[str, Decimal],
 ) -> None:
@@ -209,20 +218,22 @@ def _share_out(
 
     ``sign``: +1 where the surplus must not fall, −1 where it must not rise.
     """
-    slopes = {name: symbol.signed - level * symbol.requirement for name, symbol in symbols.items()}
-    total = sum((abs(slope) * symbols[name].value for name, slope in slopes.items()), ZERO)
-    if not total:
+    total, slopes = ZERO, []
+    for name, symbol in symbols.items():
+        slope = symbol.signed - level * symbol.requirement
+        if slope:
+            slopes.append((name, slope > 0))
+            total += abs(slope) * symbol.value
+    if not slopes:
         return
     move = divide(room, total, places=RATIO_PLACES, rounding=ROUND_FLOOR)
-    for name, slope in slopes.items():
-        if not slope:
-            continue
-        harmful = down if (slope > 0) == (sign > 0) else up
+    for name, rising in slopes:
+        harmful = down if rising == (sign > 0) else up
         if name not in harmful or move < harmful[name]:
             harmful[name] = move
 
 
-def _band(symbol: _Symbol, down: Decimal | None, up: Decimal | None, edges: Band | None) -> Band:
+def _band(symbol: OneSymbol, down: Decimal | None, up: Decimal | None, edges: Band | None) -> Band:
     """Return the prices at which the contract value has moved by ``down`` or ``up``, or reaches a tier's edge."""
     if symbol.contract.inverse:
         low = ZERO if up is None else _inverse_low(symbol.contract, symbol.value * (ONE + up))
@@ -233,24 +244,23 @@ def _band(symbol: _Symbol, down: Decimal | None, up: Decimal | None, edges: Band
     return Band(low, high) if edges is None else Band(max(low, edges.low), min(high, edges.high))
 
 
-def _tier_band(line: PositionLine, tier: int) -> Band:
-    """Return the prices between which the leg stays in its tier, rounded inward."""
-    charge, contract = line.charge, line.contract
-    tiers = charge.table.tiers if charge.table is not None else ()
-    floor = tiers[tier].floor - charge.tier_offset
+def tier_band(contract: Contract, table: TierTable, tier: int, slope: Decimal, offset: Decimal = ZERO) -> Band:
+    """Return the prices between which ``slope`` · contract value + ``offset`` stays in a tier, rounded inward."""
+    tiers = table.tiers
+    floor = tiers[tier].floor - offset
     end = tiers[tier + 1].floor if tier + 1 < len(tiers) else tiers[tier].cap
     if contract.inverse:
         # A small price is a large value: the next tier's floor is the lower edge.
         low = ZERO
         if end is not None:
-            low = _inverse_low(contract, divide(end - charge.tier_offset, charge.tier_slope, places=UNIT_VALUE_PLACES,
+            low = _inverse_low(contract, divide(end - offset, slope, places=UNIT_VALUE_PLACES,
                                                 rounding=ROUND_FLOOR))  # fmt: skip
-        return Band(low, _inverse_high(contract, divide(floor, charge.tier_slope, places=UNIT_VALUE_PLACES,
+        return Band(low, _inverse_high(contract, divide(floor, slope, places=UNIT_VALUE_PLACES,
                                                         rounding=ROUND_CEILING)))  # fmt: skip
-    per_price = charge.tier_slope * contract.contract_size
+    per_price = slope * contract.contract_size
     high = NO_END
     if end is not None:
-        high = divide(end - charge.tier_offset, per_price, places=PRICE_PLACES, rounding=ROUND_FLOOR)
+        high = divide(end - offset, per_price, places=PRICE_PLACES, rounding=ROUND_FLOOR)
     low = divide(floor, per_price, places=PRICE_PLACES, rounding=ROUND_CEILING) if tier else ZERO
     return Band(low, high)
 
@@ -271,4 +281,4 @@ def _inverse_high(contract: Contract, value: UnitValue) -> Price:
     return divide(contract.contract_size, inside, places=PRICE_PLACES, rounding=ROUND_FLOOR)
 
 
-__all__ = ["EMPTY", "NO_END", "Band", "PoolBands", "orders_are_constant"]
+__all__ = ["EMPTY", "NO_END", "Band", "OneSymbol", "PoolBands", "between", "orders_are_constant", "tier_band"]

@@ -35,6 +35,8 @@ from ringfence.errors import BadInput
 from ringfence.margin.assess import assess
 from ringfence.numbers import ONE, exact
 from ringfence.screen.bands import NO_END, Band, PoolBands
+from ringfence.screen.plain_bands import Edges as TierEdges
+from ringfence.screen.plain_bands import PlainBands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -123,9 +125,10 @@ class Edges:
 class Placed:
     """Where a trader stands: its band per symbol it holds (None: suspect at every price), and its pools' bands."""
 
-    __slots__ = ("bands", "finders", "pools")
+    __slots__ = ("bands", "edges", "finders", "pools")
 
     def __init__(self) -> None:
+        self.edges = TierEdges()
         self.bands: dict[str, Band | None] = {}
         self.pools: tuple[Pool, ...] = ()
         self.finders: dict[str, PoolBands] = {}
@@ -146,6 +149,7 @@ class BandScreen:
         self._placed: dict[str, Placed] = {}
         self._seen: int | None = None
         self._hoped: list[str] = []
+        self._plain = PlainBands()
 
     @exact
     def suspects(self, state: State, command: UpdatePrices, /) -> tuple[str, ...] | None:
@@ -189,7 +193,11 @@ class BandScreen:
     @exact
     def looked_at(self, state: State, command: UpdatePrices, suspects: Iterable[str] | None, /) -> None:
         """Take note of the state after ``command``, which was handled with these ``suspects``."""
-        done = self._catch_up(state)
+        if suspects is not None and self._seen == state.touched.since:
+            # Whoever the command's events can have changed: whose pools were looked at, or what he holds is another.
+            done = self._catch_up(state, dict.fromkeys((*suspects, *state.touched.names)))
+        else:
+            done = self._catch_up(state)
         # Everybody was looked at: a mark may stand outside of bands that nobody was taken out of.
         again = dict.fromkeys(self._placed if suspects is None else suspects)
         told = {symbol: state.told.get(("mark", symbol), state.marks.get(symbol)) for symbol, _ in command.marks}
@@ -202,11 +210,13 @@ class BandScreen:
 
     # ── Who changed ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _catch_up(self, state: State) -> dict[str, None]:
-        """Place anew whoever changed since the last time, and return them."""
+    def _catch_up(self, state: State, changed: dict[str, None] | None = None) -> dict[str, None]:
+        """Place anew whoever changed since the last time, and return them. ``changed``: who that is, if it is known."""
         if self._seen == state.sequence:
             return {}
-        names = None if self._seen is None else _changed_since(state, state.sequence - self._seen)
+        names = changed
+        if names is None and self._seen is not None:
+            names = _changed_since(state, state.sequence - self._seen)
         self._seen = state.sequence
         if names is None:
             names = self._begin(state)
@@ -263,9 +273,6 @@ class BandScreen:
             return None
         if placed is None:
             placed = self._placed[name] = Placed()
-        pools = state.pools(name)
-        if pools is not placed.pools:
-            placed.pools, placed.finders = pools, {}
         found = self._bands(state, trader, placed, marks)
         for symbol in dict.fromkeys(symbol for symbol, _ in trader.held):
             band = None if found is None else found[symbol]
@@ -280,11 +287,18 @@ class BandScreen:
         self, state: State, trader: Trader, placed: Placed, marks: Mapping[str, Price]
     ) -> dict[str, Band] | None:
         """Return a band per symbol inside which no pool of the trader does anything; None where there is none."""
+        plain = self._plain.around(state, trader, marks, placed.edges, _watched)
+        if plain is not None:
+            self.assessments += 0 if marks is state.marks else len(plain)
+            return _narrowest(plain.values())
+        pools = state.pools(trader.name)
+        if pools is not placed.pools:
+            placed.pools, placed.finders = pools, {}
         found: dict[str, Band] = {}
         for pool in placed.pools:
             if not (pool.positions or pool.orders):
                 continue
-            watched = _watched(state, trader, pool)
+            watched = None if pool.risk is not None else _watched(state, trader, pool.name)
             if watched is None or not all(position.symbol in marks for position in pool.positions):
                 return None
             try:
@@ -313,16 +327,26 @@ class BandScreen:
         return found
 
 
-def _watched(state: State, trader: Trader, pool: Pool) -> tuple[tuple[Decimal, ...], tuple[Decimal, ...]] | None:
+def _narrowest(pools: Iterable[Mapping[str, Band]]) -> dict[str, Band] | None:
+    """Return the bands of pools that hold no symbol in common, together; None where one of them has none."""
+    found: dict[str, Band] = {}
+    for bands in pools:
+        if not bands:
+            return None
+        found.update(bands)
+    return found
+
+
+def _watched(state: State, trader: Trader, pool: str) -> tuple[tuple[Decimal, ...], tuple[Decimal, ...]] | None:
     """Return the levels of health a pool must stay above, and at or below, for a look to find nothing; None: look.
 
     Above 1, where it is liquidated, and above the levels it has not been called at; at or below the level it was called
     at, times what re-arms it. A portfolio account is always looked at: its band would be a long search.
     """
-    if pool.name in trader.liquidating or pool.risk is not None:
+    if pool in trader.liquidating:
         return None
     levels, clear = state.rulebook.levels, max(ONE, state.setup.rearm)
-    was = trader.levels.get(pool.name, "none")
+    was = trader.levels.get(pool, "none")
     if was == "margin_call":
         return (ONE,), (levels.margin_call * clear,)
     if was == "warning":
