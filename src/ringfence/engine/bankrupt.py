@@ -7,32 +7,32 @@ In a crash most pools that fall are of this kind, and what becomes of them is al
     → liquidation ended: closed
 
 So it is decided here in one go, without a look at the pool after each event: its figures
-(:mod:`ringfence.margin.plain`), its trades, all of its events. Of whatever is not surely of this kind nothing is decided
-here; it goes the long way (:mod:`~ringfence.engine.review`, :mod:`~ringfence.engine.liquidation`).
+(:mod:`ringfence.margin.plain`), its trades, all of its events. Of whatever is not surely of this kind nothing is
+decided here; it goes the long way (:mod:`~ringfence.engine.review`, :mod:`~ringfence.engine.liquidation`).
 
 **Claim.** The events of a :class:`Fall` are those of the long way, byte for byte.
 
-**Proof.** The trader has no orders, vouchers or bonus, no legs of hedge mode, one asset behind each pool
-and no replenishment
-(:func:`~ringfence.engine.plain.plain_pools`). Then nothing tops the pool up. Its balance is below 0, so that it is at or
-below every level and not safe. Each step before the take-over is one of :data:`_FIND_NOTHING`: there are no orders to
-cancel, no legs to net, no debts of a basket to repay; and a reduction at market returns at once where all of a bankrupt
-pool's bankruptcy prices are out of the market's reach (:func:`~ringfence.engine.closing.nobody_takes`). None of these
-events changes what the next one is decided on. Each take-over closes a whole position against a fund that holds nothing
-of the symbol. Together they leave neither the position's margin nor the wallet below 0 (that is looked at: else the long
-way), so that nothing is settled after them. They touch nothing that the market has been asked for, and every symbol has
-a market of its own. So each disposal is the one fill that the first offer takes whole, if the fund, after the ones
-before it, can bear it (looked at too). Then the pool holds nothing: closed. A law test lets simulated venues and crashes
-go both ways.
+**Proof.** The trader is plain (:func:`~ringfence.engine.plain.plain_pools`): no orders, vouchers or bonus, no legs of
+hedge mode, one asset behind each pool, no replenishment. Then nothing tops the pool up. Its balance is below 0, so that
+it is at or below every level and not safe. Each step before the take-over is one of :data:`_FIND_NOTHING`: there are no
+orders to cancel, no legs to net, no debts of a basket to repay; and a reduction at market returns at once where all of
+a bankrupt pool's bankruptcy prices are out of the market's reach (:func:`~ringfence.engine.closing.nobody_takes`). None
+of these events changes what the next one is decided on. Each take-over closes a whole position against a fund that
+holds nothing of the symbol. Together they leave neither the position's margin nor the wallet below 0 (that is looked
+at: else the long way), so that nothing is settled after them. They touch nothing that the market has been asked for,
+and every symbol has a market of its own. So each disposal is the one fill that the first offer takes whole, if the
+fund, after the ones before it, can bear it (looked at too). Then the pool holds nothing: closed. A law test lets
+simulated venues and crashes go both ways.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringfence.engine.events import LiquidationEnded, LiquidationStarted, LiquidationStep, MarginCalled, Traded
+from ringfence.engine.events import Event, LiquidationEnded, LiquidationStarted, LiquidationStep, MarginCalled, Traded
 from ringfence.engine.liquidation import sequence
 from ringfence.engine.matching import of_tape_first
+from ringfence.engine.messages import dataclass
 from ringfence.engine.orderbook import beyond
 from ringfence.engine.plain import terms_at
 from ringfence.engine.settle import after_of_venue, fund_account
@@ -43,12 +43,11 @@ from ringfence.numbers import ONE, PRICE_PLACES, RATIO_PLACES, ROUND_CEILING, RO
 
 if TYPE_CHECKING:
     from ringfence.engine.commands import Command
-    from ringfence.engine.events import Event
     from ringfence.engine.liquidity import Offer
     from ringfence.engine.state import State
     from ringfence.engine.trader import Held, Trader
     from ringfence.margin.plain import Parts, Terms
-    from ringfence.numbers import Price, Quantity, Value
+    from ringfence.numbers import Price, Value
 
 _FIND_NOTHING = frozenset({
     "cancel_orders", "cancel_orders_if_replenishing", "auto_repay", "auto_exchange", "net_opposing_legs", "freeze",
@@ -59,8 +58,12 @@ step has it, and no such pool is here."""
 _HOUSE_WALLET = f"wallet:{HOUSE}"
 
 
-class Fall(NamedTuple):
-    """A pool that fell, as the one thing that it is: its events, of which ``taken`` and ``disposed`` are the trades."""
+@dataclass(frozen=True, slots=True)
+class Fall(Event):
+    """A pool that fell, as the one thing that it is: its events, of which ``taken`` and ``disposed`` are the trades.
+
+    It stands for them until it is applied (:mod:`~ringfence.engine.evolve`), and is never journaled itself.
+    """
 
     account: str
     pool: str
@@ -201,7 +204,7 @@ class Bankruptcies:
         steps = [LiquidationStep(command, at, name, pool, step, *margin) for step in self._steps[pool[0] == "i"]]
         ended = LiquidationEnded(command, at, name, pool, "closed")
         events = (*self._called(trader, pool, *margin), *steps, *taken, *disposed, ended)
-        return Fall(name, pool, events, tuple(taken), tuple(disposed))
+        return Fall(command, at, name, pool, events, tuple(taken), tuple(disposed))
 
     def _called(self, trader: Trader, pool: str, balance: Value, required: Value) -> tuple[Event, ...]:
         """Return the margin call that a bankrupt pool is due, unless it was called already, and its liquidation."""
@@ -252,7 +255,9 @@ class Bankruptcies:
         state, of, long = self._state, line.of, line.held.quantity > 0
         price, quantity = line.offer.price, min(line.offer.quantity, taken.quantity)
         got, got_for = (
-            (taken.buyer_quantity, taken.buyer_entry_value) if long else (taken.seller_quantity, taken.seller_entry_value)
+            (taken.buyer_quantity, taken.buyer_entry_value)
+            if long
+            else (taken.seller_quantity, taken.seller_entry_value)
         )
         value = of.terms.contract.unit_value(price)
         part = quantity if long else -quantity

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ringfence.engine.state import State
 
 
-def decide(state: State, command: Command, suspects: Iterable[str] | None = None) -> Iterator[Event | Fall]:
+def decide(state: State, command: Command, suspects: Iterable[str] | None = None) -> Iterator[Event]:
     """Yield what ``command`` leads to. The caller evolves the state with each event before asking for the next.
 
     A :class:`~ringfence.engine.bankrupt.Fall` stands for all of its events, and is applied as one.

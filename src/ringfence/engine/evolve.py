@@ -38,7 +38,7 @@ def evolve(state: State, event: Event) -> None:
     change(state, event)
 
 
-def change(state: State, event: Event | Fall) -> None:
+def change(state: State, event: Event) -> None:
     """Apply ``event`` to ``state``, as :func:`evolve` does, for who computes in the exact context already.
 
     A :class:`~ringfence.engine.bankrupt.Fall` is applied as all of its events.
@@ -496,7 +496,7 @@ def _trader_items(state: State, trader: Trader) -> None:
         state.item(("liquidating", trader.name, pool), str(until))
 
 
-_CHANGES: dict[type[Event | Fall], Callable[[State, Any], None]] = {
+_CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
     Fall: _fell,
     happened.Refused: _nothing,
     happened.OrderDone: _nothing,

@@ -17,7 +17,6 @@ from ringfence.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ringfence.engine.bankrupt import Fall
     from ringfence.engine.events import Event
     from ringfence.engine.state import State
     from ringfence.numbers import Price
@@ -28,7 +27,7 @@ _NOTHING: dict[str, int] = {}
 _OF = {"marks": "mark", "last": "last", "index": "index"}
 
 
-def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: Iterable[str] | None) -> Iterator[Event | Fall]:
+def update(state: State, command: asked.UpdatePrices | asked.Review, suspects: Iterable[str] | None) -> Iterator[Event]:
     """Accept or reject new prices, set off triggers and resting orders, and look at the pools they concern.
 
     With ``suspects``, only those are looked at, and whoever was changed by this very command (a fill, a deleveraging):

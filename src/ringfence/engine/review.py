@@ -37,7 +37,7 @@ _VENUES_OWN = frozenset({HOUSE, FUND})
 _RANK = {"none": 0, "warning": 1, "margin_call": 2}
 
 
-def review(state: State, traders: Iterable[str], command: Command) -> Iterator[Event | Fall]:
+def review(state: State, traders: Iterable[str], command: Command) -> Iterator[Event]:
     """Yield what a look at every pool of ``traders`` leads to, trader by trader in the order given.
 
     Whoever a liquidation traded with on the way (a maker, someone deleveraged) is looked at once more at the end, until
@@ -55,7 +55,7 @@ def review(state: State, traders: Iterable[str], command: Command) -> Iterator[E
 
 def _review_trader(
     state: State, name: str, command: Command, changed: dict[str, None], short: Bankruptcies
-) -> Iterator[Event | Fall]:
+) -> Iterator[Event]:
     if name in _VENUES_OWN:
         return
     trader = state.trader(name)

@@ -406,5 +406,5 @@ def realised_in(postings: Sequence[Posting], trader: str) -> Value:
     return total
 
 
-__all__ = ["FORCED", "INSURANCE_FUND", "MARKET", "Side", "Trade", "after_of_venue", "cash_account", "fund_account", "leg_of",
-           "opening_margin", "overdraws", "pay", "realised_in", "traded"]  # fmt: skip
+__all__ = ["FORCED", "INSURANCE_FUND", "MARKET", "Side", "Trade", "after_of_venue", "cash_account", "fund_account",
+           "leg_of", "opening_margin", "overdraws", "pay", "realised_in", "traded"]  # fmt: skip

@@ -132,7 +132,9 @@ class PoolBands:
             key = (symbol, line.position.quantity > 0, tier)
             edges = self._edges.get(key)
             if edges is None:
-                edges = self._edges[key] = tier_band(line.contract, charge.table, tier, charge.tier_slope, charge.tier_offset)
+                edges = self._edges[key] = tier_band(
+                    line.contract, charge.table, tier, charge.tier_slope, charge.tier_offset
+                )
             other = found.get(symbol)
             found[symbol] = edges if other is None else Band(max(edges.low, other.low), min(edges.high, other.high))
         return found

@@ -291,10 +291,16 @@ class BandScreen:
         if plain is not None:
             self.assessments += 0 if marks is state.marks else len(plain)
             return _narrowest(plain.values())
+        return self._assessed_bands(state, trader, placed, marks)
+
+    def _assessed_bands(
+        self, state: State, trader: Trader, placed: Placed, marks: Mapping[str, Price]
+    ) -> dict[str, Band] | None:
+        """Return the same for a trader who is not plain, pool by pool."""
+        found: list[dict[str, Band]] = []
         pools = state.pools(trader.name)
         if pools is not placed.pools:
             placed.pools, placed.finders = pools, {}
-        found: dict[str, Band] = {}
         for pool in placed.pools:
             if not (pool.positions or pool.orders):
                 continue
@@ -318,22 +324,19 @@ class BandScreen:
             finder = placed.finders.get(pool.name)
             if finder is None:
                 finder = placed.finders[pool.name] = PoolBands()
-            bands = finder.around(assessment, above=watched[0], not_above=watched[1])
-            if not bands:
-                return None
-            for symbol, band in bands.items():
-                other = found.get(symbol)
-                found[symbol] = band if other is None else Band(max(band.low, other.low), min(band.high, other.high))
-        return found
+            found.append(finder.around(assessment, above=watched[0], not_above=watched[1]))
+        return _narrowest(found)
 
 
 def _narrowest(pools: Iterable[Mapping[str, Band]]) -> dict[str, Band] | None:
-    """Return the bands of pools that hold no symbol in common, together; None where one of them has none."""
+    """Return the bands of several pools together; None where one of them has none."""
     found: dict[str, Band] = {}
     for bands in pools:
         if not bands:
             return None
-        found.update(bands)
+        for symbol, band in bands.items():
+            other = found.get(symbol)
+            found[symbol] = band if other is None else Band(max(band.low, other.low), min(band.high, other.high))
     return found
 
 

@@ -20,23 +20,24 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from ringfence.engine.state import State
-    from ringfence.engine.trader import Held, Trader
+    from ringfence.engine.trader import Trader
     from ringfence.margin.plain import Parts, Terms
-    from ringfence.numbers import Price, Quantity
-    from ringfence.rulebook import TierTable
+    from ringfence.numbers import Price, Quantity, Value
+    from ringfence.rulebook import Rulebook, TierTable
     from ringfence.screen.bands import Band
 
     Watched: TypeAlias = tuple[tuple[Decimal, ...], tuple[Decimal, ...]]
     Bands: TypeAlias = dict[str, Band]
+    Row: TypeAlias = tuple[Terms, Quantity, Parts]
 
 
 class PlainBands:
-    """Finds the bands of plain traders. Keeps the terms of symbols as long as their mark holds."""
+    """Finds the bands of plain traders. Keeps the terms of symbols as long as their mark and the rules hold."""
 
     __slots__ = ("_terms",)
 
     def __init__(self) -> None:
-        self._terms: dict[tuple[str, bool], tuple[Price, Terms | None]] = {}
+        self._terms: dict[tuple[str, bool], tuple[Price, Rulebook, Terms | None]] = {}
 
     def around(
         self, state: State, trader: Trader, marks: Mapping[str, Price], edges: Edges,
@@ -55,12 +56,14 @@ class PlainBands:
             rows = None if levels is None else self._rows(state, trader, marks, symbols, isolated=pool[0] == "i")
             if levels is None or rows is None:
                 return None
-            found[pool] = _of_pool(state, trader, pool, rows, edges, levels)
+            account = f"wallet:{trader.name}" if pool[0] == "c" else f"isolated:{trader.name}:{symbols[0]}:net"
+            cash = state.ledger.balance(account, rows[0][0].contract.settle_asset)
+            found[pool] = bands_of(rows, cash, edges, above=levels[0], not_above=levels[1])
         return found
 
     def _rows(
         self, state: State, trader: Trader, marks: Mapping[str, Price], symbols: list[str], *, isolated: bool
-    ) -> list[tuple[Terms, Held, Parts]] | None:
+    ) -> list[Row] | None:
         rows = []
         for symbol in symbols:
             terms = self._at(state, symbol, marks, isolated=isolated)
@@ -68,7 +71,7 @@ class PlainBands:
             told = None if terms is None else parts(terms, held.quantity, held.entry_price)
             if terms is None or told is None:
                 return None
-            rows.append((terms, held, told))
+            rows.append((terms, held.quantity, told))
         return rows
 
     def _at(self, state: State, symbol: str, marks: Mapping[str, Price], *, isolated: bool) -> Terms | None:
@@ -76,9 +79,9 @@ class PlainBands:
         kept = self._terms.get(key)
         if mark is None:
             return None
-        if kept is None or kept[0] is not mark or key not in state.terms:  # another price, or other rules
-            kept = self._terms[key] = (mark, terms_at(state, symbol, mark, isolated=isolated))
-        return kept[1]
+        if kept is None or kept[0] is not mark or kept[1] is not state.rulebook:
+            kept = self._terms[key] = (mark, state.rulebook, terms_at(state, symbol, mark, isolated=isolated))
+        return kept[2]
 
 
 class Edges:
@@ -89,8 +92,9 @@ class Edges:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[Quantity, TierTable, int, Band]] = {}
 
-    def of(self, symbol: str, terms: Terms, quantity: Quantity, tier: int) -> Band:
+    def of(self, terms: Terms, quantity: Quantity, tier: int) -> Band:
         """Return the prices between which a position stays in its tier."""
+        symbol = terms.contract.symbol
         kept = self._kept.get(symbol)
         if kept is None or kept[0] is not quantity or kept[1] is not terms.table or kept[2] != tier:
             band = tier_band(terms.contract, terms.table, tier, abs(quantity))
@@ -98,30 +102,25 @@ class Edges:
         return kept[3]
 
 
-def _of_pool(
-    state: State, trader: Trader, pool: str, rows: list[tuple[Terms, Held, Parts]], edges: Edges, levels: Watched
+def bands_of(
+    rows: list[Row], cash: Value, edges: Edges, *, above: tuple[Decimal, ...], not_above: tuple[Decimal, ...]
 ) -> Bands:
-    """Return a band per symbol of one pool; none where there is no room."""
+    """Return a band per symbol of a plain pool of these positions, with ``cash`` behind it; none without room."""
     pnl = required = ZERO
     symbols: dict[str, OneSymbol] = {}
     tiers: dict[str, Band] = {}
-    for terms, held, told in rows:
-        contract, quantity = terms.contract, held.quantity
-        name, size = contract.symbol, abs(quantity)
+    for terms, quantity, told in rows:
+        contract, size = terms.contract, abs(quantity)
         pnl += told.unrealised_pnl
         required += told.liquidation_requirement
         slope = size * terms.fee_rate
         charge = terms.charges[told.tier]
         if not terms.at_entry and charge is not None:
             slope += size * charge[0]
-        symbols[name] = OneSymbol(contract, terms.mark, terms.value, quantity, slope)
+        symbols[contract.symbol] = OneSymbol(contract, terms.mark, terms.value, quantity, slope)
         if not terms.by_contracts:
-            tiers[name] = edges.of(name, terms, quantity, told.tier)
-    asset = rows[0][0].contract.settle_asset
-    name = rows[0][0].contract.symbol
-    account = f"isolated:{trader.name}:{name}:net" if pool[0] == "i" else f"wallet:{trader.name}"
-    balance = state.ledger.balance(account, asset) + pnl
-    return between(balance, required, symbols, tiers, above=levels[0], not_above=levels[1])
+            tiers[contract.symbol] = edges.of(terms, quantity, told.tier)
+    return between(cash + pnl, required, symbols, tiers, above=above, not_above=not_above)
 
 
-__all__ = ["Edges", "PlainBands"]
+__all__ = ["Edges", "PlainBands", "bands_of"]
