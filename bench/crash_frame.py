@@ -199,7 +199,7 @@ def parts(kept: bytes, folder: Path, fall: Decimal) -> Parts:
 
     wrap(decide, "change", "evolve: state and digest")
     wrap(states, "assess", "decide: assessments")
-    wrap(states.Ledger, "apply", "evolve: ledger")
+    wrap(states.Ledger, "enter", "evolve: ledger")
     command = frame("crash", 10**12 + 1_000, fall)
     try:
         suspects = found.timed("screen", screen.suspects)(state, command)

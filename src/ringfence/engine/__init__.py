@@ -34,6 +34,7 @@ Prices and danger::
 
     prices, doubt       what is believed of a new price, and of one that jumped
     review              margin calls, and whether to liquidate
+    plain, bankrupt     traders with nothing but positions; their pools that nobody takes fall in one go
     replenishment       margin topped up before that
     liquidation         step by step, as the rulebook orders it
     reduction           the steps of a portfolio account

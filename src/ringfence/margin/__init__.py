@@ -4,6 +4,7 @@ What is held and required::
 
     formulas     every formula once, operators only
     assess       what a pool holds and is held to: totals, and a line per position, order and asset
+    plain        what decides about a pool of positions alone, without the lines that explain it
     lines        those lines: what each keeps of the tier, rate and fee it came from
     assessment   the answer: totals, health, status, the venue's own ratio
     bonus        what bonus credit, vouchers and trial funds pay of a charge

@@ -6,6 +6,7 @@ events, digests and journals are the same with it and without.
 Exact, for a host's traders::
 
     bands                 between which prices a pool cannot do anything
+    plain_bands           the same for very many pools of positions alone
     by_bands              whom a price concerns, by where those bands end
 
 Compiled (extra ``fleet``), for very many pools::
