@@ -38,7 +38,7 @@ seen: Counter[str] = Counter()
 
 def packaged() -> dict[str, dict[str, Any]]:
     """Return the policies of every packaged venue, isolated and cross."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in names():
         rulebook = load(name)
         found |= {f"{name} isolated": asdict(rulebook.isolated), f"{name} cross": asdict(rulebook.cross)}
