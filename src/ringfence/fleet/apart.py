@@ -1,9 +1,10 @@
 """Pools that do not fit into columns, on a tape: each looked at again only when a price of its own leaves its band.
 
-Baskets of several parts are valued by compiled code, which also says how far prices may move before they can reach the
-level (:mod:`ringfence.fleet.apart_kernel`). All others are assessed by the exact lane, which gives them bands where
-their rules are linear inside a tier (:class:`ringfence.screen.bands.PoolBands`); where they are not, as in portfolio
-margin by scenarios, they are assessed again whenever a price of theirs moves, and at no other.
+Baskets of several parts, and portfolio margin by scenarios of perpetuals and futures, are valued by compiled code,
+which also says how far prices may move before they can reach the level (:mod:`ringfence.fleet.apart_kernel`,
+:mod:`ringfence.fleet.book_kernel`). All others are assessed by the exact lane, which gives them bands where their rules
+are linear inside a tier (:class:`ringfence.screen.bands.PoolBands`); where they are not, as with options in portfolio
+margin, they are assessed again whenever a price of theirs moves, and at no other.
 
 A pool's prices are those of its positions, and those that its index prices follow. Bands end at floats rounded so that
 a price strictly inside them is strictly inside the exact ones.
@@ -15,6 +16,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import BadInput
+from ringfence.fleet.books import books_of
 from ringfence.fleet.judging import ExactPools, prepared, tiers_of
 from ringfence.fleet.market import BASKET
 from ringfence.screen.bands import PoolBands
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ringfence.fleet.books import Books
     from ringfence.fleet.market import Market
     from ringfence.fleet.pooling import Pools
     from ringfence.margin.assessment import Assessment
@@ -39,7 +42,7 @@ _INWARD = 1e-12  # relative: what a band is made narrower by
 class Apart:
     """The pools of some units that stand apart. A pool is told by its number, counted through all units.
 
-    ``baskets`` of them are valued by compiled code, ``exact`` by the exact lane alone.
+    ``baskets`` of them, books among them, are valued by compiled code, ``exact`` by the exact lane alone.
     """
 
     def __init__(
@@ -49,15 +52,20 @@ class Apart:
 
         self._market, self._level = market, level
         self._pools, self._starts = pools, starts
+        self._books = [books_of(lane.batch, found, market) for lane, found in zip(lanes, pools, strict=True)]
+        self._book = np.full(int(starts[-1]), -1)  # which of its unit's books a pool is
         compiled, exact = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         pairs: list[tuple[Integers, Integers]] = []
         for unit, found in enumerate(pools):
-            parted = np.flatnonzero((np.diff(found.parts.first) > 0) & ~found.look)
-            looked = np.flatnonzero(found.look)
-            compiled.append(parted + starts[unit])
-            exact.append(looked + starts[unit])
-            pairs += [_pairs(found, parted, starts[unit], len(market.follow)),
-                      self._exact_pairs(lanes[unit], found, looked, int(starts[unit]))]  # fmt: skip
+            books, begin = self._books[unit], int(starts[unit])
+            self._book[books.pool + begin] = np.arange(len(books.pool))
+            mine = self._book[begin : begin + len(found.look)] >= 0
+            parted = np.flatnonzero((np.diff(found.parts.first) > 0) & (mine | ~found.look))
+            looked = np.flatnonzero(found.look & ~mine)
+            compiled.append(parted + begin)
+            exact.append(looked + begin)
+            pairs += [_pairs(found, parted, begin, len(market.follow)),
+                      self._exact_pairs(lanes[unit], found, looked, begin)]  # fmt: skip
         self._compiled = np.concatenate(compiled)
         self._exact = np.concatenate(exact)
         self._is_compiled = np.zeros(int(starts[-1]), np.bool_)
@@ -152,11 +160,16 @@ class Apart:
         inverse = self._market.instruments.inverse[self._market.number[1]]
         for one in np.unique(unit).tolist():
             mine = unit == one
-            own = np.empty(int(mine.sum()))
-            apart_kernel.settle(
-                numbers[mine] - self._starts[one], self._ready(one), tiers_of(self._market), inverse, values, moves,
-                float(self._level), own,
-            )  # fmt: skip
+            books = self._book[numbers[mine]]
+            own = np.empty(len(books))
+            baskets = np.empty(int((books < 0).sum()))
+            if len(baskets):
+                apart_kernel.settle(
+                    numbers[mine][books < 0] - self._starts[one], self._ready(one), tiers_of(self._market), inverse,
+                    values, moves, float(self._level), baskets,
+                )  # fmt: skip
+            own[books < 0] = baskets
+            own[books >= 0] = self._settled_books(self._books[one], books[books >= 0], prices, moves)
             reach[mine] = own
         counts = self._own[numbers + 1] - self._own[numbers]
         at = self._order[np.concatenate([np.zeros(0, np.int64), *(
@@ -170,6 +183,18 @@ class Apart:
         self._renew(np.unique(self._row[at]))
         found: list[int] = numbers[reach <= 0].tolist()
         return found
+
+    def _settled_books(self, books: Books, chosen: Integers, prices: Floats, moves: Floats) -> Floats:
+        """Return the reach of some books of a unit."""
+        import numpy as np
+
+        reach, models = np.empty(len(chosen)), self._market.models
+        if models is not None and len(chosen):
+            from ringfence.fleet import book_kernel
+
+            own = prices[: len(models.standing)]
+            book_kernel.settle(chosen, books, models, own, own / models.standing, moves, float(self._level), reach)
+        return reach
 
     def _ready(self, unit: int) -> Any:
         if unit not in self._prepared:

@@ -1,7 +1,7 @@
 """The units of a fleet computed by this machine's threads, and given back in their order.
 
 Reading, the kernels and most of NumPy let go of the interpreter lock, so that units are computed side by side. No more
-than one unit a thread is held.
+than one unit a thread is held. Where the exact lane has much to decide, units tell how far they are (:func:`counted`).
 """
 
 from __future__ import annotations
@@ -9,13 +9,20 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ringfence.fleet.fleet import Fleet
+
+_PAUSE = 0.1  # seconds between two words of progress
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -65,4 +72,42 @@ def in_turn(fleet: Fleet, plan: Plan[R], threads: int | None = None) -> Iterator
             yield waiting.popleft().result()
 
 
-__all__ = ["Plan", "groups", "handed", "in_turn", "usable_cores"]
+class Told:
+    """Adds up what is done side by side, and tells the sum."""
+
+    def __init__(self, progress: Callable[[int], None] | None) -> None:
+        self._progress, self._done, self._lock = progress, 0, Lock()
+
+    def more(self, done: int) -> None:
+        """Add what else is done."""
+        with self._lock:
+            self._done += done
+            if self._progress is not None:
+                self._progress(self._done)
+
+
+def counted(
+    pools: NDArray[np.int64], account: NDArray[np.int64], accounts: int, told: Callable[[int], None] | None
+) -> Iterator[int]:
+    """Yield pools that take long, and tell of how many more of a unit's ``accounts`` are done: all of them at the end.
+
+    ``account`` of every pool of the unit, ascending, as ``pools`` are.
+    """
+    if told is None:
+        yield from pools.tolist()
+        return
+    owner = account[pools].tolist()
+    slow = len(set(owner))
+    told(accounts - slow)
+    done, last, heard = 0, perf_counter(), 0
+    for at, pool in enumerate(pools.tolist()):
+        yield pool
+        done += at + 1 == len(owner) or owner[at + 1] != owner[at]
+        now = perf_counter()
+        if now - last > _PAUSE:
+            told(done - heard)
+            heard, last = done, now
+    told(slow - heard)
+
+
+__all__ = ["Plan", "Told", "counted", "groups", "handed", "in_turn", "usable_cores"]

@@ -1,8 +1,8 @@
 """The pools of a unit at given prices: what the kernel is sure of, and what the exact lane decides.
 
-Prices come as exact marks. The kernel computes with the nearest floats and says of each pool "so" or "not sure"; the
-exact lane (:func:`ringfence.margin.assess.assess`) decides those it is not sure of, and those whose rules it does not
-hold. So every verdict is the one that ``ringfence assess`` gives.
+Prices come as exact marks. The kernels compute with the nearest floats and say of each pool "so" or "not sure"; the
+exact lane (:func:`ringfence.margin.assess.assess`) decides those they are not sure of, and those whose rules they do
+not hold. So every verdict is the one that ``ringfence assess`` gives.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ from ringfence.account import pools
 from ringfence.errors import BadInput
 from ringfence.fleet import scenario_kernel as kernel
 from ringfence.fleet.accounts import account_of
+from ringfence.fleet.books import books_of, places_of
+from ringfence.fleet.in_turn import counted
 from ringfence.margin.assess import assess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from ringfence.account import Pool
+    from ringfence.fleet.books import Books
     from ringfence.fleet.market import Market
     from ringfence.fleet.pooling import Pools
     from ringfence.margin.assessment import Assessment
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 LANES = 16  #: numbers that a compiled loop takes in one go
 SOUND, CALLED, LIQUIDATABLE, UNKNOWN = 0, 1, 2, -1
+LOOK = 3  #: of a kernel: the exact lane decides
 STATES = {"healthy": SOUND, "margin_call": CALLED, "liquidatable": LIQUIDATABLE, None: UNKNOWN}
 
 
@@ -137,7 +141,7 @@ class ExactPools:
     """The exact lane for single pools of a unit. Keeps the account it was last asked for."""
 
     def __init__(self, batch: Any, market: Market) -> None:
-        self._batch, self._market = batch, market
+        self.batch, self._market = batch, market
         self._row = -1
         self._pools: dict[str, Pool] = {}
 
@@ -145,7 +149,7 @@ class ExactPools:
         """Return pool ``number`` in exact numbers. Raises BadInput where an account's pools cannot be."""
         row = int(found.account[number])
         if row != self._row:
-            account = account_of(self._batch.slice(row, 1).to_pylist()[0], self._market.terms)
+            account = account_of(self.batch.slice(row, 1).to_pylist()[0], self._market.terms)
             rulebook = self._market.rulebook
             self._pools = {pool.name: pool for pool in pools(account, rulebook.contract, rulebook.collateral)}
             self._row = row
@@ -159,6 +163,34 @@ class ExactPools:
             return assess(pool, at, rulebook)
         except BadInput:
             return None
+
+
+class BooksStand(NamedTuple):
+    """Where the books of a unit stand in scenarios, ``(book, scenario)``: balance, requirement, and what is certain.
+
+    ``state``: one of ``STATES``'s numbers, or ``LOOK``.
+    """
+
+    books: Books
+    balance: Floats
+    required: Floats
+    state: NDArray[np.int8]
+
+
+def books_stand(batch: Any, found: Pools, market: Market, prices: Prices) -> BooksStand:
+    """Return where the books of a unit stand in the scenarios of ``prices``; each verdict is the exact lane's."""
+    import numpy as np
+
+    books, models = books_of(batch, found, market), market.models
+    shape = len(books.pool), len(prices.marks)
+    stand = BooksStand(books, np.empty(shape), np.empty(shape), np.empty(shape, np.int8))
+    if models is not None and shape[0]:
+        from ringfence.fleet import book_kernel
+
+        level = float(market.rulebook.levels.margin_call)
+        at = places_of(market, prices.marks, prices.moves)
+        book_kernel.stand(books, models, at, level, stand.balance, stand.required, stand.state)
+    return stand
 
 
 class Judged(NamedTuple):
@@ -175,8 +207,13 @@ class Judged(NamedTuple):
     exactly: Mapping[int, Assessment | None]
 
 
-def judge(batch: Any, found: Pools, market: Market, prices: Prices) -> Judged:
-    """Return every pool's state at the first scenario of ``prices``; each is what the exact lane says."""
+def judge(
+    batch: Any, found: Pools, market: Market, prices: Prices, told: Callable[[int], None] | None = None
+) -> Judged:
+    """Return every pool's state at the first scenario of ``prices``; each is what the exact lane says.
+
+    ``told`` hears how many more accounts are done.
+    """
     import numpy as np
 
     got = prepared(found, market, missing=prices.missing)
@@ -191,12 +228,17 @@ def judge(batch: Any, found: Pools, market: Market, prices: Prices) -> Judged:
     kernel.judge(got, tiers_of(market), points, balance, required, state)
     exact = ExactPools(batch, market)
     exactly: dict[int, Assessment | None] = {}
-    asked = np.flatnonzero(state == _LOOK)
+    if found.by_scenarios.any():
+        stand = books_stand(batch, found, market, prices._replace(marks=prices.marks[:1]))
+        book, sure = stand.books.pool, stand.state[:, 0] != LOOK
+        state[book[sure]] = stand.state[sure, 0]
+        balance[book], required[book] = stand.balance[:, 0], stand.required[:, 0]
+    asked = np.flatnonzero(state == LOOK)
     unmarked = np.zeros(size, np.bool_)
     if prices.missing.any():
         legs = np.repeat(np.arange(size), np.diff(found.first))
         unmarked[legs[prices.missing[found.symbol]]] = True
-    for number in asked.tolist():
+    for number in counted(asked, found.account, batch.num_rows, told):
         answer = None if unmarked[number] else exact.assess(found, number, prices.marks[0])
         exactly[number] = answer
         state[number] = UNKNOWN if answer is None else STATES[answer.status]
@@ -210,11 +252,10 @@ def judge(batch: Any, found: Pools, market: Market, prices: Prices) -> Judged:
     return Judged(found, state, balance, required, len(asked) - int(unmarked.sum()), exactly)
 
 
-_LOOK = 3
-
 __all__ = [
     "CALLED",
     "LIQUIDATABLE",
+    "LOOK",
     "SOUND",
     "STATES",
     "UNKNOWN",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ringfence.fleet.books import Models, models_of
 from ringfence.fleet.indices import Indices, indices_of
 from ringfence.fleet.schema import pyarrow
 from ringfence.numbers import ZERO
@@ -37,9 +38,9 @@ class Market:
 
     ``symbols`` in a fixed order; ``assets``: the settlement assets, and last the account's currency of baskets (None).
     ``number[architecture, symbol]``: the instrument, −1 where there is none; ``settle[symbol]``: its asset's number;
-    ``units``: its coin; ``options``: whether it is one. ``base_rate`` and ``rate_per_unit`` by instrument: of venues
-    whose rate grows with the size; else NaN. ``follow``: rows of symbols whose marks index prices may move with: all of
-    ``symbols``, then others.
+    ``units``: its coin, one of ``coins``; ``options``: whether it is one. ``base_rate`` and ``rate_per_unit`` by
+    instrument: of venues whose rate grows with the size; else NaN. ``follow``: rows of symbols whose marks index prices
+    may move with: all of ``symbols``, then others. ``models``: of portfolio margin by scenarios, None without one.
     """
 
     rulebook: Rulebook
@@ -52,9 +53,11 @@ class Market:
     rate_per_unit: Floats
     orders_matter: tuple[bool, bool, bool]
     units: tuple[str, ...]
+    coins: tuple[str, ...]
     options: NDArray[np.bool_]
     indices: Indices
     follow: Mapping[str, int]
+    models: Models | None = None
     terms: Terms | None = None
 
 
@@ -81,6 +84,8 @@ def market_of(
                 base[number[row, column]] = float(policies.maintenance_rate_base)
                 slope = policies.rate_per_unit_of_base or ZERO
                 per_unit[number[row, column]] = float(slope * contract.contract_size)
+    units = tuple(rulebook.contract(symbol).risk_unit for symbol in symbols)
+    coins = tuple(dict.fromkeys(units))
     indices = Indices({}, {}) if terms is None else indices_of(terms, named)
     return Market(
         rulebook,
@@ -92,10 +97,12 @@ def market_of(
         base,
         per_unit,
         tuple(_orders_matter(_policies(rulebook, row)) for row in range(3)),  # type: ignore[arg-type]
-        tuple(rulebook.contract(symbol).risk_unit for symbol in symbols),
+        units,
+        coins,
         np.array([rulebook.contract(symbol).option for symbol in symbols], np.bool_),
         indices,
         {symbol: row for row, symbol in enumerate(dict.fromkeys((*symbols, *indices.leaders.values())))},
+        models_of(rulebook, symbols, coins, terms),
         terms,
     )
 

@@ -9,7 +9,8 @@ because an asset never counts for more per unit the more there is of it; whateve
 A requirement in the asset is charged ``h · charge``: the ask in a basket, the venue's ratio in Binance's portfolio
 margin. ``h`` moves with the mark of a symbol, or stays (:mod:`ringfence.fleet.indices`).
 
-A basket whose parts cannot move and whose settlement assets count whole needs no parts: it is one balance.
+A basket whose parts cannot move and whose settlement assets count whole needs no parts: it is one balance. Portfolio
+margin by scenarios always has them (:mod:`ringfence.fleet.books`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ringfence.fleet.accounts import collateral_of, own_terms, slices_of
 from ringfence.fleet.numbers_in import floats
 from ringfence.fleet.schema import pyarrow
 from ringfence.numbers import ONE, exact
-from ringfence.portfolio_rules import UnifiedTerms
+from ringfence.portfolio_rules import ComponentTerms, UnifiedTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +53,8 @@ class Parts(NamedTuple):
     ask             K f64        what a unit owed counts, per unit of index
     charge          K f64        what a unit required costs, per unit of index
     way             K int64      how it counts: a row of the lines
+    moves_with      K int64      number in :attr:`Market.coins` of what its index moves with, −1 for none
+    coin            K int64      number there of the coin that the asset itself is, −1 for none
     constant        D,T f64      each line's value at 0
     slope           D,T f64      each line's slope
     lines           D int64      how many lines there are
@@ -69,6 +72,8 @@ class Parts(NamedTuple):
     ask: Floats
     charge: Floats
     way: Integers
+    moves_with: Integers
+    coin: Integers
     constant: Floats
     slope: Floats
     lines: Integers
@@ -78,7 +83,8 @@ class Parts(NamedTuple):
 class Found(NamedTuple):
     """The parts, and what they leave of pools: a balance where one is enough, and who is to be looked at.
 
-    ``by_ratio``: pools that are charged a ratio of the maintenance margin, and no closing fee.
+    ``by_ratio``: pools that are charged a ratio of the maintenance margin, and no closing fee. ``by_scenarios``: pools
+    of portfolio margin by scenarios.
     """
 
     parts: Parts
@@ -86,6 +92,7 @@ class Found(NamedTuple):
     gross: Floats
     look: NDArray[np.bool_]
     by_ratio: NDArray[np.bool_]
+    by_scenarios: NDArray[np.bool_]
 
 
 class _Ways:
@@ -156,12 +163,15 @@ def parts_of(batch: Any, market: Market, pool_of: Integers, leg_pool: Integers, 
         leg = np.full(len(leg_pool), -1)
         return Found(
             Parts(np.zeros(pools + 1, np.int64), leg, nothing, nothing, nothing, nothing, empty, nothing, nothing,
-                  empty, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1, np.bool_)),
-            balance, gross, look, np.zeros(pools, np.bool_),
+                  empty, empty, empty, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1, np.int64),
+                  np.zeros(1, np.bool_)),
+            balance, gross, look, np.zeros(pools, np.bool_), np.zeros(pools, np.bool_),
         )  # fmt: skip
-    unified = _unified(batch, market, pool_of, pools, look)
+    unified, by_scenarios = _portfolio(batch, market, pool_of, pools, look)
+    scenarios = np.append(by_scenarios, [False])  # the last one: of no basket
+    in_portfolio = scenarios | (unified >= 0)
     names = {name: at for at, name in enumerate(market.assets[:-1])}
-    held = _held(batch, market, pool_of, names, portfolio=unified >= 0)
+    held = _held(batch, market, pool_of, names, portfolio=in_portfolio, kept=scenarios)
     basket = np.isin(leg_pool, pool_of[pool_of >= 0])
     settled = leg_pool[basket] * _MANY + market.settle[leg_symbol[basket]]
     keys, place = np.unique(np.concatenate([held.keys, settled]), return_inverse=True)
@@ -179,23 +189,25 @@ def parts_of(batch: Any, market: Market, pool_of: Integers, leg_pool: Integers, 
     follows = _follows(market, kind, coins, of_pool, unified, leg_pool, leg_symbol, look)
     look[of_pool[(way < 0) | ~np.isfinite(cash) | ~np.isfinite(index)]] = True
     ratio = unified[of_pool]
-    arrays = kinds.ways.arrays()
+    numbers = {name: at for at, name in enumerate(market.coins)}
+    moves_with = np.array([numbers.get(name or "", -1) for name in coins], np.int64)[kind]
+    coin = np.array([numbers.get(name or "", -1) for name in names] or [-1], np.int64)[keys % _MANY]
     parts = Parts(
-        np.zeros(0, np.int64), np.full(len(leg_pool), -1), cash, parts_gross, np.where(ratio >= 0, owed, 0.0), index,
-        follows, ask, np.where(ratio >= 0, ratio, ask), np.maximum(way, 0), arrays[0], arrays[1],
-        arrays[2], arrays[3],
+        np.zeros(0, np.int64), np.full(len(leg_pool), -1), cash, parts_gross,
+        np.where(in_portfolio[of_pool], owed, 0.0), index, follows, ask, np.where(ratio >= 0, ratio, ask),
+        np.maximum(way, 0), moves_with, coin, *kinds.ways.arrays(),
     )  # fmt: skip
     parts.leg[basket] = legs
-    return _reduced(parts, of_pool, settles, (balance, gross, look, unified[:-1] >= 0), market)
+    return _reduced(parts, of_pool, settles, (balance, gross, look, unified[:-1] >= 0, by_scenarios), market)
 
 
 def _reduced(
-    parts: Parts, of_pool: Integers, settles: NDArray[np.bool_], pools: tuple[Any, Any, Any, Any], market: Market
+    parts: Parts, of_pool: Integers, settles: NDArray[np.bool_], pools: tuple[Any, Any, Any, Any, Any], market: Market
 ) -> Found:
     """Return the parts without those of baskets that one balance stands for."""
     import numpy as np
 
-    balance, gross, look, by_ratio = pools
+    balance, gross, look, by_ratio, by_scenarios = pools
     count, size = len(balance), len(of_pool)
     worth = _worth(parts)
     straight = (
@@ -203,7 +215,7 @@ def _reduced(
     )
     whole = (parts.at_index == 1) & (parts.ask == 1) & straight[parts.way]
     stays = parts.follows == len(market.follow)
-    simple = stays & (whole | ~settles) & ~by_ratio[of_pool]
+    simple = stays & (whole | ~settles) & ~by_ratio[of_pool] & ~by_scenarios[of_pool]
     split = np.zeros(count, np.bool_)
     split[of_pool[~simple]] = True
     one = ~split[of_pool]
@@ -215,8 +227,8 @@ def _reduced(
     leg = np.where(parts.leg >= 0, np.where(kept[parts.leg], number[parts.leg], -1), -1) if size else parts.leg
     first = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(of_pool[kept], minlength=count), out=first[1:])
-    columns = [np.ascontiguousarray(getattr(parts, name)[kept]) for name in Parts._fields[2:10]]
-    return Found(Parts._make([first, leg, *columns, *parts[10:]]), balance, gross, look, by_ratio)
+    columns = [np.ascontiguousarray(getattr(parts, name)[kept]) for name in Parts._fields[2:12]]
+    return Found(Parts._make([first, leg, *columns, *parts[12:]]), balance, gross, look, by_ratio, by_scenarios)
 
 
 def _worth(parts: Parts) -> Floats:
@@ -237,9 +249,13 @@ class _Held(NamedTuple):
 
 
 def _held(
-    batch: Any, market: Market, pool_of: Integers, names: dict[str | None, int], *, portfolio: NDArray[np.bool_]
-) -> _Held:
-    """Return what baskets hold: a key per balance, the balance with loans off, its size, and what is owed at a rate."""
+    batch: Any, market: Market, pool_of: Integers, names: dict[str | None, int], *, portfolio: NDArray[np.bool_],
+    kept: NDArray[np.bool_],
+) -> _Held:  # fmt: skip
+    """Return what baskets hold: a key per balance, the balance with loans off, its size, and what is owed at a rate.
+
+    ``kept``: pools of which an empty balance is kept, for the price that it has all the same.
+    """
     import numpy as np
 
     lists = batch.column("wallet")
@@ -250,10 +266,12 @@ def _held(
     pool = pool_of[owner]
     loan = np.where((pool >= 0) & portfolio[pool], np.nan_to_num(floats(entries.field("loan"))), 0.0)
     net = amount - loan
-    chosen = (pool >= 0) & ((net != 0) | (loan != 0))  # what is not known is not 0
+    chosen = (pool >= 0) & ((net != 0) | (loan != 0) | kept[pool])  # what is not known is not 0
     owed = np.maximum(np.maximum(loan, -net), 0.0)
     terms = None if market.rulebook.portfolio is None else market.rulebook.portfolio.terms
-    rate = float(terms.loan_rate) if isinstance(terms, UnifiedTerms) else 0.0
+    rate = 0.0
+    if isinstance(terms, UnifiedTerms | ComponentTerms):
+        rate = float(terms.loan_rate if isinstance(terms, UnifiedTerms) else terms.borrow_rate)
     return _Held(
         (pool * _MANY + code)[chosen], net[chosen], (np.abs(amount) + loan)[chosen], np.nan_to_num(owed[chosen]) * rate
     )
@@ -269,25 +287,31 @@ def _coded(column: Any, names: dict[str | None, int]) -> Integers:
     return found
 
 
-def _unified(batch: Any, market: Market, pool_of: Integers, pools: int, look: NDArray[np.bool_]) -> Floats:
-    """Return by pool the ratio that Binance's portfolio margin holds the maintenance margin times, −1 elsewhere.
+def _portfolio(
+    batch: Any, market: Market, pool_of: Integers, pools: int, look: NDArray[np.bool_]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return by pool the ratio that Binance's portfolio margin holds maintenance times, and whether scenarios hold it.
 
-    Baskets of other models of portfolio margin are looked at, and so are those with orders, whose losses come off.
+    The ratio is −1 elsewhere. What has no rules of portfolio margin is looked at, and so are Binance's with orders,
+    whose losses come off.
     """
     import numpy as np
 
     pc = pyarrow().compute
     ratio = np.full(pools + 1, -1.0)  # the last one for accounts without a basket
+    by_scenarios = np.zeros(pools, np.bool_)
     portfolio = pc.fill_null(pc.equal(batch.column("collateral_mode"), "portfolio"), fill_value=False)
     chosen = portfolio.to_numpy(zero_copy_only=False) & (pool_of >= 0)
     rules = market.rulebook.portfolio
-    if rules is None or not isinstance(rules.terms, UnifiedTerms):
+    if rules is None:
         look[pool_of[chosen]] = True
-        return ratio
-    ratio[pool_of[chosen]] = float(rules.terms.liquidation_ratio)
-    orders = np.diff(batch.column("orders").offsets.to_numpy()) > 0
-    look[pool_of[chosen & orders]] = True
-    return ratio
+    elif isinstance(rules.terms, UnifiedTerms):
+        ratio[pool_of[chosen]] = float(rules.terms.liquidation_ratio)
+        orders = np.diff(batch.column("orders").offsets.to_numpy()) > 0
+        look[pool_of[chosen & orders]] = True
+    else:
+        by_scenarios[pool_of[chosen]] = True
+    return ratio, by_scenarios
 
 
 class _Kinds:

@@ -42,7 +42,8 @@ class Pools(NamedTuple):
     balance         P f64        what stands behind it, without unrealised PnL; in a basket what balances count for that
                                  are not among its ``parts``
     gross           P f64        the sum of the sizes of what ``balance`` is a sum of
-    look            P bool       the exact lane decides
+    look            P bool       the exact lane decides, unless it is a book (:mod:`ringfence.fleet.books`)
+    by_scenarios    P bool       portfolio margin by scenarios, whose parts are known: may be a book
     entry           N int64      which position of the unit the leg is
     symbol          N int64      its number in the market
     instrument      N int32      its instrument
@@ -60,6 +61,7 @@ class Pools(NamedTuple):
     balance: Floats
     gross: Floats
     look: NDArray[np.bool_]
+    by_scenarios: NDArray[np.bool_]
     entry: Integers
     symbol: Integers
     instrument: NDArray[np.int32]
@@ -111,7 +113,7 @@ def pools_of(batch: Any, market: Market) -> Pools:
     look = ~np.isfinite(balance) | _looked_at(market, pool, instrument, len(kind))
     look |= _by_orders(batch, market, account, kind)
     if shared.any():
-        look |= backed.look
+        look |= backed.look | backed.by_scenarios
         look[pool[market.options[symbol] & shared[pool]]] = True  # of an option in a basket its premium counts, too
         look |= backed.by_ratio & _with_fees(market, pool, instrument, len(kind))
     quantity = floats(entries.field("quantity"))[order]
@@ -119,8 +121,8 @@ def pools_of(batch: Any, market: Market) -> Pools:
     if market.instruments.fee_kind.any():  # nothing else asks for it
         leverage = floats(entries.field("leverage"))[order]
     return Pools(
-        first, account, kind, asset, balance, gross, look, order, symbol, instrument, quantity,
-        floats(entries.field("entry_price"))[order], leverage, backed.parts,
+        first, account, kind, asset, balance, gross, look, backed.by_scenarios & ~backed.look, order, symbol,
+        instrument, quantity, floats(entries.field("entry_price"))[order], leverage, backed.parts,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.errors import BadConfiguration
-from ringfence.fleet.in_turn import in_turn
+from ringfence.fleet.in_turn import Told, in_turn
 from ringfence.fleet.judging import CALLED, LIQUIDATABLE, SOUND, STATES, UNKNOWN, ExactPools, judge, prices_of
 from ringfence.fleet.market import market_of, symbols_of
 from ringfence.fleet.pooling import pools_of
@@ -93,6 +93,7 @@ class ScreenPlan:
         self.terms, self.limit = terms, limit
         self.market = market_of(terms.rulebook(), symbols, terms)
         self.prices = prices_of(self.market, [terms.marks])
+        self.progress: Callable[[int], None] | None = None
 
     def __getstate__(self) -> tuple[Any, ...]:
         """Go to another process as what it is made of: a rulebook reads files, which are there as well."""
@@ -105,7 +106,7 @@ class ScreenPlan:
         """Return what one unit adds."""
         import numpy as np
 
-        judged = judge(batch, pools_of(batch, self.market), self.market, self.prices)
+        judged = judge(batch, pools_of(batch, self.market), self.market, self.prices, self.progress)
         state = judged.state
         # The worst pool's state is the account's; one that is not known counts only where no other is in danger.
         rank = np.where(state == UNKNOWN, 0.5, state)
@@ -195,6 +196,8 @@ def screen(
                                hint="give --marks FILE, or build the fleet with marks")  # fmt: skip
     plan = ScreenPlan(fleet, limit)
     accounts = pools = (0, 0, 0, 0)
+    told = Told(progress)
+    plan.progress = told.more if units is None and progress is not None else None
     positions = exact = 0
     worst: tuple[Found, ...] = ()
     reasons: Reasons = {}
@@ -203,8 +206,8 @@ def screen(
         positions, exact = positions + unit.positions, exact + unit.exact
         worst = worst_of((*worst, *unit.worst), limit)
         reasons = together((reasons, unit.reasons))
-        if progress is not None:
-            progress(sum(accounts))
+        if units is not None:
+            told.more(sum(unit.accounts))
     notes = (*_assumptions(plan), *said(reasons, pools[3]), *fleet.terms.notes)
     return Screening(accounts, pools, positions, exact, worst, notes, reasons)
 

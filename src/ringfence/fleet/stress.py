@@ -14,8 +14,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.errors import BadConfiguration
-from ringfence.fleet.in_turn import in_turn
-from ringfence.fleet.judging import CALLED, LIQUIDATABLE, STATES, ExactPools, prepared, prices_of, tiers_of
+from ringfence.fleet.in_turn import Told, counted, in_turn
+from ringfence.fleet.judging import (
+    CALLED,
+    LIQUIDATABLE,
+    LOOK,
+    STATES,
+    ExactPools,
+    books_stand,
+    prepared,
+    prices_of,
+    tiers_of,
+)
 from ringfence.fleet.market import market_of, symbols_of
 from ringfence.fleet.pooling import pools_of
 from ringfence.fleet.scenarios import NOW
@@ -31,7 +41,6 @@ if TYPE_CHECKING:
     from ringfence.fleet.judging import Prices
     from ringfence.fleet.market import Market
     from ringfence.fleet.pooling import Pools
-    from ringfence.fleet.scenario_kernel import Prepared
     from ringfence.fleet.scenarios import Scenario
     from ringfence.fleet.schema import Terms
     from ringfence.fleet.unknown import Reasons
@@ -82,6 +91,7 @@ class Plan:
 
     def _make(self, terms: Terms, scenarios: tuple[Scenario, ...], symbols: Sequence[str]) -> None:
         self.terms, self.scenarios = terms, scenarios
+        self.progress: Callable[[int], None] | None = None
         named = dict.fromkeys(symbol for scenario in scenarios for symbol in scenario.moves)
         self.market = market_of(terms.rulebook(), symbols, terms, named=tuple(named))
         # An option has no move of its own: it follows its coin (ringfence.margin.portfolio.marks).
@@ -91,7 +101,7 @@ class Plan:
 
     def unit(self, batch: Any) -> UnitSums:
         """Return what one unit adds."""
-        return unit_sums(batch, self.market, self.prices)
+        return unit_sums(batch, self.market, self.prices, self.progress)
 
     def __getstate__(self) -> tuple[Any, ...]:
         """Go to another process as what it is made of: a rulebook reads files, which are there as well."""
@@ -119,12 +129,14 @@ def stress(
         raise BadConfiguration(f"no {what}", where="fleet stress", expected=f"at least one {what}", found="none",
                                hint="give --marks FILE" if scenarios else "give at least one")  # fmt: skip
     plan = Plan(fleet, scenarios)
+    told = Told(progress)
+    plan.progress = told.more if sums is None and progress is not None else None
     found = in_turn(fleet, plan, threads) if sums is None else sums(plan)
     total: UnitSums | None = None
     for unit in found:
         total = unit if total is None else added(total, unit)
-        if progress is not None:
-            progress(int(total.held[0]))
+        if sums is not None:
+            told.more(int(unit.held[0]))
     assert total is not None  # noqa: S101 - a fleet has at least one unit
     return Stress(plan.scenarios, plan.market.symbols, plan.market.assets, total, _assumptions(fleet, plan, total))
 
@@ -136,8 +148,11 @@ def added(one: UnitSums, other: UnitSums) -> UnitSums:
     return UnitSums._make([*arrays, *counts, together((one.reasons, other.reasons))])
 
 
-def unit_sums(batch: Any, market: Market, prices: Prices) -> UnitSums:
-    """Return what the pools of one unit add up to in the scenarios of ``prices``."""
+def unit_sums(batch: Any, market: Market, prices: Prices, told: Callable[[int], None] | None = None) -> UnitSums:
+    """Return what the pools of one unit add up to in the scenarios of ``prices``.
+
+    ``told`` hears how many more accounts are done.
+    """
     import numpy as np
 
     from ringfence.fleet import scenario_kernel as kernel
@@ -162,7 +177,8 @@ def unit_sums(batch: Any, market: Market, prices: Prices) -> UnitSums:
     arrays[6] *= np.where(prices.missing[:, None], 0.0, prices.values[:, : len(prices.marks)])  # contracts to value
     held = np.array([batch.num_rows, len(found.balance), len(found.symbol)])
     sums = UnitSums._make([*arrays, held, 0, 0, {}])
-    return _with_exact(sums, batch, found, got, market, prices)
+    looked = _with_books(sums, batch, found, got.look, market, prices)
+    return _with_exact(sums, batch, found, np.flatnonzero(looked), market, prices, told)
 
 
 def _in_order(array: Any) -> Any:
@@ -190,17 +206,50 @@ def _empty(chunks: int, market: Market, scenarios: int) -> Any:
     return Sums._make([*counts, *amounts, np.zeros((chunks, len(market.symbols), scenarios))])
 
 
-def _with_exact(sums: UnitSums, batch: Any, found: Pools, got: Prepared, market: Market, prices: Prices) -> UnitSums:
+def _with_books(
+    sums: UnitSums, batch: Any, found: Pools, look: NDArray[np.bool_], market: Market, prices: Prices
+) -> NDArray[np.bool_]:
+    """Add the books whose every verdict is certain to the sums; return which pools are still to be looked at.
+
+    Only of accounts of which nothing else is looked at: whether an account is struck depends on all of its pools.
+    """
+    import numpy as np
+
+    left = look.copy()
+    if not found.by_scenarios.any():
+        return left
+    stand = books_stand(batch, found, market, prices)
+    pool = stand.books.pool
+    many = np.bincount(found.account[look], minlength=batch.num_rows)
+    sure = np.flatnonzero((stand.state != LOOK).all(axis=1) & look[pool] & (many[found.account[pool]] == 1))
+    equity, dead = stand.balance[sure], stand.state[sure] == LIQUIDATABLE
+    sums.accounts[:] += dead.sum(axis=0)
+    sums.liquidatable[:] += dead.sum(axis=0)
+    sums.called[:] += (stand.state[sure] == CALLED).sum(axis=0)
+    asset = len(market.assets) - 1
+    sums.equity[asset] += equity.sum(axis=0)
+    sums.loss[asset] += np.maximum(equity[:, :1] - equity, 0.0).sum(axis=0)
+    sums.fund[asset] += np.where(dead, np.maximum(-equity, 0.0), 0.0).sum(axis=0)
+    values = np.where(prices.missing[:, None], 0.0, prices.values[:, : len(prices.marks)])
+    for at in np.flatnonzero(dead.any(axis=1)).tolist():
+        legs = slice(int(found.first[pool[sure[at]]]), int(found.first[pool[sure[at]] + 1]))
+        symbol = found.symbol[legs]
+        np.add.at(sums.forced, symbol, dead[at] * np.abs(found.quantity[legs])[:, None] * values[symbol])
+    left[pool[sure]] = False
+    return left
+
+
+def _with_exact(
+    sums: UnitSums, batch: Any, found: Pools, looked: Counts, market: Market, prices: Prices,
+    told: Callable[[int], None] | None,
+) -> UnitSums:  # fmt: skip
     """Return the sums with the pools added that the exact lane decides, in their order."""
     import numpy as np
 
-    looked = np.flatnonzero(got.look)
-    if not len(looked):
-        return sums
     lane = ExactPools(batch, market)
     struck: dict[int, Any] = {}
     unknown: list[int] = []
-    for number in looked.tolist():
+    for number in counted(looked, found.account, batch.num_rows, told):
         legs = slice(int(found.first[number]), int(found.first[number + 1]))
         answers = _answers(lane, found, number, prices) if not prices.missing[found.symbol[legs]].any() else None
         if answers is None:
