@@ -29,9 +29,10 @@ From sources to a file::
 
 Computed, unit by unit::
 
-    market                      its symbols as arrays
-    pooling, parts              its pools as arrays, and what backs baskets
+    market, models              its symbols as arrays, and what portfolio margin asks for of them
+    pooling, parts, books       its pools as arrays, what backs baskets, and portfolio margin by scenarios
     scenario_kernel             compiled: balance and requirement in many scenarios at once
+    book_kernel                 compiled: ends of them for portfolio margin, in a box of prices
     judging                     what the kernel is sure of, and what the exact lane decides
     screening                   who is called or liquidatable now
     stress                      what scenarios do

@@ -262,6 +262,7 @@ __all__ = [
     "ExactPools",
     "Judged",
     "Prices",
+    "books_stand",
     "judge",
     "prepared",
     "prices_of",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ringfence.fleet.books import Models, models_of
 from ringfence.fleet.indices import Indices, indices_of
+from ringfence.fleet.models import Models, models_of
 from ringfence.fleet.schema import pyarrow
 from ringfence.numbers import ZERO
 from ringfence.screen.instruments import Instruments, instruments
