@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from ringfence.account import DOLLARS
+from ringfence.delivery import NOT_KNOWN
 from ringfence.errors import BadAccount, BadRulebook, nearest
 from ringfence.fees import NO_SCHEDULE
 from ringfence.numbers import ZERO, exact
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from ringfence.account import Collateral
     from ringfence.contract import Contract
+    from ringfence.delivery import DeliveryTerms
     from ringfence.fees import AccountFees, FeeSchedule
     from ringfence.numbers import Quantity, Rate, Value
     from ringfence.portfolio_rules import PortfolioRules
@@ -233,7 +235,7 @@ class Rulebook:
     choice means. ``account_fees``: an account's own fee rates, which :meth:`contract` then has.
     :meth:`collateral` says how an asset counts in a basket, :meth:`architectures` what the venue offers.
     choice means. ``portfolio``: the rules of portfolio margin on the day, None where there are none;
-    ``portfolio_days``: the days there are such rules of.
+    ``portfolio_days``: the days there are such rules of. ``delivery``: how what expires is settled on the day.
     """
 
     name: str
@@ -272,6 +274,7 @@ class Rulebook:
     account_fees: AccountFees | None = None
     portfolio: PortfolioRules | None = None
     portfolio_days: tuple[str, ...] = ()
+    delivery: DeliveryTerms = NOT_KNOWN
     _known: dict[str, tuple[Contract, TierTable | None]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

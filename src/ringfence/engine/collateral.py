@@ -174,7 +174,7 @@ def exchange_due(state: State, name: str, command: Command) -> Iterator[Event]:
 def repay(state: State, name: str, command: Command, cause: str = "liquidation") -> Iterator[Event]:
     """Yield the repayment of every debt of a basket in liquidation, by the venue's rule, else at the index (ours).
 
-    ``cause``: ``maintenance_rate`` where the venue repays before it liquidates.
+    ``cause``: ``maintenance_rate`` where the venue repays before it liquidates, ``delivery`` after a settlement.
     """
     pool = basket(state, name)
     if pool is None:
@@ -185,15 +185,18 @@ def repay(state: State, name: str, command: Command, cause: str = "liquidation")
             yield from _pay(state, name, pool, asset, rule, cause, command)
 
 
-def settle_rest(state: State, name: str, command: Command) -> Iterator[Event]:
-    """Yield what covers a basket's debts when nothing else is left: its bonus, its other assets, the insurance fund."""
+def settle_rest(state: State, name: str, command: Command, cause: str = "liquidation") -> Iterator[Event]:
+    """Yield what covers a basket's debts when nothing else is left: its bonus, its other assets, the insurance fund.
+
+    ``cause``: of the exchange: liquidation, or delivery where what expired left nothing behind.
+    """
     wallet, given = books.wallet(name), books.bonus(name)
     for asset, credit in state.ledger.assets_of(given).items():
         covered = min(credit, -state.ledger.balance(wallet, asset))
         if covered > 0:
             yield MoneyMoved(command.id, command.at, name, "bonus_used",
                              move(asset, covered, out_of=given, into=wallet))  # fmt: skip
-    yield from repay(state, name, command)
+    yield from repay(state, name, command, cause)
     for asset, held in state.ledger.assets_of(wallet).items():
         paid = min(-held, state.ledger.balance(books.INSURANCE, asset))
         if paid > 0:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request. ``id`` is unique per intent, ``at`` never decides anything but ages and cooldowns."""
+    """A request. ``id`` is unique per intent, ``at`` never decides anything but ages, cooldowns and expiries."""
 
     id: str
     at: int
@@ -314,6 +314,20 @@ class SettleFunding(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class SettleExpiry(Command):
+    """Settle a dated contract at its settlement price, at its expiry or later: positions closed, orders cancelled.
+
+    ``price``: of the underlying, > 0; a future is closed at it, an option at its intrinsic value there. ``source``:
+    what the price is (the average that the venue takes, or what stands in for it); it has to be said.
+    """
+
+    kind: ClassVar[str] = "settle_expiry"
+    symbol: str
+    price: Price
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChargeInterest(Command):
     """Charge interest on what is borrowed of an asset: every basket that owes it pays ``rate`` of what it owes.
 
@@ -371,5 +385,5 @@ COMMANDS: tuple[type[Command], ...] = (
     Deposit, Withdraw, Transfer, CreditBonus, ExpireBonus, PlaceOrder, AmendOrder, CancelOrder, CancelAllOrders,
     SetLeverage, SetMarginMode, SetPositionMode, SetCollateralMode, AdoptPosition, AddIsolatedMargin,
     RemoveIsolatedMargin, SetReplenishment, SetGuardRails, CreditVoucher, ExpireVoucher, SetFeeLevel, SetFeeDiscount,
-    UpdatePrices, SettleFunding, ChargeInterest, AdoptRulebook, Review, SetUp, Resume,
+    UpdatePrices, SettleFunding, SettleExpiry, ChargeInterest, AdoptRulebook, Review, SetUp, Resume,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ringfence import ledger as books
 from ringfence.account import account_name_fault
-from ringfence.engine import adoption, funds, orders, prices, settings, vouchers
+from ringfence.engine import adoption, expiry, funds, orders, prices, settings, vouchers
 from ringfence.engine import commands as asked
 from ringfence.engine.bankrupt import Fall
 from ringfence.engine.events import MoneyMoved, Resumed, VenueSetUp
@@ -120,6 +120,7 @@ _DECIDERS: dict[type[Command], Callable[[State, Any], Iterator[Event]]] = {
     asked.RemoveIsolatedMargin: funds.remove_margin,
     asked.SettleFunding: funds.settle_funding,
     asked.ChargeInterest: funds.charge_interest,
+    asked.SettleExpiry: expiry.settle_expiry,
     asked.PlaceOrder: orders.place,
     asked.AmendOrder: orders.amend,
     asked.CancelOrder: orders.cancel,

@@ -37,7 +37,7 @@ class Refused(Event):
 
 @dataclass(frozen=True, slots=True)
 class MoneyMoved(Event):
-    """Money moved for ``cause``: deposit, withdrawal, transfer, bonus, bonus_expired, margin, interest, etc."""
+    """Money moved for ``cause``: deposit, withdrawal, transfer, bonus, margin, interest, delivery_fee, etc."""
 
     kind: ClassVar[str] = "money_moved"
     account: str
@@ -108,7 +108,7 @@ class OrderAmended(Event):
 
 @dataclass(frozen=True, slots=True)
 class OrderClosed(Event):
-    """An order left the book: filled, cancelled, expired, triggered, self_trade, reduce_only, margin, etc."""
+    """An order left the book: filled, cancelled, triggered, self_trade, reduce_only, margin, delivery, etc."""
 
     kind: ClassVar[str] = "order_closed"
     account: str
@@ -136,7 +136,8 @@ class OrderDone(Event):
 class Traded(Event):
     """``quantity`` contracts went from ``seller`` to ``buyer`` at ``price``; both positions as they are afterwards.
 
-    ``cause``: order, adoption, netting, liquidation, take_over, disposal or auto_deleveraging. Entry values are signed.
+    ``cause``: order, adoption, netting, liquidation, take_over, disposal, auto_deleveraging or delivery. Entry values
+    are signed.
     ``maker`` and ``maker_order``: whose resting order was filled; None where the tape's market or the fund was.
     """
 
@@ -191,7 +192,7 @@ class PricesChanged(Event):
 class PriceRejected(Event):
     """A price that was not believed; nothing is decided on it.
 
-    ``reason``: jump, not_positive, unknown_symbol, away_from_index or away_from_mark.
+    ``reason``: jump, not_positive, unknown_symbol, settled, away_from_index or away_from_mark.
     """
 
     kind: ClassVar[str] = "price_rejected"
@@ -242,6 +243,23 @@ class FundingPaid(Event):
     rate: Rate
     amount: Value
     postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpirySettled(Event):
+    """A contract expired and is settled at ``price``; ``worth``: the price its positions are closed at.
+
+    That is the same of a future, and of an option what it is worth when exercised. ``fee_rate``: of the delivery; 0
+    where the venue charges none, None where no rulebook says, and then none is charged either. ``source``: what the
+    price is. Trades of the cause ``delivery`` follow, and the fees as money moved.
+    """
+
+    kind: ClassVar[str] = "expiry_settled"
+    symbol: str
+    price: Price
+    worth: Price
+    fee_rate: Rate | None
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +338,8 @@ class InsuranceUsed(Event):
 class CollateralExchanged(Event):
     """Collateral of a multi-asset account was sold for what it owed: ``debt`` of ``asset`` was paid back.
 
-    ``cause``: threshold, loan_to_value or liquidation. ``sold``: amounts by asset. ``unpaid``: what is owed still.
+    ``cause``: threshold, loan_to_value, maintenance_rate, liquidation or delivery. ``sold``: amounts by asset.
+    ``unpaid``: what is owed still.
     """
 
     kind: ClassVar[str] = "collateral_exchanged"
@@ -359,7 +378,7 @@ class Resumed(Event):
 
 EVENTS: tuple[type[Event], ...] = (
     Refused, MoneyMoved, VoucherCredited, VoucherClosed, OrderRested, OrderAmended, OrderClosed, OrderDone, Traded,
-    SettingChanged, PricesChanged, PriceRejected, PriceDoubted, PriceMoved, FundingPaid, MarginCalled,
+    SettingChanged, PricesChanged, PriceRejected, PriceDoubted, PriceMoved, FundingPaid, ExpirySettled, MarginCalled,
     LiquidationStarted, LiquidationStep,
     LiquidationEnded, InsuranceUsed, CollateralExchanged, RulebookAdopted, VenueSetUp, Resumed,
 )  # fmt: skip

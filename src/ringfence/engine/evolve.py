@@ -250,6 +250,15 @@ def _price_moved(state: State, event: happened.PriceMoved) -> None:
     _press(state, event.symbol, event.pressure, event.at)
 
 
+def _expiry_settled(state: State, event: happened.ExpirySettled) -> None:
+    _settle(state, event.symbol, event.price)
+
+
+def _settle(state: State, symbol: str, price: Price) -> None:
+    state.settled[symbol] = price
+    state.item(("settled", symbol), plain(price))
+
+
 def _tell(state: State, kind: str, symbol: str, price: Price) -> None:
     """Remember what the tape said where the venue goes by another price: it is what its next price is held against."""
     state.told[kind, symbol] = price
@@ -477,6 +486,8 @@ def restore_items(state: State) -> None:
         _doubt(state, of, symbol, doubt)
     for (kind, symbol), price in state.told.items():
         _tell(state, kind, symbol, price)
+    for symbol, price in state.settled.items():
+        _settle(state, symbol, price)
     state.item(("set_up",), state.set_up)
     if state.adopted is not None:
         state.item(("rulebook",), f"{state.adopted[0]} {state.adopted[1]}")
@@ -516,6 +527,7 @@ _CHANGES: dict[type[Event], Callable[[State, Any], None]] = {
     happened.PricesChanged: _prices_changed,
     happened.PriceDoubted: _price_doubted,
     happened.PriceMoved: _price_moved,
+    happened.ExpirySettled: _expiry_settled,
     happened.MarginCalled: _margin_called,
     happened.LiquidationStarted: _liquidation_started,
     happened.LiquidationEnded: _liquidation_ended,

@@ -29,7 +29,7 @@ from ringfence.errors import BadInput
 from ringfence.margin.order import against_contract, check_on, check_order
 from ringfence.margin.rails import against_rails, as_fill
 from ringfence.margin.refusal import Refusal
-from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide
+from ringfence.numbers import ONE, VALUE_PLACES, ZERO, divide, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +93,8 @@ def unplayed(contract: Contract, state: State) -> tuple[str, str] | None:
     """Return why the venue trades no such contract here, or None: options have no book, what expired is over."""
     if contract.option:
         return "option_not_played", f"{contract.symbol}: options are valued and stressed, but not traded by the engine"
+    if contract.symbol in state.settled:
+        return "settled", f"{contract.symbol} expired and was settled at {plain(state.settled[contract.symbol])}"
     if contract.expiry is not None and state.moment is not None and state.moment >= contract.expiry:
         return "past_expiry", f"{contract.symbol} expired at {contract.expiry.isoformat()}"
     return None

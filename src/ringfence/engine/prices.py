@@ -146,6 +146,8 @@ def _disbelief(
         return _index_jumped(state, command, symbol, price), False
     if not _is_listed(state, symbol):
         return "unknown_symbol", True
+    if symbol in state.settled:
+        return "settled", True
     guard = state.setup.guard
     if kind == "marks":
         before, away = _told(state, "mark", symbol), "away_from_index"

@@ -35,7 +35,7 @@ SCHEMA = "ringfence state 1"
 
 _ORDER_DECIMALS = ("quantity", "price", "trigger_price")
 # What a snapshot meant that was written before it told; whatever comes to it has its place here.
-_BEFORE: dict[str, list[Any]] = {"pressure": [], "doubts": [], "told": [], "baskets": []}
+_BEFORE: dict[str, list[Any]] = {"pressure": [], "doubts": [], "told": [], "baskets": [], "settled": []}
 _TRADER_BEFORE: dict[str, Any] = {
     "collateral_mode": CollateralMode.SINGLE_ASSET.value, "rails": None, "fee_level": None, "discounts": [],
     "vouchers": [],
@@ -64,6 +64,7 @@ def dump(state: State) -> bytes:
         "last": _prices(state.last),
         "index": _prices(state.index),
         "marked_at": list(state.marked_at.items()),
+        "settled": _prices(state.settled),
         "consumed": [[symbol, str(taken.buy), str(taken.sell)] for symbol, taken in state.consumed.items()],
         "pressure": [[symbol, str(pressure), since] for symbol, (pressure, since) in state.pressure.items()],
         "doubts": [[of, symbol, str(price), count, at] for (of, symbol), (price, count, at) in state.doubts.items()],
@@ -153,6 +154,7 @@ def _loaded(values: dict[str, Any], setup: Setup) -> State:
     state.last = {symbol: Decimal(price) for symbol, price in values["last"]}
     state.index = {symbol: Decimal(price) for symbol, price in values["index"]}
     state.marked_at = dict(values["marked_at"])
+    state.settled = {symbol: Decimal(price) for symbol, price in values["settled"]}
     state.consumed = {symbol: Consumed(Decimal(buy), Decimal(sell)) for symbol, buy, sell in values["consumed"]}
     state.pressure = {symbol: (Decimal(pressure), since) for symbol, pressure, since in values["pressure"]}
     state.doubts = {(of, symbol): Doubt(Decimal(price), count, at) for of, symbol, price, count, at in values["doubts"]}

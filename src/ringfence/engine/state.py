@@ -62,7 +62,7 @@ class State:
     __slots__ = (
         "_items", "_owners", "adopted", "baskets", "books", "consumed", "doubts", "fee_rates", "handled",
         "handled_chain", "holders", "index", "item", "last", "ledger", "marked_at", "marks", "offered", "outcomes",
-        "outcomes_kept", "places", "pressure", "priced", "rulebook", "sequence", "set_up", "setup", "terms",
+        "outcomes_kept", "places", "pressure", "priced", "rulebook", "sequence", "set_up", "settled", "setup", "terms",
         "told", "touched", "traders", "triggers", "vouchers_end",
     )  # fmt: skip
 
@@ -75,6 +75,7 @@ class State:
         self.last: dict[str, Price] = {}
         self.index: dict[str, Price] = {}
         self.marked_at: dict[str, int] = {}
+        self.settled: dict[str, Price] = {}  # symbols that expired → their settlement price
         self.books: dict[str, Book] = {}
         self.baskets: dict[str, None] = {}  # traders in multi-asset mode, in order of choosing it
         self.holders: dict[str, dict[str, int]] = {}  # symbol → traders that hold it, by their place: first come first

@@ -25,6 +25,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ringfence.delivery import NOT_KNOWN, read_delivery
 from ringfence.errors import BadRulebook
 from ringfence.portfolio_rules import read_rules
 from ringfence.rulebook import AutoExchange, Levels, Policies, Rulebook, policy_values
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ringfence.delivery import DeliveryTerms
     from ringfence.portfolio_rules import PortfolioRules
 
 PORTFOLIO = "portfolio.toml"  #: the rules of portfolio margin in a dated folder
+DELIVERY = "delivery.toml"  #: how what expires is settled, in a dated folder
 
 
 def load(name: str, as_of: date | None = None) -> Rulebook:
@@ -50,7 +53,7 @@ def load(name: str, as_of: date | None = None) -> Rulebook:
     text, path = _rules_of(name, as_of)
     try:
         rulebook = _rulebook(name, as_of, text, _tables(name, text, as_of), str(path))
-        return _with_portfolio(rulebook, text)
+        return replace(_with_portfolio(rulebook, text), delivery=_delivery(name, text, as_of))
     except ArithmeticError:
         raise BadRulebook(
             "a level of the rules is not a number",
@@ -138,6 +141,20 @@ def _with_portfolio(rulebook: Rulebook, text: Mapping[str, Any]) -> Rulebook:
     if not current:
         return replace(rulebook, portfolio_days=days)
     return replace(rulebook, portfolio=_portfolio_rules(current[-1].path), portfolio_days=days)
+
+
+def _delivery(name: str, text: Mapping[str, Any], as_of: date | None) -> DeliveryTerms:
+    """Return the latest terms of delivery on a day: the venue's own, else those of whose tables it reads."""
+    for venue in (name, *text.get("tables_from", ())):
+        dated = [folder for folder in folders(venue) if (folder.path / DELIVERY).is_file() and folder.not_after(as_of)]
+        if dated:
+            return _delivery_terms(dated[-1].path / DELIVERY)
+    return NOT_KNOWN
+
+
+@lru_cache(maxsize=32)
+def _delivery_terms(path: Path) -> DeliveryTerms:
+    return read_delivery(_rules(path), where=str(path))
 
 
 @lru_cache(maxsize=32)
@@ -230,6 +247,7 @@ def _auto_exchange(text: Mapping[str, Any] | None) -> AutoExchange | None:
 
 __all__ = [
     "ALWAYS",
+    "DELIVERY",
     "PACKAGED",
     "PORTFOLIO",
     "Folder",

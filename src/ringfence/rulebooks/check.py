@@ -3,7 +3,7 @@
 Checked are the folders' names, ``rules.toml`` (every key, policy and choice known; levels and steps that make sense),
 ``contracts.csv``, ``tiers.csv``, ``haircuts.csv`` and ``open_interest_caps.csv`` (columns, numbers, order, tiers that
 ascend without gaps, deductions that keep maintenance margin continuous), ``fees.csv`` and ``fees.toml``, the terms of
-``portfolio.toml``, and that ``SOURCES.toml`` covers each table.
+``portfolio.toml`` and ``delivery.toml``, and that ``SOURCES.toml`` covers each table.
 """
 
 from __future__ import annotations

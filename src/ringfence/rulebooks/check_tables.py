@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ringfence import rulebooks
 from ringfence.contract import ContractKind
 from ringfence.numbers import ONE, ZERO, exact, plain
+from ringfence.rulebooks.check_delivery import delivery_faults
 from ringfence.rulebooks.check_fees import level_faults, term_faults
 from ringfence.rulebooks.check_portfolio import portfolio_faults
 from ringfence.rulebooks.check_sources import COVERAGES, source_faults
@@ -46,7 +47,7 @@ def check_tables(folder: Path, *, progressive: bool) -> list[Fault]:
     """
     faults: list[Fault] = []
     for path in sorted(folder.iterdir()):
-        known = (*COLUMNS, TERMS, "rules.toml", "SOURCES.toml", rulebooks.PORTFOLIO)
+        known = (*COLUMNS, TERMS, "rules.toml", "SOURCES.toml", rulebooks.PORTFOLIO, rulebooks.DELIVERY)
         if path.name not in known and not path.name.startswith((".", "__")):
             faults.append(Fault(path, None, f"not a file of a rulebook; expected {', '.join(known)}"))
     tables = {
@@ -67,10 +68,12 @@ def check_tables(folder: Path, *, progressive: bool) -> list[Fault]:
     faults += _fee_faults(folder, tables.get("fees.csv"))
     if (folder / rulebooks.PORTFOLIO).is_file():
         faults += portfolio_faults(folder / rulebooks.PORTFOLIO)
+    if (folder / rulebooks.DELIVERY).is_file():
+        faults += delivery_faults(folder / rulebooks.DELIVERY)
     sourced = [*tables, *([TERMS] if (folder / TERMS).is_file() else [])]
     if sourced:
         faults += source_faults(folder / "SOURCES.toml", sourced)
-    elif not (folder / "rules.toml").is_file() and not (folder / rulebooks.PORTFOLIO).is_file():
+    elif not any((folder / file).is_file() for file in ("rules.toml", rulebooks.PORTFOLIO, rulebooks.DELIVERY)):
         faults.append(Fault(folder, None, "neither rules nor tables"))
     return faults
 

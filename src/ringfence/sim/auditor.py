@@ -18,6 +18,7 @@ from ringfence.sim.adoptions import what_is_wrong_with_an_adoption
 from ringfence.sim.beliefs import beliefs, claimed, pressed, what_is_wrong_with_a_moved_price
 from ringfence.sim.charges import Charges
 from ringfence.sim.deleveraging import Queue
+from ringfence.sim.deliveries import Delivery, of_a_delivery
 from ringfence.sim.exchanges import what_is_wrong_with_an_exchange
 from ringfence.sim.laws import LAWS, LawBroken, figure
 from ringfence.sim.liquidations import Liquidation, what_a_closed_basket_still_owes
@@ -51,6 +52,7 @@ class Auditor:
         self._symbols: dict[str, None] = {}
         self._command: Command = Review("nothing yet", 0)
         self._pressed: set[str] = set()  # symbols whose new price forced orders have yet to move
+        self._delivery: Delivery | None = None  # of this command
 
     # ── One step ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -61,13 +63,14 @@ class Auditor:
     def step(self, command: Command, events: tuple[Event, ...]) -> None:
         """Check one command and what it led to."""
         self.steps += 1
-        self._touched, self._symbols, self._pressed = {}, {}, set()
+        self._touched, self._symbols, self._pressed, self._delivery = {}, {}, set(), None
         self._round_trip(command, decode_command)
         if isinstance(command, PlaceOrder):
             self._orders[command.account, command.order] = command
         self._command = command
         for event in events:
             self._round_trip(event, decode_event)
+            self._delivered(event)
             self._before(event)
             self._interest(event)
             problem = self.shadow.charges.wrong_voucher(self.shadow.rulebook, event)
@@ -121,7 +124,9 @@ class Auditor:
             self._pressed.discard(event.symbol)
         elif isinstance(event, happened.CollateralExchanged):
             liquidated = None if self._active is None else self._active.name
-            problem = what_is_wrong_with_an_exchange(self.shadow, event, liquidated)
+            problem = what_is_wrong_with_an_exchange(
+                self.shadow, event, liquidated, settling=self._delivery is not None
+            )  # fmt: skip
             self.hold("exchanged", problem is None, lambda: f"{problem}: {event!r}")
         elif isinstance(event, happened.LiquidationEnded):
             self._liquidation_end(event)
@@ -131,6 +136,19 @@ class Auditor:
                 event.command, event.at, event.account, event.order, known.symbol, known.side, None,
                 "market" if known.price is None else "limit", reduce_only=known.reduces, position_side=known.leg,
             )  # fmt: skip
+
+    def _delivered(self, event: Event) -> None:
+        """Hold what a settlement does, and what is done with a contract that was settled, to the rules; before it."""
+        if isinstance(event, happened.ExpirySettled):
+            self._delivery = Delivery(self.shadow, self._command, event)
+            problem = self._delivery.wrong_start()
+        elif self._delivery is not None:
+            problem = self._delivery.wrong(event)
+        else:
+            problem = "no settlement" if of_a_delivery(event) else None
+            if isinstance(event, (happened.Traded, happened.OrderRested)) and event.symbol in self.shadow.settled:
+                problem = "it was settled before"
+        self.hold("delivered", problem is None, lambda: f"{problem}: {event!r}")
 
     def _after(self, event: Event) -> None:
         postings = getattr(event, "postings", ())
@@ -343,6 +361,9 @@ class Auditor:
         own = getattr(command, "account", None) in {MARKET, FUND}
         self.hold("named", not own or isinstance(events[0], happened.Refused), lambda: repr(command))
         self.hold("impact", not self._pressed, lambda: f"{self._pressed} under pressure, and not moved")
+        if self._delivery is not None:
+            problem = self._delivery.wrong_end()
+            self.hold("delivered", problem is None, lambda: str(problem))
         self.hold("balanced", not any(shadow.totals.values()), lambda: repr(shadow.totals))
         trial = self.state.ledger.trial_balance()
         self.hold("balanced", not any(trial.values()), lambda: repr(trial))

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from ringfence.sim.shadow import Shadow
 
 
-def what_is_wrong_with_an_exchange(shadow: Shadow, event: CollateralExchanged, liquidated: str | None) -> str | None:
+def what_is_wrong_with_an_exchange(
+    shadow: Shadow, event: CollateralExchanged, liquidated: str | None, *, settling: bool = False
+) -> str | None:
     """Return what is wrong with a sale of collateral, before it is applied, or None.
 
-    ``liquidated``: whose pool is being liquidated now.
+    ``liquidated``: whose pool is being liquidated now; ``settling``: whether what expired is being settled.
     """
     rule = shadow.rulebook.auto_exchange
     wallet = f"wallet:{event.account}"
@@ -42,6 +44,9 @@ def what_is_wrong_with_an_exchange(shadow: Shadow, event: CollateralExchanged, l
     everything = {asset: total for asset, total in held.items() if total > 0}
     if event.unpaid and any(sold.get(asset) != total for asset, total in everything.items()):
         return f"{everything} is held and not all sold"
+    if event.cause == "delivery":
+        over = settling and not shadow.members(event.account, "account")
+        return None if over else "no settlement, or positions are left"
     return _not_due(shadow, event, held, debt, liquidated)
 
 

@@ -23,6 +23,7 @@ LAWS = {
     "contained": "liquidating an isolated position touches nothing outside its pool and costs no more than its margin",
     "opposite": "auto-deleveraging takes opposite sides only, in rank order, at the bankruptcy price",
     "exchanged": "collateral is sold only for a debt that is due, at the venue's loss, and all of it is paid",
+    "delivered": "what expires is closed at its settlement price, whole, for the venue's fee, and never traded again",
     "cleared": "nobody owes anything after a liquidation that closed the pool",
     "no_debt": "nobody owes anything without a position",
     "believed": "a price that is taken on is positive, near the one before it or confirmed, and near the index",

@@ -87,6 +87,7 @@ class Shadow:
     doubted: dict[str, None] = field(default_factory=dict)  # indices that jumped and were not believed
     waiting_until: dict[tuple[str, str], int] = field(default_factory=dict)  # pools in a cooldown
     ring_fenced: dict[str, Fraction] = field(default_factory=dict)  # isolated accounts that hold anything
+    settled: dict[str, Fraction] = field(default_factory=dict)  # symbols that expired, at their settlement price
     known: dict[str, Terms] = field(default_factory=dict)
 
     def term(self, symbol: str) -> Terms:
@@ -239,6 +240,8 @@ class Shadow:
         """Return what a portfolio account counts for and needs: by tiers and loans, or coin by coin by scenarios."""
         rules = self.rulebook.portfolio
         assert rules is not None  # noqa: S101 - else nobody could have chosen it
+        if any(self.expired(symbol) for symbol in self._dealt_in(name)):
+            return None  # nothing is decided on it until it is settled
         balance = self.worth_at_marks(name, "account")
         at_equal = self.rulebook.basket.trigger == "at_or_below"
         owed = {asset: max(NOTHING, -self.money(name, asset)) for asset in self.assets(name)}
@@ -291,6 +294,16 @@ class Shadow:
             years = Fraction(left.days * 86400 + left.seconds, 86400 * 365)
         fee = None if contract.taker_fee_rate is None else Fraction(contract.taker_fee_rate)
         return Stake(coins, value, term.asset, in_coin and term.inverse, fee, contract.expiry, years)
+
+    def expired(self, symbol: str) -> bool:
+        """Whether a contract is past its expiry by the latest mark; while no mark is known, whether it expires."""
+        expiry = self.rulebook.contract(symbol).expiry
+        return expiry is not None and (not (self.marked_at or self.index_at) or self.now() >= expiry)
+
+    def _dealt_in(self, name: str) -> set[str]:
+        """Return every symbol that a trader holds or has an order in, waiting or not."""
+        held = {symbol for symbol, _ in self.legs.get(name, {})}
+        return held | {order.symbol for order in self.orders.get(name, {}).values()}
 
     def now(self) -> datetime:
         """Return when the latest mark, or index of an asset, came."""
@@ -442,6 +455,10 @@ def _resume(shadow: Shadow, event: happened.Resumed) -> None:
     shadow.index_at.clear()
 
 
+def _settle(shadow: Shadow, event: happened.ExpirySettled) -> None:
+    shadow.settled[event.symbol] = Fraction(event.price)
+
+
 def _end(shadow: Shadow, event: happened.LiquidationEnded) -> None:
     what, _, until = event.outcome.partition(" ")
     if what == "cooldown":
@@ -472,6 +489,7 @@ _ADD: dict[type[Event], Callable[[Shadow, Any], None]] = {
     happened.PricesChanged: _price,
     happened.PriceDoubted: _doubted,
     happened.PriceMoved: _moved,
+    happened.ExpirySettled: _settle,
     happened.LiquidationEnded: _end,
     happened.RulebookAdopted: _adopt,
     happened.Resumed: _resume,

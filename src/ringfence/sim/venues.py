@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Symbol:
     """A symbol of a venue: where its price starts, and the steps and size brought along where the tables have none.
 
-    ``expiry``: of a dated contract, long after a world ends; ``on``: what it is on where its name does not say.
+    ``expiry``: of a dated contract, within a world or long after it; ``on``: what it is on where its name does not say.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Venue:
     other: tuple[tuple[str, str | None], ...] = ()
 
 
+_OCTOBER = datetime(2025, 10, 9, 9, 20, tzinfo=UTC)  # about the middle of a world
 _DECEMBER = datetime(2025, 12, 26, 8, tzinfo=UTC)
 _BTC, _ETH, _SOL = ("110000", "0.1"), ("4000", "0.01"), ("190", "0.01")
 
@@ -58,7 +59,8 @@ VENUES = (
     Venue(
         "binance-usdm", "USDT",
         (Symbol("BTCUSDT", *_BTC, "0.001"), Symbol("BTCUSDC", *_BTC, "0.001"), Symbol("ETHUSDT", *_ETH, "0.001"),
-         Symbol("DOGEUSDT", "0.2", "0.00001", "1"), Symbol("SOLUSDT", *_SOL, "0.01")),
+         Symbol("DOGEUSDT", "0.2", "0.00001", "1"), Symbol("SOLUSDT", *_SOL, "0.01"),
+         Symbol("BTCUSDT_OCT", *_BTC, "0.001", "1", expiry=_OCTOBER, on="BTC")),
         (("binance-usdm", "2025-10-10"), ("binance-usdm", "2024-08-05"), ("bybit-linear", None)),
     ),
     Venue(
@@ -70,6 +72,7 @@ VENUES = (
         "bybit-uta", "USDT",
         (Symbol("BTCUSDT", *_BTC, "0.001"),
          Symbol("BTC-DEC", "110500", "0.1", "0.001", "1", expiry=_DECEMBER, on="BTC"),
+         Symbol("BTC-OCT", *_BTC, "0.001", "1", expiry=_OCTOBER, on="BTC"),
          Symbol("ETHUSDT", *_ETH, "0.01"), Symbol("SOLUSDT", *_SOL, "0.1")),
         (("bybit-linear", None),),
     ),
@@ -87,6 +90,7 @@ VENUES = (
     Venue(
         "okx-swap", "USDT",
         (Symbol("BTC-USDT-SWAP", *_BTC, "0.01"), Symbol("ETH-USDT-SWAP", *_ETH, "0.01"),
+         Symbol("BTC-USDT-OCT", *_BTC, "0.1", "0.01", expiry=_OCTOBER, on="BTC"),
          Symbol("ALT-USDT-SWAP", "0.05", "0.00001", "1", "100")),
     ),
     Venue(
@@ -108,7 +112,9 @@ VENUES = (
     ),
     Venue(
         "binance-coinm", "BTC",
-        (Symbol("BTCUSD_PERP", *_BTC, "1"), Symbol("BTCUSD_ALT", *_BTC, "1", "100", inverse=True)),
+        (Symbol("BTCUSD_PERP", *_BTC, "1"),
+         Symbol("BTCUSD_OCT", *_BTC, "1", "100", inverse=True, expiry=_OCTOBER, on="BTC"),
+         Symbol("BTCUSD_ALT", *_BTC, "1", "100", inverse=True)),
     ),
 )  # fmt: skip
 

@@ -34,6 +34,7 @@ _TYPES = ((45, "limit"), (35, "market"), (6, "stop_limit"), (6, "stop_market"), 
           (4, "take_profit_market"))  # fmt: skip
 _BASKETS = 1_000  # names the chance by which a world has multi-asset accounts
 _PORTFOLIOS = 1_001  # and the one by which some of them are portfolio accounts
+_EXPIRIES = 1_002  # and those of what expires, and when it is settled
 _LEAST = Decimal(12_000)  # what those begin with at least: venues ask for a minimum
 _COINS = {"BTC": "110000", "ETH": "4000", "BETH": "4000"}
 _START = 1_760_000_000_000_000  # microseconds: 9 October 2025
@@ -91,6 +92,7 @@ class World:
         for one in self.cast if self.coins else ():
             one.pools = self.of_baskets.happens(600)
         self._begin_portfolios(Chance(seed, number, _PORTFOLIOS))
+        self.of_expiries = Chance(seed, number, _EXPIRIES)
         self.recent: list[Command] = []
         self.queue: list[Command] = []
         self.orders = 0
@@ -241,6 +243,8 @@ class World:
         self._pass_time()
         if self.queue:
             command = self.queue.pop(0)
+        elif (settlement := self._settlement(state)) is not None:
+            command = settlement
         elif self.recent and self.chance.happens(20):
             return self.chance.pick(self.recent)  # sent again: the same id
         else:
@@ -315,6 +319,25 @@ class World:
             and self.chance.happens(300 if self.setup.guard.confirmations is None else 40)
         ):
             path.price = mark
+
+    def _settlement(self, state: State) -> Command | None:
+        """Ask for what has expired to be settled, sooner or later; now and then for what has not, or again.
+
+        Near the price of its path, or, as an average may be, some way from it.
+        """
+        chance = self.of_expiries
+        dated = [symbol for symbol in self.symbols if self._contract(symbol).expiry is not None]
+        if not dated or not chance.happens(40):
+            return None
+        symbol = chance.pick(self.symbols if chance.happens(20) else tuple(dated))
+        expiry = self._contract(symbol).expiry
+        over = expiry is not None and self.at >= expiry.timestamp() * 1_000_000
+        if (symbol in state.settled or not over) and not chance.happens(30):
+            return None
+        price = self._price(symbol, chance.fraction(-100, 100, places=4))
+        if chance.happens(150):
+            price = self._price(symbol, chance.fraction(-4000, 4000, places=4))
+        return asked.SettleExpiry(*self._stamp(), symbol, price, "the simulator's own")
 
     def _someone(self) -> Character:
         return self.chance.pick(self.cast)
