@@ -44,6 +44,12 @@ def test_the_index_is_averaged_over_the_venues_window_of_the_day(venue: str, day
     assert rulebooks.load(venue, day).delivery.window == window
 
 
+def test_a_dated_contract_of_binance_expires_on_the_day_of_its_name() -> None:
+    book = rulebooks.load("binance-usdm")
+    assert book.contract("BTCUSDT_261225").expiry == datetime(2026, 12, 25, 8, tzinfo=UTC)
+    assert book.contract("BTCUSDT").expiry is None
+
+
 def test_an_option_is_worth_what_exercising_it_brings() -> None:
     put = replace(CALL, option_type=OptionType.PUT)
     assert settlement_value(CALL, D(46_050)) == 46_050 - 45_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from ringfence.fees import FeeSchedule
     from ringfence.rulebooks.dated_folders import Folder
+
+_DELIVERY_NAME = re.compile(r"[A-Z0-9]+_(\d{6})", re.ASCII)
 
 
 class ContractTables:
@@ -119,8 +123,18 @@ def _read_entry(path: Path, symbol: str, *, progressive: bool) -> tuple[Contract
         taker_fee_rate=number(row.get("taker_fee_rate")),
         liquidation_fee_rate=number(row.get("liquidation_fee_rate")),
         market_take_bound=_take_bound(path, symbol),
+        expiry=_expiry(path.parent.name, symbol),
     )
     return contract, _read_tiers(path, symbol, row, contract, progressive=progressive)
+
+
+def _expiry(venue: str, symbol: str) -> datetime | None:
+    """Return when a contract is delivered, told by its name as Binance gives it (BTCUSDT_261225), at 08:00 UTC.
+
+    Source: Binance FAQ a3401595e1734084959c61491bc0dbe3. Tables of other venues hold no dated contract.
+    """
+    found = _DELIVERY_NAME.fullmatch(symbol) if venue.startswith("binance-") else None
+    return None if found is None else datetime.strptime(f"{found[1]} 08+0000", "%y%m%d %H%z")
 
 
 def _take_bound(path: Path, symbol: str) -> Decimal | None:

@@ -113,7 +113,7 @@ def test_what_is_left_of_a_settled_symbol_is_found() -> None:
     venue = Settled()
     event = happened.ExpirySettled("x", EXPIRY, OCTOBER, D(101_000), D(101_000), D("0.0005"), "the test")
     delivery = Delivery(venue.auditor.shadow, asked.SettleExpiry("x", EXPIRY, OCTOBER, D(101_000), "it"), event)
-    assert delivery.wrong_end() == f"@market still holds {OCTOBER}"
+    assert delivery.wrong_end() == f"ann still holds {OCTOBER}"
     venue.auditor.shadow.legs.clear()
     assert delivery.wrong_end() == f"ann still has an order in {OCTOBER}"
 
