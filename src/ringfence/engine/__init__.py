@@ -28,6 +28,7 @@ Money and choices::
     settings            leverage, margin mode, position mode, replenishment
     collateral          multi-asset accounts: the mode, debts and their exchange
     portfolio           portfolio accounts: the mode, what they may hold, debts repaid early
+    expiry              a dated contract's end at its settlement price
     adoption            positions taken over from elsewhere, as they are
 
 Prices and danger::

@@ -14,7 +14,7 @@ latest table that is not younger than that day. Without a day it takes the lates
 
 Modules: ``dated_folders`` where they are; ``contract_tables``, ``haircut_tables``, ``fee_tables`` what is read, with
 ``csv_rows``; ``catalogue`` what there is. ``check`` finds what is wrong: ``check_rules``, ``check_tables``,
-``check_fees``, ``check_portfolio``, ``check_sources``, as ``faults``.
+``check_delivery``, ``check_fees``, ``check_portfolio``, ``check_sources``, as ``faults``.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ The auditor, who shares no code with what it watches::
     charges                      what each trade should cost, and who should pay
     beliefs, adoptions           what it asks of prices, and of positions taken over
     exchanges                    what it asks of collateral that is sold
+    deliveries                   what it asks of a contract that is settled
     liquidations, deleveraging   what it asks of a liquidation, and who is next
 """
 

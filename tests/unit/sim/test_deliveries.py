@@ -14,8 +14,9 @@ from ringfence.engine.decide import handle
 from ringfence.engine.setup import Market, PriceGuard
 from ringfence.engine.state import State
 from ringfence.ledger import move
-from ringfence.sim.auditor import Auditor, LawBroken
+from ringfence.sim.auditor import Auditor
 from ringfence.sim.deliveries import Delivery
+from ringfence.sim.laws import LawBroken
 from ringfence.sim.venues import VENUES
 from ringfence.sim.world import WorldSetup
 
