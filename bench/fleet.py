@@ -6,7 +6,8 @@ The population is the example's (``ringfence fleet build --example``, seed 1): 3
 by popularity, 30 % isolated, on Binance's tables of 10 October 2025. Everything starts from the fleet's file: reading
 it, forming pools, the kernel and the exact lane are all in the time. *Stress* is 200 scenarios: 13 × 13 moves of majors
 against all others, and moves of all marks together. Wall time is the best of the rounds; processor time beside it is
-that of all threads. Ray must give the same bytes, or the benchmark fails. Results: out/bench/fleet.json.
+that of all threads. Ray must give the same bytes, or the benchmark fails. Accounts in portfolio margin by scenarios
+have a part of their own: one or two perpetuals of OKX each. Results: out/bench/fleet.json.
 """
 
 from __future__ import annotations
@@ -14,19 +15,25 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from measuring import REPOSITORY, machine, machine_line, table, write
 
+from ringfence import load_rulebook
+from ringfence.account import Account, Collateral, CollateralMode, MarginMode, Position, RiskInputs
 from ringfence.fleet import Fleet
+from ringfence.fleet.accounts import batch_of
 from ringfence.fleet.build import Request, build
 from ringfence.fleet.example import write_example
 from ringfence.fleet.scenarios import Scenario, grid, steps, together
+from ringfence.fleet.schema import Terms
 from ringfence.fleet.screening import screen
 from ringfence.fleet.stress import Stress, stress
 
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
 
 TARGET, STRETCH = 5.0, 2.0  # seconds for 1 M accounts × 200 scenarios
 SCENARIOS = 200
+PORTFOLIO_DAY = date(2026, 2, 15)
 
 
 class Timed(NamedTuple):
@@ -86,6 +94,50 @@ def flat_tables(fleet: Fleet, folder: Path, accounts: int) -> tuple[Path, Path]:
     return folder / "positions.parquet", folder / "wallets.parquet"
 
 
+def portfolios(accounts: int) -> Fleet:
+    """Return accounts in OKX's portfolio margin: dollars and some coin, one or two perpetuals of BTC and ETH."""
+    rulebook, random = load_rulebook("okx-swap", PORTFOLIO_DAY), np.random.default_rng(1)
+    prices = {"BTC": Decimal(60_000), "ETH": Decimal(2_000)}
+    symbols = {coin: f"{coin}-USDT-SWAP" for coin in prices}
+    rows = []
+    for number in range(accounts):
+        held, gross = [], Decimal(0)
+        for coin in (("BTC",), ("ETH",), ("BTC", "ETH"))[int(random.integers(3))]:
+            value = Decimal(int(random.choice((-1, 1)) * random.integers(1_000, 60_000)))
+            size = round(value / (prices[coin] * rulebook.contract(symbols[coin]).contract_size), 2)
+            entry = prices[coin] * (100 + int(random.integers(-3, 4))) / 100
+            held.append(Position(symbols[coin], size or Decimal(1), entry, MarginMode.CROSS))
+            gross += abs(value)
+        wallet = {
+            "USDT": round(gross * int(random.integers(8, 61)) / 100, 2),
+            "BTC": Decimal(int(random.integers(4))) / 100,
+        }
+        rows.append((f"A{number}", Account(
+            positions=tuple(held), wallet=wallet, collateral_mode=CollateralMode.PORTFOLIO, risk=RiskInputs(),
+            collateral={"USDT": Collateral(), "BTC": Collateral(prices["BTC"], moves_with="BTC")},
+        )))  # fmt: skip
+    terms = Terms("okx-swap", as_of=PORTFOLIO_DAY, marks={symbols[coin]: price for coin, price in prices.items()},
+                  index=prices, symbols=tuple(sorted(symbols.values())))  # fmt: skip
+    return Fleet(terms, "portfolios", table=pa.Table.from_batches([batch_of(rows)[0]]))
+
+
+def portfolio_rows(accounts: int, rounds: int, note: Callable[..., None]) -> None:
+    """Screen and stress accounts with scenario portfolio margin."""
+    fleet = portfolios(accounts)
+    chosen = together(steps(Decimal("0.5"), SCENARIOS))
+    stress(fleet_of_few(fleet), chosen)
+    screen(fleet_of_few(fleet))
+    screened = timed(lambda: screen(fleet), rounds)
+    note(f"screen of {accounts:,} portfolio accounts", screened, accounts, "accounts")
+    stressed = timed(lambda: stress(fleet, chosen), 1)
+    note(
+        f"stress × {len(chosen)} of {accounts:,} portfolio accounts",
+        stressed,
+        accounts * len(chosen),
+        "accounts × scenarios",
+    )
+
+
 def measure(accounts: int, rounds: int, *, ray: bool) -> tuple[list[list[str]], dict[str, Any]]:
     """Return the table's rows and the results by name."""
     rows, results = [], {}
@@ -107,6 +159,7 @@ def measure(accounts: int, rounds: int, *, ray: bool) -> tuple[list[list[str]], 
         request = Request("binance-usdm", fleet.terms.as_of)
         done = timed(lambda: build(tables, folder / "built.parquet", request), 1)
         note(f"build of {some:,} accounts from two flat tables, checked", done, some, "accounts")
+        portfolio_rows(accounts // 50, rounds, note)
         chosen = scenarios()
         stress(fleet_of_few(fleet), chosen)  # kernels compiled, or read from their cache
         screened = timed(lambda: screen(fleet), rounds)

@@ -237,9 +237,10 @@ def _speed(found: Watched, span: Span, values: dict[str, object]) -> str:
     rows = [
         ("frames", f"{went['frames']:,}", f"{went['frames_per_second'] or 0:,} a second"),
         ("prices", f"{went['prices']:,}", f"{went['prices_per_second'] or 0:,} a second"),
-        ("a frame", f"median {went['frame_median_microseconds']:,} µs",
-         f"worst {went['frame_worst_microseconds']:,} µs"),
-        ("pools re-read in a frame", f"median {went['pools_read_median']:,}", f"mean {went['pools_read_per_frame']:,}"),
+        ("a frame", f"median {went['frame_median_microseconds'] or 0:,} µs",
+         f"worst {went['frame_worst_microseconds'] or 0:,} µs"),
+        ("pools re-read in a frame", f"median {went['pools_read_median'] or 0:,}",
+         f"mean {went['pools_read_per_frame'] or 0:,}"),
         ("exact decisions", f"{found.exact:,}", f"{went['exact_seconds']:.2f} s"),
         ("reading and packing", "", f"{went['build_seconds']:.2f} s"),
         ("compiling kernels, once per machine", "",
