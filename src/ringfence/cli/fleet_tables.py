@@ -155,9 +155,12 @@ def worst_scenario(found: Stress) -> int:
 
 
 def scenario_rows(found: Stress, chosen: Sequence[int]) -> tuple[list[str], list[list[str]]]:
-    """Return headers and rows of scenarios: who is struck, and per asset what is lost and what the fund needs."""
+    """Return headers and rows of scenarios: accounts liquidatable, pools called, and what is lost per asset.
+
+    Baskets have no asset of their own: theirs are in the currency that each is counted in.
+    """
     sums, accounts = found.sums, max(1, int(found.sums.held[0]))
-    headers = ["", "accounts liquidatable", "", "pools called", "asset", "loss", "insurance fund"]
+    headers = ["", "liquidatable", "", "called", "asset", "loss", "insurance fund"]
     rows = []
     for at in chosen:
         for line, asset in enumerate(assets_with_anything(found)):
@@ -168,7 +171,7 @@ def scenario_rows(found: Stress, chosen: Sequence[int]) -> tuple[list[str], list
                 f"{100 * struck / accounts:.1f} %",
                 f"{int(sums.called[at]):,}",
             ]
-            rows.append([*(head if not line else [""] * 4), found.assets[asset] or "baskets, in their currency",
+            rows.append([*(head if not line else [""] * 4), found.assets[asset] or "baskets",
                          _short(float(sums.loss[asset, at])), _short(float(sums.fund[asset, at]))])  # fmt: skip
     return headers, rows
 

@@ -117,8 +117,9 @@ class Intake:
         """Return the terms as far as they are known. Raises BadConfiguration without a rulebook."""
         if self.rulebook is None:
             raise BadConfiguration(
-                "whose rules hold is not known", where="--rulebook", expected="the name of a rulebook", found="nothing",
-                hint="give --rulebook NAME; `ringfence rulebooks list` lists them",
+                "whose rules hold is not known", where="rulebook", expected="the name of a rulebook", found="nothing",
+                hint="name one (rulebook=NAME in Python, --rulebook NAME on the command line); "
+                "`ringfence rulebooks list` lists them",
             )  # fmt: skip
         return Terms(self.rulebook, self.as_of, self.marks, self.policy or {}, self.contracts, self.fees, self.exact,
                      self.notes(), (), *self.risk)  # fmt: skip

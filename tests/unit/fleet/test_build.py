@@ -220,7 +220,9 @@ def test_a_fleet_is_built_again_from_its_own_file_with_its_terms(files: Path) ->
 
 
 def test_without_a_rulebook_nothing_is_built(files: Path) -> None:
-    with pytest.raises(BadConfiguration, match="whose rules hold is not known"):
+    with pytest.raises(
+        BadConfiguration, match=r"rulebook: whose rules hold is not known(?s:.*)rulebook=NAME in Python"
+    ):
         built(files, "positions.csv", "wallets.csv", rulebook=None)
 
 
