@@ -355,7 +355,7 @@ class _Run:
         named = sorted([*self._screen.look(self._prices[:symbols]).tolist(), *apart])
         seconds = clock() - started
         swept = self._screen.sweeps > sweeps
-        read = self._pools - self._stuck if swept else self._screen.near + self._screen.valued - valued
+        read = self._screen.swept if swept else self._screen.near + self._screen.valued - valued
         standing = set(apart)
         fell = [number for number in named if self._falls(number, at, apart=number in standing)]
         if fell:

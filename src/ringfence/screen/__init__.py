@@ -19,6 +19,8 @@ Compiled (extra ``fleet``), for very many pools::
     rings                 nearly every pool proved safe without being read
     ring_records          what it keeps of each pool
     ring_kernels          its loops
+    triggers              pools of one position, each found at its own price
+    trigger_kernels       its loops
     by_columns            a host's screen over such columns, with exact bands for the rest
     compiled, compiling   numba where it is installed; when it compiles, and for how long
 """

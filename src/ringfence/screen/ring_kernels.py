@@ -8,8 +8,9 @@ for the far pools, ``OLD`` and ``NEW``; ``U`` units.
 boxes   B, 2, S f64  the lowest and the highest price of each box; closed: infinity and 0
 ways    B + 1, 2 U   row 0: the units, twice each; then how far it is from there to the lower and the upper end of
                      each box; the last row: to those that far pools must outlast. Infinite where a box is closed
-lines   8, S f64     innermost ends below and above, reach below and above, expected moves and the least of them,
-                     prices when those were last brought up to date, boxes' width against other symbols
+lines   10, S f64    innermost ends below and above, reach below and above, expected moves and the least of them,
+                     prices when those were last brought up to date, boxes' width against other symbols, the first
+                     trigger prices of pools of one long and of one short position (:mod:`ringfence.screen.triggers`)
 pieces  ?, 3 int64   (group, first, end) of the pieces in which far pools are gone through
 own     128 legs     room for the legs of one record
 ======  ===========  ==========================================================================================
@@ -51,6 +52,7 @@ from ringfence.screen.ring_records import (
     SIZE,
     SYMBOL,
     TIERS,
+    TRIGGER,
     WATCHED,
     WIDEST,
     bound_of,
@@ -61,8 +63,9 @@ from ringfence.screen.ring_records import (
     put,
     surplus_of,
 )
+from ringfence.screen.trigger_kernels import CALLED_LONG, CALLED_SHORT, GREATEST, LEAST, pass_triggers
 
-LOW, HIGH, LEAST, GREATEST, MOVES, LEAST_MOVE, BEFORE, SHARE = range(8)
+LOW, HIGH, _, _, MOVES, LEAST_MOVE, BEFORE, SHARE = range(8)  #: the others: with the triggers
 FURTHEST = 1.0 + WIDEST + 2.0**-30  #: how far a box's end may be when a pool is put into it, against the pool
 OUTWARD = 1.0 + 2.0**-30
 BLOCK = 1 << 14  #: records for which memory is taken beforehand
@@ -75,19 +78,20 @@ DOUBTED = 1 << 32
 @compiled
 def look_near(  # noqa: C901, PLR0912
     checked: int, prices: Any, lines: Any, ways: Any, areas: Any, sums: Any, heads: Any, legs: Any, states: Any,
-    edges: Any, candidates: Any,
+    edges: Any, lists: Any, keys: Any, key_heads: Any, candidates: Any,
 ) -> int:  # fmt: skip
-    """Write the pools of near records that have reached the line, or may have, into ``candidates``.
+    """Write the pools that have reached the line, or may have, into ``candidates``: near ones, and by their triggers.
 
-    What every price costs: two comparisons a symbol, and the sum of the near pools. ``checked``: whether each leg's
+    What every price costs: four comparisons a symbol, and the sum of the near pools. ``checked``: whether each leg's
     tier is checked, a pool with a changed one being in doubt, instead of returning that one has changed. Return how
     many there are without doubt, from the first place on, and ``DOUBTED`` times how many in doubt, up to the last
     place; or why they were not looked at.
     """
     symbols = prices.size
-    ended = changed = 0
+    ended = changed = passed = 0
     for s in range(symbols):
         ended += not (lines[LOW, s] < prices[s] < lines[HIGH, s])
+        passed += not (lines[CALLED_LONG, s] <= prices[s] <= lines[CALLED_SHORT, s])
     if ended:
         return BOX_ENDED
     for s in range(symbols):
@@ -100,6 +104,8 @@ def look_near(  # noqa: C901, PLR0912
         if changed:
             return TIER_CHANGED
     found = doubted = 0
+    if passed:
+        found, doubted = pass_triggers(prices, lines, states, lists, keys, key_heads, candidates)
     units = ways[0]
     for group in range(areas.shape[1]):
         first, many, at = areas[NEAR, group, FIRST], areas[NEAR, group, EACH], areas[NEAR, group, LEGS]
@@ -123,6 +129,13 @@ def look_near(  # noqa: C901, PLR0912
                 else:
                     doubted += 1
                     candidates[candidates.size - doubted] = head.pool
+    return found + DOUBTED * doubted
+
+
+@compiled
+def look_passed(prices: Any, lines: Any, states: Any, lists: Any, keys: Any, key_heads: Any, candidates: Any) -> int:
+    """Write those alone whose triggers prices have passed, as :func:`look_near` does; return how many."""
+    found, doubted = pass_triggers(prices, lines, states, lists, keys, key_heads, candidates)
     return found + DOUBTED * doubted
 
 
@@ -542,7 +555,8 @@ def anchor(
         margin = (MARGIN - 1.0) * bound_of(held.groups[group, 0], level)
         if fresh:
             for pool in range(begin + start, begin + end):
-                if records.states[pool] & PLACE != GONE:
+                where = records.states[pool] & PLACE
+                if where not in (GONE, TRIGGER):
                     records.states[pool] = ((records.states[pool] & ~PLACE) + CHANGED) | FAR
         for at in range(end - start):
             own[at] = constants[begin + start + at] - margin * held.gross[begin + start + at]

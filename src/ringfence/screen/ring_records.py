@@ -21,9 +21,10 @@ legs   ?              of each leg: ``column`` of the units, ``2 · unit + side``
                       the surplus falls at most per unit on its side, in this tier or higher ones. The record
                       holds while the unit is at least ``since`` and below ``until``: there the tier changes, or
                       steepness must be found anew
-states P int64        whether a pool has a record (``HELD``), is ``FAR`` or ``GONE``, and 4 times how often it has
-                      changed. A record whose state is not its pool's is left over from before: it says nothing
-                      and goes when it would be made anew, be put among the far ones, or be named
+states P int64        whether a pool has a record (``HELD``), is ``FAR`` or ``GONE``, or has a ``TRIGGER``
+                      (:mod:`ringfence.screen.triggers`), and 4 times how often it has changed. A record whose state
+                      is not its pool's is left over from before: it says nothing and goes when it would be made
+                      anew, be put among the far ones, or be named
 edges  2, U f64       between units inside of these no leg of a near pool changes its tier
 =====  =============  ==========================================================================================
 """
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEAR, FARTHER = 0, 200  #: where a record belongs: near, in a ring from 1 on, or nowhere, its pool being far
-HELD, FAR, GONE = 0, 1, 2
+HELD, FAR, GONE, TRIGGER = 0, 1, 2, 3
 CHANGED = 4  #: what a change adds to a state
 PLACE = CHANGED - 1  #: what of a state says where the pool is
 MOST_LEGS = 64  #: a pool of more has a record that always says "value me"

@@ -1,11 +1,14 @@
 """The incremental screen: at nearly every price nearly every pool is proved safe without being read.
 
-**Rings.** After a pool has been valued, its surplus says how far prices may move against it before it can reach the
-line. All prices between two ends each are a **box**; a pool *outlasts* a box when no prices in it can bring it to the
-line. Pools stand in **rings**, each with a box twice as wide as that of the one inside, in expected moves of each
-symbol (and somewhat wider for symbols that few hold); a pool stands in the widest whose box it outlasts with ease.
-While prices are inside of a ring's box nobody in the ring is read: two comparisons a symbol, whatever the number of
-pools and rings. Who outlasts no box is *near* and is valued at every price. Who outlasts the widest is *far*.
+**Pools of one position** have a trigger price (:mod:`ringfence.screen.triggers`): a price names those that it passes.
+
+**Rings** are for all others, and for tables in which a requirement jumps. After a pool has been valued, its surplus
+says how far prices may move against it before it can reach the line. All prices between two ends each are a **box**; a
+pool *outlasts* a box when no prices in it can bring it to the line. Pools stand in rings, each with a box twice as wide
+as that of the one inside, in expected moves of each symbol (and somewhat wider for symbols that few hold); a pool
+stands in the widest whose box it outlasts with ease. While prices are inside of a ring's box nobody in the ring is
+read: two comparisons a symbol, whatever the number of pools and rings. Who outlasts no box is *near* and is valued at
+every price. Who outlasts the widest is *far*.
 
 **When prices leave a ring's box**, a new one is laid around them, and all pools of the ring are valued, block by block
 as they stand in memory, from *records* made for that (:mod:`ringfence.screen.ring_records`). Those that do not
@@ -16,8 +19,8 @@ twice as wide lasts four times as long, so that the many pools of wide rings are
 prices of the box are worst for it, a piece at each price, in good time before the old box ends.
 
 **In a crash** boxes are not worth laying. When a quarter of all prices moves far at once, everything is let go of,
-and there are full sweeps (:class:`ringfence.screen.sweep.Sweep`), nothing else, until it is calm. Then far pools are
-put into a box again, piece by piece; only pieces that are not held yet are swept.
+and whoever has no trigger is swept (:class:`ringfence.screen.sweep.Sweep`) until it is calm. Then far pools are put
+into a box again, piece by piece; only pieces that are not held yet are swept.
 
 **Claim.** :meth:`Incremental.look` names exactly the pools that a sweep names.
 
@@ -47,10 +50,10 @@ put into a box again, piece by piece; only pieces that are not held yet are swep
     in its tier: the next tier is always among those that it can reach, and a jump costs the share ``J ÷ floor`` of
     the value at the end of the box, at least ``J`` for who reaches the floor. Constants are lowered by 3 more bounds,
     to ``s − 4 b``. Rows are computed at prices for which the columns' tiers are right.
-5.  *Everybody, at every price.* Prices are inside of all boxes, or each ring that they have left is gone through after
-    a new box was laid. Far pools are held by the old box; or, of pieces that have been put there, by the new one; or
-    they are swept. Who is put among the far ones outlasts both boxes. A record whose pool has changed since is left
-    over: it names nobody, and its pool has another one.
+5.  *Everybody, at every price.* Who has a trigger is found by it. For the others, prices are inside of all boxes, or
+    each ring that they have left is gone through after a new box was laid. Far pools are held by the old box; or, of
+    pieces that have been put there, by the new one; or they are swept. Who is put among the far ones outlasts both
+    boxes. A record whose pool has changed since is left over: it names nobody, and its pool has another one.
 """
 
 from __future__ import annotations
@@ -104,6 +107,7 @@ class Incremental:
         import numpy as np
 
         from ringfence.screen import ring_kernels, ring_records
+        from ringfence.screen.triggers import Triggers
 
         self._kernels: Any = ring_kernels  # arrays go in by the dozen
         self._forget = ring_records.forget
@@ -128,8 +132,11 @@ class Incremental:
             columns.groups, columns.code, columns.lots, columns.cash, columns.fixed, columns.gross, *_rules(of)
         )
         self._sides = 2 if bool(self._held.terms[:, ring_records.JUMPS].any()) else 1
+        self._lines = np.zeros((10, symbols))
+        self._states = np.full(columns.pools, ring_records.FAR)
+        self._states[columns.number == NOBODY] = ring_records.GONE
+        self._triggers = Triggers(self._held, self._health, self._lines, self._states)
         self._lay_out(moves)
-        self._records.states[columns.number == NOBODY] = ring_records.GONE
         self.settle(columns.prices)
 
     @property
@@ -146,6 +153,11 @@ class Incremental:
     def standing(self) -> list[int]:
         """How many pools stand in each ring, the near ones first."""
         return [int(count) for count in self._records.areas[:, :, self._kernels.COUNT].sum(axis=1)]
+
+    @property
+    def swept(self) -> int:
+        """How many pools a sweep reads."""
+        return int((self._chunks[:, 2] - self._chunks[:, 1]).sum())
 
     def look(self, prices: Floats) -> NDArray[np.uint32]:
         """Return which of the caller's pools must be looked at at ``prices``: those that a sweep would name."""
@@ -170,13 +182,18 @@ class Incremental:
 
     def _named(self, prices: Floats, found: int) -> NDArray[np.uint32]:
         """Return the caller's numbers of those candidates that a sweep would name."""
-        import numpy as np
-
-        columns, (doubted, sure) = self.sweep.columns, divmod(found, self._kernels.DOUBTED)
+        doubted, sure = divmod(found, self._kernels.DOUBTED)
         if doubted:
             sure = self._kernels.confirm(sure, doubted, self._candidates, self._held, self._health, prices)
-        hits = columns.number[self._candidates[:sure]]
-        return hits if not len(columns.looks) else np.concatenate([hits, columns.looks])
+        return self._with_looks(self.sweep.columns.number[self._candidates[:sure]])
+
+    def _with_looks(self, *parts: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return all parts together, and who is looked at at every price."""
+        import numpy as np
+
+        looks = self.sweep.columns.looks
+        parts = (*parts, looks) if len(looks) else parts
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     # ── When prices leave a box ──────────────────────────────────────────────────────────────────────────────────
 
@@ -309,13 +326,21 @@ class Incremental:
         self._done = 0
 
     def _sweep_all(self, prices: Floats) -> NDArray[np.uint32]:
+        """Look by a sweep, and by triggers where whoever has one position has one."""
+        import numpy as np
+
         self.sweeps += 1
-        return self.sweep.look(prices, self._level)
+        if not self._triggers.everybody:
+            return self.sweep.look(prices, self._level)
+        swept = self.sweep.look_in(self._chunks, self._found, prices, self._level)
+        found = self._kernels.look_passed(prices, self._lines, self._states, *self._by_trigger)
+        return np.concatenate([swept, self._named(prices, found)])
 
     def _out_of_reach(self, prices: Floats) -> NDArray[np.uint32]:
         """Look by a sweep at prices of which one is missing, or so high that all errors are bounded anew."""
         rebases = self.sweep.rebases
-        hits = self._sweep_all(prices)
+        self.sweeps += 1
+        hits = self.sweep.look(prices, self._level)
         if self.sweep.rebases > rebases:
             self.settle(prices)
         return hits
@@ -335,6 +360,8 @@ class Incremental:
             np.maximum.at(low, of.price_of[of.inverse], 1.0 / most[of.inverse])
         self._lines[kernels.LEAST], self._lines[kernels.GREATEST] = low, high
         self._lines[kernels.BEFORE] = prices
+        self._triggers.settle()
+        self._hand_over()
         self._drop()
         self._updates, self._looked, self._wait = 0, 0, 0
         self._outward_from = list(OUTWARD)
@@ -357,7 +384,7 @@ class Incremental:
 
     def take_out(self, pools: NDArray[Any]) -> None:
         """Leave the caller's ``pools`` out from now on: they are gone, or were placed elsewhere."""
-        self._forget(self.sweep.take_out(pools), self._records.states)
+        self._forget(self.sweep.take_out(pools), self._states)
 
     def change(self, prices: Floats, numbers: Sequence[int], legs: Legs) -> None:
         """Put pools that have changed, or are new, where they belong at ``prices`` (:meth:`.sweep.Sweep.change`)."""
@@ -367,13 +394,19 @@ class Incremental:
         rebases = self.sweep.rebases
         filled, left = self.sweep.change(numbers, legs)
         for places in (left, filled):
-            self._forget(places, self._records.states)
-        self._records.states[filled] += ring_records.FAR - ring_records.GONE
+            self._forget(places, self._states)
+        self._states[filled] += ring_records.FAR - ring_records.GONE
+        if self.sweep.rebases != rebases:
+            self.settle(prices)
+            return
+        keys = self._triggers.keys
+        recorded = filled[~self._triggers.add(filled)]
+        if self._triggers.keys is not keys:
+            self._hand_over()
         if self._dropped:
             return
         self._lay(0, prices)
-        placed = self.sweep.rebases == rebases and self._kernels.place_all(filled, *self._making(prices))
-        if placed:
+        if self._kernels.place_all(recorded, *self._making(prices)):
             self.valued += len(filled)
             self._guard()
         else:
@@ -385,16 +418,18 @@ class Incremental:
         """Make room for records, boxes and what else the kernels read and write."""
         import numpy as np
 
-        from ringfence.screen.ring_records import FAR, HEAD, LEG, MOST_LEGS, Records
+        from ringfence.screen.kernels import CHUNK
+        from ringfence.screen.ring_records import HEAD, LEG, MOST_LEGS, Records
 
         columns, symbols, rings = self.sweep.columns, self._symbols, len(RADII)
         self._old = rings  # the far pools' box; the new one of them comes next
         groups = columns.groups
+        least = 2 if self._triggers.everybody else 1  # legs of those that have records, and are swept
         areas = np.zeros((rings, len(groups), 5), np.int64)
         records = legs = 0
         for ring in range(rings):
             for group, (size, _, pools, _) in enumerate(groups.tolist()):
-                room = pools if ring else min(pools, max(4096, pools // 8))
+                room = 0 if size < least else pools if ring else min(pools, max(4096, pools // 8))
                 each = size * self._sides if size <= MOST_LEGS else 0
                 areas[ring, group] = records, legs, 0, room, each
                 records += room
@@ -406,28 +441,34 @@ class Incremental:
             np.zeros(records),
             np.zeros(records, HEAD),
             np.zeros(legs, LEG),
-            np.full(columns.pools, FAR),
+            self._states,
             np.zeros((2, units)),
         )
         self._radii = np.array([0.0, *RADII, RADII[-1]])
         self._boxes = np.zeros((rings + 2, 2, symbols))
         self._ways = np.zeros((rings + 3, 2 * units))
-        self._lines = np.zeros((8, symbols))
         self._lines[self._kernels.MOVES] = moves
         self._lines[self._kernels.LEAST_MOVE] = moves / 4.0
-        held = np.bincount(columns.instruments.price_of[columns.code % columns.instruments.count], minlength=symbols)
+        code = columns.code[min(groups[groups[:, 0] >= least, 3], default=columns.legs) :]
+        held = np.bincount(columns.instruments.price_of[code % columns.instruments.count], minlength=symbols)
         share = ((held + 1.0) / (held.mean() + 1.0)) ** -RARE
         self._lines[self._kernels.SHARE] = share * (held.sum() + 1.0) / ((held * share).sum() + 1.0)
-        self._pieces = pieces_of(groups, PIECE)
+        self._pieces, self._chunks = (pieces_of(groups, size, least=least) for size in (PIECE, CHUNK))
         self._found = np.zeros(len(self._pieces), np.int64)
         self._corner = np.zeros(columns.instruments.rows)
         self._own, self._hits = np.empty(PIECE), np.empty(PIECE, np.uint32)
         self._own_legs = np.zeros(2 * MOST_LEGS, LEG)
         self._most_moved, self._moving = columns.pools // MOVED_SHARE + 1024, np.empty((MOVED_BLOCK, 2), np.int64)
-        self._candidates = np.empty(int(areas[0, :, 3].sum()), np.int64)
-        of = self._records
+
+    def _hand_over(self) -> None:
+        """Make ready what the kernels are handed at every price, once there is other room for triggers."""
+        import numpy as np
+
+        of, triggers = self._records, self._triggers
+        self._candidates = np.empty(int(of.areas[0, :, self._kernels.ROOM].sum()) + len(triggers.keys), np.int64)
+        self._by_trigger = (triggers.lists, triggers.keys, triggers.heads, self._candidates)
         self._near = (
-            self._lines, self._ways, areas, of.sums, of.heads, of.legs, of.states, of.edges, self._candidates
+            self._lines, self._ways, of.areas, of.sums, of.heads, of.legs, of.states, of.edges, *self._by_trigger
         )  # fmt: skip
 
 

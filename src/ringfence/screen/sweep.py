@@ -295,14 +295,14 @@ class Sweep:
         )  # fmt: skip
 
 
-def pieces_of(groups: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return (group, first, end) of pieces of ``size`` pools, counted within their group."""
+def pieces_of(groups: NDArray[np.int64], size: int, *, least: int = 1) -> NDArray[np.int64]:
+    """Return (group, first, end) of pieces of ``size`` pools, counted within their group, of ``least`` legs or more."""
     import numpy as np
 
     found = [
-        (group, first, min(first + size, int(pools)))
-        for group, pools in enumerate(groups[:, 2])
-        for first in range(0, int(pools), size)
+        (group, first, min(first + size, pools))
+        for group, (legs, _, pools, _) in enumerate(groups.tolist())
+        for first in range(0, pools if legs >= least else 0, size)
     ]
     return np.array(found, np.int64).reshape(-1, 3)
 
