@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from ringfence.errors import BadRulebook
     from ringfence.fleet import Fleet
     from ringfence.fleet.build import Built
     from ringfence.fleet.marks import GivenMarks
@@ -70,7 +71,7 @@ def build(  # noqa: PLR0913, PLR0917 - a parameter per option
     from ringfence.cli import show
     from ringfence.cli.fleet_tables import number_of
     from ringfence.cli.load import day
-    from ringfence.errors import BadConfiguration
+    from ringfence.errors import BadConfiguration, BadRulebook
     from ringfence.fleet import build as building
     from ringfence.fleet.results import check_place
     from ringfence.fleet.tables import Names
@@ -98,8 +99,22 @@ def build(  # noqa: PLR0913, PLR0917 - a parameter per option
                 rulebook, day(as_of) if as_of else None, given.marks if given else {}, Names.read(column or []), faults,
                 time=moment(time, "--time") if time else None, stand_in="coin" if given and given.of_tape else None,
             )  # fmt: skip
-            built = building.build(sources or [], out, request, progress=done)
+            try:
+                built = building.build(sources or [], out, request, progress=done)
+            except BadRulebook as error:
+                raise _of_option(error, rulebook) from None
     _print_built(built, out, json=json)
+
+
+def _of_option(error: BadRulebook, rulebook: str | None) -> BadRulebook:
+    """Return an error of a rulebook with the option that named it, where one did."""
+    from ringfence.errors import BadRulebook
+
+    if rulebook is None:
+        return error
+    place = "" if error.where is None or error.where.startswith("rulebook") else f": {error.where}"
+    return BadRulebook(error.message, where=f"--rulebook {rulebook}{place}", expected=error.expected,
+                       found=error.found, hint=error.hint)  # fmt: skip
 
 
 def _print_built(built: Built, out: Path, *, json: bool) -> None:

@@ -41,6 +41,7 @@ Computed, unit by unit::
     watched                     what that found
     apart, apart_kernel         pools that do not fit into columns, on a tape
     in_turn, ray_units          threads of this machine; workers of a cluster
+    ray_address                 whether a cluster answers
     results                     as JSON and Parquet
 """
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from ringfence import rulebooks
 from ringfence.account import CollateralMode
 from ringfence.errors import BadConfiguration
 from ringfence.fleet.accounts import batch_of
@@ -93,7 +94,10 @@ def taken_in(
 
 
 class Intake:
-    """One taking in: reads sources in turn, and keeps what the terms will say."""
+    """One taking in: reads sources in turn, and keeps what the terms will say.
+
+    Raises BadRulebook at once for a rulebook that is not known, or not on that day.
+    """
 
     def __init__(
         self, sources: Sequence[Source], request: Request, folder: Path, tables: Mapping[str, Any] | None = None
@@ -102,6 +106,8 @@ class Intake:
         self.faults = Faults(request.most_faults)
         self.sources, self.tables = sources, tables or {}
         self.rulebook, self.as_of = request.rulebook, request.as_of
+        if request.rulebook is not None:
+            rulebooks.load(request.rulebook, request.as_of)  # an unknown one is told before millions of rows are read
         self.policy: Mapping[str, Any] | None = None
         self.contracts: dict[str, Any] = {}
         self.fees: AccountFees | None = None

@@ -17,8 +17,9 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ringfence.errors import BadConfiguration, SourceUnavailable
+from ringfence.errors import BadConfiguration
 from ringfence.fleet.in_turn import groups, handed
+from ringfence.fleet.ray_address import LOCAL, check_address, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.in_turn import Plan
 
-LOCAL = "local"
 AHEAD = 2  #: units that wait for each worker
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -64,7 +64,10 @@ class Worker:
 
 
 class Cluster:
-    """A Ray cluster: one that ``address`` names, or a local one that lives as long as this context (``local``)."""
+    """A Ray cluster: one that ``address`` names, or a local one that lives as long as this context (``local``).
+
+    Entering raises BadConfiguration without Ray or an address, SourceUnavailable where no cluster answers.
+    """
 
     def __init__(self, address: str = LOCAL, *, workers: int | None = None) -> None:
         self.address, self._wanted = address, workers
@@ -74,6 +77,7 @@ class Cluster:
         self._key = 0
 
     def __enter__(self) -> Self:
+        check_address(self.address)
         ray = self._ray = _ray()
         settings: dict[str, Any] = {"include_dashboard": False, "num_cpus": self._wanted or os.cpu_count() or 1}
         if self.address == LOCAL:
@@ -88,10 +92,7 @@ class Cluster:
         except Exception as error:  # noqa: BLE001 - Ray raises a bare Exception when it takes too long
             ray.shutdown()
             self._clear()
-            raise SourceUnavailable(
-                f"no Ray cluster at {self.address}: {str(error).splitlines()[0]}\n"
-                "  do: start one with `ray start --head`, name its address, or give --ray local"
-            ) from None
+            raise unreachable(self.address, str(error).split("\n", maxsplit=1)[0]) from None
         return self
 
     def __exit__(self, *_: object) -> None:

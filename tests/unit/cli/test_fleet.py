@@ -52,6 +52,17 @@ def test_an_example_is_built_and_the_same_seed_gives_the_same_bytes(
     )
 
 
+def test_an_unknown_rulebook_names_the_option_and_the_nearest_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "positions.csv"
+    source.write_text("account,symbol,quantity,entry_price\nA,BTCUSDT,1,60000\n")
+    build = ("fleet", "build", str(source), "--out", str(tmp_path / "x"), "--rulebook")
+    said = printed(capsys, *build, "binance-usd", code=3)
+    assert said.startswith("error: --rulebook binance-usd: no rulebook 'binance-usd'\n")
+    assert "do: did you mean binance-usdm" in said
+
+
 def test_explaining_an_account_prints_what_assess_prints_of_it(
     example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

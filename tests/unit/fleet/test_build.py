@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ringfence.account import CollateralMode, MarginMode, PositionMode
-from ringfence.errors import BadAccount, BadConfiguration, BadFleet, BadInput
+from ringfence.errors import BadAccount, BadConfiguration, BadFleet, BadInput, BadRulebook
 from ringfence.fleet import Fleet
 from ringfence.fleet.build import Request, build
 from ringfence.fleet.tables import Names
@@ -224,6 +224,15 @@ def test_without_a_rulebook_nothing_is_built(files: Path) -> None:
         BadConfiguration, match=r"rulebook: whose rules hold is not known(?s:.*)rulebook=NAME in Python"
     ):
         built(files, "positions.csv", "wallets.csv", rulebook=None)
+
+
+def test_an_unknown_rulebook_is_told_before_a_row_is_read(files: Path) -> None:
+    (files / "positions.csv").write_text("account,symbol,quantity,entry_price\nA,BTCUSDT,x,-1\n")
+    with pytest.raises(BadRulebook, match="no rulebook 'binance-usd'") as caught:
+        built(files, "positions.csv", "wallets.csv", rulebook="binance-usd")
+    assert "binance-usdm" in (caught.value.hint or "")
+    with pytest.raises(BadRulebook, match="no rulebook 'binance-usd'"):
+        Fleet.from_arrow(positions=pa.table({"account": ["A"]}), rulebook="binance-usd")
 
 
 @pytest.mark.parametrize(
