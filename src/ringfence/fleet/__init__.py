@@ -22,7 +22,7 @@ From sources to a file::
     sources                     files of any producer
     tables, nested              flat tables, and tables with lists, on their way in
     numbers_in                  columns of numbers to exact decimals
-    checks, faults              what rows are held to, and every fault named
+    checks, faults, places      what rows are held to, every fault named, and where it stood
     intake                      all of that: taken in, put together account by account
     assembly, spill             rows that become accounts; rows too many for memory
     build                       written whole or not at all

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from ringfence.account import (
@@ -168,14 +169,17 @@ def collateral_of(entry: Mapping[str, Any], slices: tuple[Slice, ...]) -> Collat
     )
 
 
-def batch_of(accounts: Iterable[tuple[str, Account]]) -> tuple[Any, list[str]]:
-    """Return named accounts as a record batch of a fleet, and what of them cannot be kept to the digit, in words."""
+def batch_of(accounts: Iterable[tuple[str, Account]]) -> tuple[Any, list[tuple[int, str]]]:
+    """Return named accounts as a record batch of a fleet, and what of them cannot be kept to the digit.
+
+    That is told by the account's number, from 0, and in words.
+    """
     pa = pyarrow()
     names: list[str] = []
     scalars: dict[str, list[Any]] = {name: [] for name in SCALARS[1:]}
     offsets: dict[str, list[int]] = {name: [0] for name in LISTS}
     entries: dict[str, dict[str, list[Any]]] = {name: {column: [] for column in LISTS[name]} for name in LISTS}
-    lost: list[str] = []
+    lost: list[tuple[int, str]] = []
     for name, account in accounts:
         names.append(name)
         scalars["position_mode"].append(account.position_mode.value)
@@ -191,7 +195,11 @@ def batch_of(accounts: Iterable[tuple[str, Account]]) -> tuple[Any, list[str]]:
     arrays = [pa.array(names, pa.string()), *(pa.array(scalars[name], field_type(name)) for name in scalars)]
     for kind in LISTS:
         entry = schema.field(kind).type.value_type
-        children = [_column(entries[kind][field.name], field, f"{kind}.{field.name}", lost) for field in entry]
+        children = []
+        for field in entry:
+            values, wrong = _column(entries[kind][field.name], field)
+            children.append(values)
+            lost += [(bisect_right(offsets[kind], at) - 1, f"{kind}.{field.name}: {said}") for at, said in wrong]
         arrays.append(pa.ListArray.from_arrays(
             pa.array(offsets[kind], pa.int32()), pa.StructArray.from_arrays(children, fields=list(entry)),
             type=pa.list_(entry),
@@ -199,13 +207,13 @@ def batch_of(accounts: Iterable[tuple[str, Account]]) -> tuple[Any, list[str]]:
     return pa.record_batch(arrays, schema=schema), lost
 
 
-def _column(values: list[Any], field: Any, name: str, lost: list[str]) -> Any:
+def _column(values: list[Any], field: Any) -> tuple[Any, list[tuple[int, str]]]:
+    """Return an Arrow array, and of which values it cannot keep every digit."""
     pa = pyarrow()
     if not pa.types.is_decimal(field.type):
-        return pa.array(values, field.type)
+        return pa.array(values, field.type), []
     found = amounts(pa.array([None if value is None else format(value, "f") for value in values], pa.string()))
-    lost += [f"{name}: {wrong.message}, {wrong.found}" for wrong in found.wrong]
-    return found.values
+    return found.values, [(wrong.at, f"{wrong.message}, {wrong.found}") for wrong in found.wrong]
 
 
 def _entries(account: Account) -> dict[str, Sequence[Sequence[Any]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ringfence.fleet.places import Stood
 from ringfence.fleet.schema import LISTS, SCALARS, arrow_schema, empty_lists, entry_type, field_type, pyarrow
 from ringfence.fleet.tables import LIST_OF
 
@@ -26,12 +27,13 @@ _ORDER = ("accounts", "wallets", "collateral", "tiers", "positions", "orders")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the entries of an assembled batch's lists stood: files, and by list (file index, row) of each entry."""
+    """Where an assembled batch stood: files, and by list (file index, row) of each entry. ``accounts``: first rows."""
 
     files: tuple[str, ...]
     entries: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64]]]
+    accounts: Stood
 
-    def place(self, name: str, entry: int) -> str:
+    def entry(self, name: str, entry: int) -> str:
         """Return file and row of an entry of the list ``name``."""
         files, rows = self.entries[name]
         return f"{self.files[int(files[entry])]}: row {int(rows[entry])}"
@@ -67,7 +69,22 @@ def assemble(rows: Sequence[Rows], files: Sequence[str], faults: Faults) -> tupl
         row = np.concatenate([part.row for part in kinds[kind]])
         entries[name] = (where, row) if order is None else (where[order], row[order])
     schema = arrow_schema()
-    return pa.record_batch([arrays[name] for name in schema.names], schema=schema), Origin(tuple(files), entries)
+    origin = Origin(tuple(files), entries, _first_rows(kinds, codes, count, files))
+    return pa.record_batch([arrays[name] for name in schema.names], schema=schema), origin
+
+
+def _first_rows(kinds: Mapping[str, Sequence[Rows]], codes: Any, count: int, files: Sequence[str]) -> Stood:
+    """Return where each account is first named."""
+    import numpy as np
+
+    parts = [part for kind in _ORDER for part in kinds[kind]]
+    file, row = np.zeros(count, np.int32), np.zeros(count, np.int64)
+    at = len(codes)
+    for part in reversed(parts):  # what stands earlier is written later, over it
+        own = codes[at - len(part.row) : at][::-1]
+        file[own], row[own] = part.file, part.row[::-1]
+        at -= len(part.row)
+    return Stood(files, file, row)
 
 
 def _lists(name: str, parts: Sequence[Rows], codes: Any, count: int) -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from ringfence.fleet.sources import Source
     from ringfence.numbers import Price
 
 _REPEATED = [  # columns whose values come again and again; the amounts of others would fill a dictionary in vain
@@ -48,6 +49,7 @@ def build(
     every fault up to a limit, BadAccount for what cannot be read, BadRulebook for an unknown rulebook.
     """
     opened = [open_source(source) for source in sources]
+    _each_once(opened)
     with Writer(out, progress, unit=request.unit) as writer:
         work = Intake(opened, request, out.parent)
         for batch in work.batches():
@@ -57,6 +59,16 @@ def build(
             terms = _standing_in(terms, writer.symbols, request.marks)
         accounts, positions = writer.finish(terms)
     return Built(Fleet.open(out), accounts, positions, terms.notes)
+
+
+def _each_once(sources: Sequence[Source]) -> None:
+    """Raise BadConfiguration for a file that is named twice: each of its rows would clash with itself."""
+    known: dict[Path, str] = {}
+    for source in sources:
+        before = known.setdefault(source.path.resolve(), source.name)
+        if before is not source.name:
+            raise BadConfiguration("a file that is given twice", where=source.name, expected="each file once",
+                                   found=f"also {before}", hint="name it once")  # fmt: skip
 
 
 def _standing_in(terms: Terms, symbols: Iterable[str], tape: Mapping[str, Price]) -> Terms:

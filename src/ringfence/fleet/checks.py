@@ -19,18 +19,17 @@ from ringfence.margin.portfolio.requirement import rules_of
 from ringfence.numbers import ONE, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
     from ringfence.contract import Contract
     from ringfence.fleet.faults import Faults
+    from ringfence.fleet.places import Places, Stood
     from ringfence.fleet.schema import Terms
     from ringfence.numbers import Price
     from ringfence.rulebook import Rulebook, TierTable
-
-    Place = Callable[[str, int], str]
 
 _NEAR = 1e-9  # relative: far beyond what float64 loses in three operations
 
@@ -42,11 +41,12 @@ class RuleChecks:
         self.terms, self.rulebook, self.faults = terms, rulebook, faults
         self._entries: dict[str, tuple[Contract, TierTable | None] | None] = {}
         self._ids: list[Any] = []
+        self._stood: list[Stood] = []
 
-    def check(self, batch: Any, marks: Mapping[str, Price], place: Place | None = None) -> None:
-        """Note every fault of a batch. ``place(list, entry)``: where an entry stood; its account if not given."""
-        where = place or _by_account(batch)
+    def check(self, batch: Any, marks: Mapping[str, Price], where: Places) -> None:
+        """Note every fault of a batch, each with its place."""
         self._ids.append(batch.column("account"))
+        self._stood.append(where.accounts)
         lists = batch.column("positions")
         entries = lists.flatten()
         if len(entries):
@@ -54,7 +54,7 @@ class RuleChecks:
         self._symbols(batch.column("orders").flatten(), "orders", where)
         self._wallets(batch, where)
         self._tiers(batch, where)
-        self._portfolios(batch, marks)
+        self._portfolios(batch, marks, where)
 
     def finish(self) -> None:
         """Note accounts that came twice, in one batch or in different ones."""
@@ -66,12 +66,23 @@ class RuleChecks:
             return
         counted = pa.compute.value_counts(ids)
         for pair in counted.filter(pa.compute.greater(counted.field("counts"), 1)).to_pylist():
-            self.faults.add(
-                "an account that comes more than once", where=str(pair["values"]), expected="each account once",
-                found=f"{pair['counts']} times", hint="give all files of one account together, or rename one",
-            )  # fmt: skip
+            first, *others = self._places(pair["values"])
+            for other in others:
+                self.faults.add(
+                    f"account {pair['values']} comes more than once", where=other, expected="each account once",
+                    found=f"also {first}", hint="give it one line or row, or another name",
+                )  # fmt: skip
 
-    def _symbols(self, entries: Any, name: str, where: Place) -> tuple[Any, list[str]]:
+    def _places(self, account: str) -> list[str]:
+        """Return every place of an account's name, in the order in which it came."""
+        pa = pyarrow()
+        found = []
+        for ids, stood in zip(self._ids, self._stood, strict=True):
+            mask = pa.compute.equal(ids, pa.scalar(account, pa.string())).to_numpy(zero_copy_only=False)
+            found += [stood.place(at) for at in mask.nonzero()[0].tolist()]
+        return found
+
+    def _symbols(self, entries: Any, name: str, where: Places) -> tuple[Any, list[str]]:
         """Return entries' symbol codes and the symbols; a symbol without a table is a fault, at its first row."""
         pa = pyarrow()
         if not len(entries):
@@ -88,11 +99,11 @@ class RuleChecks:
                 count = int(pa.compute.sum(pa.compute.equal(coded.indices, code)).as_py())
                 first = int(pa.compute.index(coded.indices, pa.scalar(code, coded.indices.type)).as_py())
                 more = f" (and in {count - 1:,} more)" if count > 1 else ""
-                self.faults.add(error.message, where=f"{where(name, first)}, column symbol{more}",
+                self.faults.add(error.message, where=f"{where.entry(name, first)}, column symbol{more}",
                                 expected=error.expected or "", found=symbol, hint=error.hint)  # fmt: skip
         return coded.indices.to_numpy(zero_copy_only=False), symbols
 
-    def _positions(self, batch: Any, entries: Any, marks: Mapping[str, Price], where: Place) -> None:
+    def _positions(self, batch: Any, entries: Any, marks: Mapping[str, Price], where: Places) -> None:
         import numpy as np
 
         codes, symbols = self._symbols(entries, "positions", where)
@@ -107,14 +118,14 @@ class RuleChecks:
             for entry in np.flatnonzero(isolated & basket[parents]).tolist():
                 self.faults.add(
                     "an isolated position in a basket account",
-                    where=f"{where('positions', entry)}, column isolated_margin",
+                    where=f"{where.entry('positions', entry)}, column isolated_margin",
                     expected=f"cross: {said}", found="isolated", hint="leave isolated_margin out",
                 )  # fmt: skip
         suspects = self._beyond_limits(entries, codes, symbols, quantity, marks)
         self._ask_exactly(batch, suspects, parents, counts, marks, where)
 
     def _legs(
-        self, batch: Any, codes: Any, parents: Any, quantity: NDArray[np.float64], symbols: list[str], where: Place
+        self, batch: Any, codes: Any, parents: Any, quantity: NDArray[np.float64], symbols: list[str], where: Places
     ) -> None:
         """The same leg twice in an account, and both legs of a symbol in one-way mode."""
         import numpy as np
@@ -133,9 +144,9 @@ class RuleChecks:
             self.faults.add(
                 f"{symbol} {side} is there twice in one account" if twice
                 else f"a long and a short of {symbol} in one-way mode",
-                where=f"{where('positions', entry)}, column symbol",
+                where=f"{where.entry('positions', entry)}, column symbol",
                 expected="one row per account, symbol and side" if twice else "one net position per symbol",
-                found=f"also {where('positions', before)}",
+                found=f"also {where.entry('positions', before)}",
                 hint="add the quantities up, with their average entry price" if twice
                 else "net the two, or give the account position_mode hedge",
             )  # fmt: skip
@@ -189,7 +200,7 @@ class RuleChecks:
         parents: Any,
         counts: Any,
         marks: Mapping[str, Price],
-        where: Place,
+        where: Places,
     ) -> None:
         import numpy as np
 
@@ -209,22 +220,24 @@ class RuleChecks:
                     try:
                         check(one, self.rulebook)
                     except BadInput as error:
-                        self.faults.add(error.message, where=f"{where('positions', entry)}, column {column}",
+                        self.faults.add(error.message, where=f"{where.entry('positions', entry)}, column {column}",
                                         expected=error.expected or "", found=error.found or "",
                                         hint=error.hint)  # fmt: skip
 
-    def _wallets(self, batch: Any, where: Place) -> None:
+    def _wallets(self, batch: Any, where: Places) -> None:
         """One balance per asset; in a basket a collateral price for every asset that is held or settled in."""
         import numpy as np
 
         numbers: dict[str, int] = {}
         wallet, _ = self._assets(batch, "wallet", numbers, where)
+        balances = len(wallet)
         terms, _ = self._assets(batch, "collateral", numbers, where)
         basket = _basket(batch)
         if not basket.any():
             return
         self._venue_terms(batch, basket, where)
         positions = batch.column("positions").flatten()
+        settled_in = np.zeros(0, np.int64)
         if len(positions):
             coded = positions.field("symbol").dictionary_encode()
             settle = []
@@ -234,16 +247,21 @@ class RuleChecks:
             parents = np.repeat(np.arange(batch.num_rows), np.diff(batch.column("positions").offsets.to_numpy()))
             assets = np.array(settle)[coded.indices.to_numpy(zero_copy_only=False)]
             shared = positions.field("isolated_margin").is_null().to_numpy(zero_copy_only=False) & (assets >= 0)
+            settled_in = np.flatnonzero(shared)
             wallet = np.concatenate([wallet, (parents * _ASSETS + assets)[shared]])
         named = list(numbers)
         dollars = [number for asset, number in numbers.items() if asset in DOLLARS]
-        needed = np.unique(wallet)
-        needed = needed[basket[needed // _ASSETS] & ~np.isin(needed % _ASSETS, dollars) & ~np.isin(needed, terms)]
-        if len(needed):
-            needed = needed[~np.isin(needed, self._nothing_held(batch, numbers))]
-        for key in needed.tolist():
+        needed, at = np.unique(wallet, return_index=True)
+        asked = basket[needed // _ASSETS] & ~np.isin(needed % _ASSETS, dollars) & ~np.isin(needed, terms)
+        if asked.any():
+            asked &= ~np.isin(needed, self._nothing_held(batch, numbers))
+        for key, entry in zip(needed[asked].tolist(), at[asked].tolist(), strict=True):
+            place = (
+                f"{where.entry('wallet', entry)}, column asset" if entry < balances
+                else f"{where.entry('positions', int(settled_in[entry - balances]))}, column symbol"
+            )  # fmt: skip
             self.faults.add(
-                f"no collateral price for {named[key % _ASSETS]}", where=str(batch.column("account")[key // _ASSETS]),
+                f"no collateral price for {named[key % _ASSETS]}", where=place,
                 expected="a collateral entry for every asset that a basket holds, owes or settles in", found="none",
                 hint=f"give a table of collateral with account, asset {named[key % _ASSETS]}, index and ratio",
             )  # fmt: skip
@@ -265,7 +283,7 @@ class RuleChecks:
         settled = of * _ASSETS + np.array([known[symbol] for symbol in positions.field("symbol").to_pylist()], np.int64)
         return empty[~np.isin(empty, settled)]
 
-    def _venue_terms(self, batch: Any, basket: NDArray[np.bool_], where: Place) -> None:
+    def _venue_terms(self, batch: Any, basket: NDArray[np.bool_], where: Places) -> None:
         """Assets that a basket lists without terms of its own count as the venue says: it must have terms for them."""
         import numpy as np
 
@@ -287,13 +305,13 @@ class RuleChecks:
             try:
                 if self.rulebook.collateral(asset) is None and asset not in DOLLARS:
                     self.faults.add(f"how {asset} counts as collateral is not known", hint=hint, found="an index alone",
-                                    where=f"{where('collateral', entry)}, column ratio",
+                                    where=f"{where.entry('collateral', entry)}, column ratio",
                                     expected="an asset of the venue's collateral list, or a ratio")  # fmt: skip
             except BadInput as error:
-                self.faults.add(error.message, where=f"{where('collateral', entry)}, column asset", hint=hint,
+                self.faults.add(error.message, where=f"{where.entry('collateral', entry)}, column asset", hint=hint,
                                 expected=error.expected or "", found=asset)  # fmt: skip
 
-    def _tiers(self, batch: Any, where: Place) -> None:
+    def _tiers(self, batch: Any, where: Places) -> None:
         """Discount tiers follow one another from 0, never rise, and belong to an asset that is listed without ratio."""
         entries, owner = _entries(batch, "tiers")
         if not len(entries):
@@ -305,7 +323,7 @@ class RuleChecks:
         before: dict[tuple[int, str], Any] = {}
         for number, (entry, row) in enumerate(zip(entries.to_pylist(), owner.tolist(), strict=True)):
             key, last = (row, entry["asset"]), before.get((row, entry["asset"]))
-            place = where("tiers", number)
+            place = where.entry("tiers", number)
             begins = 0 if last is None else last["cap"]
             if begins is None or entry["floor"] != begins:
                 self.faults.add("tiers that do not follow one another", where=f"{place}, column floor",
@@ -323,7 +341,7 @@ class RuleChecks:
                                 hint=f"give {entry['asset']} one row of collateral: account, asset, index")  # fmt: skip
             before[key] = entry
 
-    def _portfolios(self, batch: Any, marks: Mapping[str, Price]) -> None:
+    def _portfolios(self, batch: Any, marks: Mapping[str, Price], where: Places) -> None:
         """Portfolio accounts need what their positions are valued by; options stand in them alone."""
         import numpy as np
 
@@ -342,14 +360,15 @@ class RuleChecks:
             try:
                 rules_of(self.rulebook)
             except BadInput as error:
-                self.faults.add(error.message, where=f"account {batch.column('account')[rows[0]]}",
+                first = int(portfolio.to_numpy(zero_copy_only=False).argmax())
+                self.faults.add(error.message, where=_account(batch, first, where),
                                 expected=error.expected or "", found=error.found or "", hint=error.hint)  # fmt: skip
             return
         for row in rows:
             one = batch.slice(row, 1).to_pylist()[0]
             if any(self._entries.get(entry["symbol"]) is None for entry in one["positions"] or ()):
                 continue
-            name = f"account {one['account']}"
+            name = _account(batch, row, where)
             try:
                 account_file.check_risk(account_file_of(one, self.terms, marks, where=name), self.rulebook)
             except BadInput as error:
@@ -357,7 +376,7 @@ class RuleChecks:
                                 found=error.found or "", hint=_IN_TABLES.get(error.message.split(" for ")[0],
                                                                              error.hint))  # fmt: skip
 
-    def _assets(self, batch: Any, name: str, numbers: dict[str, int], where: Place) -> tuple[Any, Any]:
+    def _assets(self, batch: Any, name: str, numbers: dict[str, int], where: Places) -> tuple[Any, Any]:
         """Return a key per entry, account · many + number of the asset; an asset that comes twice is a fault."""
         import numpy as np
 
@@ -372,8 +391,9 @@ class RuleChecks:
         for at in np.flatnonzero(np.diff(keys[order]) == 0).tolist():
             before, entry = int(order[at]), int(order[at + 1])
             self.faults.add(
-                f"{entries[entry]['asset']} is there twice in one account", where=f"{where(name, entry)}, column asset",
-                expected="one row per account and asset", found=f"also {where(name, before)}", hint="add the two up",
+                f"{entries[entry]['asset']} is there twice in one account",
+                where=f"{where.entry(name, entry)}, column asset", expected="one row per account and asset",
+                found=f"also {where.entry(name, before)}", hint="add the two up",
             )  # fmt: skip
         return keys, None
 
@@ -415,16 +435,9 @@ def _basket(batch: Any) -> NDArray[np.bool_]:
     return found
 
 
-def _by_account(batch: Any) -> Place:
-    """Return places told by account, for rows that never stood in a flat table."""
-    import numpy as np
-
-    def place(name: str, entry: int) -> str:
-        offsets = batch.column(name).offsets.to_numpy()
-        parent = int(np.searchsorted(offsets - offsets[0], entry, side="right")) - 1
-        return f"account {batch.column('account')[parent]}, {name}[{entry - int(offsets[parent] - offsets[0])}]"
-
-    return place
+def _account(batch: Any, row: int, where: Places) -> str:
+    """Return the place of an account, with its name."""
+    return f"{where.accounts.place(row)}, account {batch.column('account')[row]}"
 
 
-__all__ = ["Place", "RuleChecks"]
+__all__ = ["RuleChecks"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NoReturn
 
 from ringfence.errors import BadAccount, BadFleet
@@ -9,6 +10,7 @@ from ringfence.errors import BadAccount, BadFleet
 if TYPE_CHECKING:
     from ringfence.errors import BadInput
 
+_PLACED = re.compile(r"(.*?): (?:row|line) (\d+)")
 MOST = 20  #: faults that are listed
 
 
@@ -40,9 +42,9 @@ class Faults:
 
 
 def _place(fault: BadInput) -> tuple[str, int]:
-    """Return file and row of a fault; faults of one row stay as they were found."""
-    file, word, rest = (fault.where or "").partition(": row ")
-    return file, int(rest.partition(",")[0]) if word else 0
+    """Return file and row, or line, of a fault; faults of one row stay as they were found."""
+    found = _PLACED.match(fault.where or "")
+    return (found[1], int(found[2])) if found else (fault.where or "", 0)
 
 
 __all__ = ["MOST", "Faults"]

@@ -20,6 +20,7 @@ from ringfence.fleet.assembly import assemble
 from ringfence.fleet.checks import RuleChecks
 from ringfence.fleet.faults import MOST, Faults
 from ringfence.fleet.nested import conformed
+from ringfence.fleet.places import ByAccount, one_file
 from ringfence.fleet.schema import KEY, UNIT, Terms, arrow_schema, canonical, pyarrow, schema_of_file, terms_of
 from ringfence.fleet.sources import account_files, batches_of, columns_of
 from ringfence.fleet.spill import Spill
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ringfence.account import RiskInputs
     from ringfence.account_file import AccountFile
     from ringfence.fees import AccountFees
-    from ringfence.fleet.checks import Place
+    from ringfence.fleet.places import Places
     from ringfence.fleet.sources import Source
     from ringfence.numbers import Price
 
@@ -165,10 +166,13 @@ class Intake:
                 reader = TableReader(table.schema.names, self.request.names, where=kind, file=len(flat), kind=kind)
                 flat.append((reader, table.combine_chunks().to_batches()))
         for where, parts in nested:
+            first = 1
             for part in parts:
-                batch, exact = conformed(part, self.faults, where=where)
+                batch, exact = conformed(part, self.faults, where=where, first=first)
                 self.exact = self.exact and exact
-                yield from self._checked(batch, None)
+                stood = one_file(where, range(first, first + part.num_rows))
+                first += part.num_rows
+                yield from self._checked(batch, ByAccount(batch, stood))
         if flat:
             kinds = {reader.kind for reader, _ in flat}
             if "positions" in kinds and "wallets" not in kinds:
@@ -178,14 +182,14 @@ class Intake:
             self._checks.finish()
         self.faults.raise_any()
 
-    def _checked(self, batch: Any, place: Place | None) -> Iterator[Any]:
+    def _checked(self, batch: Any, where: Places) -> Iterator[Any]:
         """Check a batch by the rules and yield it, unless something is wrong with this or an earlier one."""
         if self.faults.found:  # of values: rules are asked of what can be read
             return
         if self._checks is None:
             terms = self.terms()
             self._checks = RuleChecks(terms, terms.rulebook(), self.faults)
-        self._checks.check(batch, self.marks, place)
+        self._checks.check(batch, self.marks, where)
         if not self.faults.found:
             yield batch
 
@@ -193,14 +197,18 @@ class Intake:
 
     def _accounts(self, source: Source) -> Iterator[Any]:
         for files in account_files(source, self.faults):
-            for name, file in files:
-                self._agree(name, file)
-            batch, lost = batch_of((name, file.account) for name, file in files)
-            for said in lost:
+            for told in files:
+                self._agree(told.name, told.file)
+            batch, lost = batch_of((told.name, told.file.account) for told in files)
+            for at, said in lost:
                 self.faults.add(
-                    "an amount that cannot be kept", where=source.name, expected="18 decimal places", found=said
+                    "an amount that cannot be kept",
+                    where=files[at].file.where,
+                    expected="18 decimal places",
+                    found=said,
                 )
-            yield from self._checked(batch, None)
+            stood = one_file(source.name, [told.line for told in files], word="line")
+            yield from self._checked(batch, ByAccount(batch, stood))
 
     def _agree(self, name: str, file: AccountFile) -> None:
         """Take the rulebook, day, policy and contracts of the first file, and hold the others to them."""
@@ -311,7 +319,7 @@ class Intake:
                 return
             for rows_of_part in [held] if spill is None else spill.parts():
                 batch, origin = assemble(rows_of_part, files, self.faults)
-                yield from self._checked(batch, origin.place)
+                yield from self._checked(batch, origin)
 
 
 def _told(rows: Rows, column: Any) -> Iterator[tuple[str, Decimal]]:

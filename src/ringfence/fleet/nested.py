@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 _KIND_OF = {name: kind for kind, name in LIST_OF.items()}
 
 
-def conformed(batch: Any, faults: Faults, *, where: str) -> tuple[Any, bool]:
-    """Return a batch of accounts in a fleet's own types, checked, and whether all of its amounts are exact."""
+def conformed(batch: Any, faults: Faults, *, where: str, first: int = 1) -> tuple[Any, bool]:
+    """Return a batch of accounts in a fleet's own types, checked, and whether all of its amounts are exact.
+
+    ``first``: the number of its first row in the table that it is a part of.
+    """
     pa = pyarrow()
     scalars = TableReader(
-        [name for name in batch.schema.names if name in SCALARS], Names(), where=where, kind="accounts"
+        [name for name in batch.schema.names if name in SCALARS], Names(), where=where, kind="accounts", first=first
     )
     own = batch.select([name for name in batch.schema.names if name in SCALARS])
     checked = scalars.read(own, faults)
@@ -40,7 +43,7 @@ def conformed(batch: Any, faults: Faults, *, where: str) -> tuple[Any, bool]:
                 f"{name} is no list of entries", where=f"{where}: column {name}", found=str(lists.type),
                 expected=f"a list per account of {', '.join(LISTS[name])}",
             )  # fmt: skip
-        arrays[name], as_stated = _list(name, lists, checked.account, faults, where)
+        arrays[name], as_stated = _list(name, lists, checked.account, faults, where, first)
         exact = exact and as_stated
     schema = arrow_schema()
     return pa.record_batch([arrays[name] for name in schema.names], schema=schema), exact
@@ -53,7 +56,7 @@ def _empty(kind: Any) -> bool:
     return bool(pa.types.is_null(kind) or (listed and pa.types.is_null(kind.value_type)))
 
 
-def _list(name: str, lists: Any, account: Any, faults: Faults, where: str) -> tuple[Any, bool]:
+def _list(name: str, lists: Any, account: Any, faults: Faults, where: str, first: int) -> tuple[Any, bool]:
     import numpy as np
 
     pa = pyarrow()
@@ -65,7 +68,7 @@ def _list(name: str, lists: Any, account: Any, faults: Faults, where: str) -> tu
 
     def place(row: int) -> str:
         parent = int(np.searchsorted(offsets, row - 1, side="right")) - 1
-        return f"{where}: account {account[parent]}, {name}[{row - 1 - int(offsets[parent])}]"
+        return f"{where}: row {first + parent}, account {account[parent]}, {name}[{row - 1 - int(offsets[parent])}]"
 
     names = [field.name for field in entries.type]
     flat = pa.record_batch([pa.nulls(len(entries), pa.string()).fill_null("-"), *entries.flatten()],

@@ -10,7 +10,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence import account_file
 from ringfence.errors import BadAccount, BadInput
@@ -233,15 +233,23 @@ def _json_rows(source: Source, faults: Faults | None) -> Iterator[tuple[int, dic
             yield number, row
 
 
-def account_files(source: Source, faults: Faults) -> Iterator[list[tuple[str, AccountFile]]]:
+class Told(NamedTuple):
+    """An account as a source tells it. ``line``: where, from 1; 0 where it is the whole file."""
+
+    name: str
+    line: int
+    file: AccountFile
+
+
+def account_files(source: Source, faults: Faults) -> Iterator[list[Told]]:
     """Yield accounts with their names, some at a time: by ``id``, else by the file's name and line.
 
     A faulty line is noted and left out.
     """
     if source.form == "account":
-        yield [(source.path.stem, account_file.read(source.path))]
+        yield [Told(source.path.stem, 0, account_file.read(source.path))]
         return
-    found: list[tuple[str, AccountFile]] = []
+    found: list[Told] = []
     with source.path.open(encoding="utf-8-sig", errors="replace") as stream:
         for number, line in enumerate(stream, start=1):
             if not line.strip():
@@ -254,7 +262,7 @@ def account_files(source: Source, faults: Faults) -> Iterator[list[tuple[str, Ac
                 faults.note(error)
                 continue
             name = data.get("id")
-            found.append((str(name) if name is not None else f"{source.path.stem}:{number}", file))
+            found.append(Told(str(name) if name is not None else f"{source.path.stem}:{number}", number, file))
             if len(found) == LINES:
                 yield found
                 found = []
@@ -262,4 +270,4 @@ def account_files(source: Source, faults: Faults) -> Iterator[list[tuple[str, Ac
         yield found
 
 
-__all__ = ["BATCH", "Source", "account_files", "batches_of", "columns_of", "open_source"]
+__all__ = ["BATCH", "Source", "Told", "account_files", "batches_of", "columns_of", "open_source"]

@@ -144,7 +144,7 @@ class Rows(NamedTuple):
 
 
 class TableReader:
-    """Checks the batches of one table. ``place``: what a row, numbered from 1, is called in errors."""
+    """Checks the batches of one table. ``place``: what a row, numbered from ``first``, is called in errors."""
 
     def __init__(
         self,
@@ -155,6 +155,7 @@ class TableReader:
         file: int = 0,
         kind: str | None = None,
         place: Callable[[int], str] | None = None,
+        first: int = 1,
     ) -> None:
         self.where, self.file, self.mapping = where, file, mapping
         self.place = place or (lambda row: f"{where}: row {row}")
@@ -175,7 +176,7 @@ class TableReader:
         self.used = {name: theirs for name in (*required, *optional)
                      if (theirs := mapping.theirs(self.kind, name)) in names}  # fmt: skip
         self.unused = [name for name in names if name not in self.used.values()]
-        self._next = 1
+        self._next = first
 
     def notes(self) -> list[str]:
         """Return what is not used of the table, with what a column may have been meant for."""

@@ -162,7 +162,7 @@ def test_accounts_of_modes_and_baskets_are_kept_and_a_missing_collateral_price_i
     (files / "accounts.csv").write_text("account,position_mode,collateral_mode\nA,hedge,\nB,,multi_asset\n")
     (files / "wallets.csv").write_text(WALLETS + "B,BTC,1\n")
     said = faults(files, "accounts.csv", "positions.csv", "wallets.csv")
-    assert said[0].startswith("B: no collateral price for BTC")
+    assert said[0].startswith(f"{files / 'wallets.csv'}: row 3, column asset: no collateral price for BTC")
     (files / "terms.csv").write_text("account,asset,index,ratio\nB,BTC,117000,0.95\n")
     fleet = built(files, "accounts.csv", "positions.csv", "wallets.csv", "terms.csv")
     assert fleet.account("A").account.position_mode is PositionMode.HEDGE
@@ -208,7 +208,70 @@ def test_an_account_in_two_sources_is_a_fault(files: Path) -> None:
     fleet = built(files, "positions.csv", "wallets.csv")
     fleet.path.rename(files / "one.parquet") if fleet.path else None
     said = faults(files, "one.parquet", "positions.csv", "wallets.csv")
-    assert "A: an account that comes more than once" in said[0] + said[1]
+    assert f"{files / 'wallets.csv'}: row 1: account A comes more than once" in said[0]
+    assert f"found: also {files / 'one.parquet'}: row 1" in said[0]
+    assert f"{files / 'wallets.csv'}: row 2: account B comes more than once" in said[1]
+
+
+def test_an_account_that_comes_twice_is_named_with_both_lines(tmp_path: Path) -> None:
+    held = {"symbol": "BTCUSDT", "side": "long", "quantity": "0.1", "entry_price": "117000", "mark_price": "110000"}
+    one = {"rulebook": "binance-usdm", "account": {"wallet": {"USDT": "900"}, "positions": [held]}}
+    path = tmp_path / "book.jsonl"
+    path.write_text("\n".join(json.dumps(one | {"id": name}) for name in ("x", "y", "x", "z", "x")))
+    with pytest.raises(BadFleet) as caught:
+        build([path], tmp_path / "out", Request())
+    assert [(fault.where, fault.message, fault.found) for fault in caught.value.faults] == [
+        (f"{path}: line 3", "account x comes more than once", f"also {path}: line 1"),
+        (f"{path}: line 5", "account x comes more than once", f"also {path}: line 1"),
+    ]
+
+
+def test_faults_of_rules_name_file_and_row_however_the_accounts_came(files: Path) -> None:
+    """A price that is missing, of a balance and of what a position settles in; options outside portfolio margin."""
+    held = {"symbol": "BTCUSDT", "quantity": "0.1", "entry_price": "117000"}
+    rows = [
+        {
+            "account": f"N{at}",
+            "collateral_mode": "multi_asset" if at == 2 else None,
+            "wallet": [{"asset": "BTC", "balance": "1"}] if at == 2 else [],
+            "positions": [held],
+        }
+        for at in range(4)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), files / "nested.parquet")
+    lines = [{"id": f"L{at}", "rulebook": "binance-usdm", "as_of": "2025-10-10", "account": {
+        "wallet": {"USDT": "1"}, "positions": [held | {"side": "long", "leverage": "500" if at == 11 else "5"}]}}
+        for at in range(12)]  # fmt: skip
+    (files / "lines.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    said = [fault.splitlines()[0] for fault in faults(files, "nested.parquet")]
+    place = f"{files / 'nested.parquet'}: row 3, account N2, wallet[0], column asset"
+    assert said == [f"{place}: no collateral price for BTC"]
+    said = [fault.splitlines()[0] for fault in faults(files, "lines.jsonl")]
+    assert [line.partition(", column")[0] for line in said] == [
+        f"{files / 'lines.jsonl'}: line 12, account L11, positions[0]"
+    ]
+
+
+def test_rows_of_a_table_with_lists_are_counted_through_all_of_its_batches(files: Path) -> None:
+    held = {"symbol": "BTCUSDT", "quantity": "0.1", "entry_price": "117000"}
+    batches = [pa.RecordBatch.from_pylist([{"account": f"N{part}{at}", "position_mode": "one_way" if at else "both",
+                                            "positions": [held | {"quantity": "x"} if at == part else held]}
+                                           for at in range(3)]) for part in range(2)]  # fmt: skip
+    with pa.OSFile(str(files / "nested.arrow"), "wb") as sink, pa.ipc.new_file(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    where = [fault.partition(": not")[0].partition(": position_mode is")[0] for fault in faults(files, "nested.arrow")]
+    assert where == [
+        f"{files / 'nested.arrow'}: row 1, column position_mode",
+        f"{files / 'nested.arrow'}: row 1, account N00, positions[0], column quantity",
+        f"{files / 'nested.arrow'}: row 4, column position_mode",
+        f"{files / 'nested.arrow'}: row 5, account N11, positions[0], column quantity",
+    ]
+
+
+def test_a_file_that_is_given_twice_is_refused(files: Path) -> None:
+    with pytest.raises(BadConfiguration, match="a file that is given twice"):
+        built(files, "positions.csv", "wallets.csv", "../" + files.name + "/positions.csv")
 
 
 def test_a_fleet_is_built_again_from_its_own_file_with_its_terms(files: Path) -> None:
