@@ -17,7 +17,7 @@ Compiled (extra ``fleet``), for very many pools::
     sweep                 every pool revalued at new prices
     kernels               its loops, with the bound of what floats may err
     rings                 nearly every pool proved safe without being read
-    ring_records          what it keeps of each pool
+    outlooks              what it keeps of each pool: how low it can come
     ring_kernels          its loops
     triggers              pools of one position, each found at its own price
     trigger_kernels       its loops

@@ -5,17 +5,17 @@
 **Rings** are for all others, and for tables in which a requirement jumps. After a pool has been valued, its surplus
 says how far prices may move against it before it can reach the line. All prices between two ends each are a **box**; a
 pool *outlasts* a box when no prices in it can bring it to the line. Pools stand in rings, each with a box twice as wide
-as that of the one inside, in expected moves of each symbol (and somewhat wider for symbols that few hold); a pool
+as that of the one inside, in expected moves of each symbol (and a little wider for symbols that few hold); a pool
 stands in the widest whose box it outlasts with ease. While prices are inside of a ring's box nobody in the ring is
 read: two comparisons a symbol, whatever the number of pools and rings. Who outlasts no box is *near* and is valued at
 every price. Who outlasts the widest is *far*.
 
 **When prices leave a ring's box**, a new one is laid around them, and all pools of the ring are valued, block by block
-as they stand in memory, from *records* made for that (:mod:`ringfence.screen.ring_records`). Those that do not
-outlast the new box are put further inside; now and then those that outlast the next one are put further out. A box
+as they stand in memory, by their *outlooks* (:mod:`ringfence.screen.outlooks`): how low a pool can come. Those that do
+not outlast the new box are put further inside; now and then those that outlast the next one are put further out. A box
 twice as wide lasts four times as long, so that the many pools of wide rings are hardly ever read.
 
-**Far pools** have no record. They are put into a new box by a sweep with a table of what each leg is worth where the
+**Far pools** have no outlook. They are put into a new box by a sweep with a table of what each leg is worth where the
 prices of the box are worst for it, a piece at each price, in good time before the old box ends.
 
 **In a crash** boxes are not worth laying. When a quarter of all prices moves far at once, everything is let go of,
@@ -25,35 +25,36 @@ into a box again, piece by piece; only pieces that are not held yet are swept.
 **Claim.** :meth:`Incremental.look` names exactly the pools that a sweep names.
 
 **Proof.** Let ``s`` be a pool's exact surplus, ``b`` the error bound that a sweep takes off
-(:mod:`ringfence.screen.kernels`). A sweep's value is ``s − b`` with an error below ``b``.
+(:mod:`ringfence.screen.kernels`). A sweep's value is ``s − b`` with an error below ``b``, so that it names a pool only
+if ``s < 2 b``, and whenever ``s < 0``.
 
-1.  *Records.* While each leg's unit is between its ``since`` and ``until``, both rounded inward, every leg is in the
-    tier that a sweep finds, so that a record's sum is ``s − 4 b`` with an error below ``b``: its terms are those of a
-    sweep, with fewer than ``2 k`` more. Who has a unit outside has a new record made before the sum counts, or is a
-    candidate.
-2.  *Near.* A sweep names a pool only if ``s < 2 b``. Then the record's sum is below 0, and the pool is a candidate. Is
-    the sum below ``− 8 b``, then ``s < 0``, and a sweep names it. All other candidates are computed by the sweep's
-    own steps, to the same bits.
-3.  *Rings.* Who outlasts a box has ``sum − Σ steepness · way ≥ 0``, ``way`` being how far it is to the end of the box
-    that hurts the leg. A leg's surplus falls by no more than that anywhere in the box. For who is hurt while the
-    contract's value falls: steepness counts the whole value, and the requirement does not rise. For who is hurt while
-    it grows: value and requirement, at the highest rate of the tiers that it can reach; they are taken up to ``1.25 ·
-    1.4`` times its value when the record was made, the record holds up to 1.25 times that, and no box in which
-    anybody is put ends more than 40 % further. Moves the other way do no harm, as what a level asks for is at most
-    the whole value; where it is more, steepness is infinite. Requirements that jump at an edge harm who gains, too:
-    there each leg has a second row, by which a jump ``J`` at an edge costs ``J · way ÷ (edge − until)``, at least
-    ``J`` once the way is as far as the edge. Between edges the surplus is continuous, and prices move independently,
-    so that the sum over the legs bounds the fall of the pool. Steepness is rounded upward by more than all roundings
-    of that sum. So in the box ``s ≥ 4 b − b``, and the sweep's value is above 0. It matters neither on what way nor
-    how often prices move in the box.
-4.  *Far.* The table of :func:`.ring_kernels.corner_table` takes the same off each row, for a leg that may be anywhere
+1.  *Bends.* A leg of a size (contracts times their size) that is hurt while its unit falls loses at most ``size ·
+    (credit − charge · lowest rate)`` per unit, since the requirement falls, too; while the unit rises it gains at least
+    ``size · (credit − charge · highest rate)``. One that is hurt while its unit rises loses at most ``size · (credit +
+    charge · highest rate)``, and gains at least ``size · (credit + charge · lowest rate)`` while it falls. The lowest
+    rate is that of all tiers, the highest one of those that are reached while the unit grows to ``1.25 · 1.4`` of what
+    it was. An outlook on a unit that has risen to more than 1.25 of that is made anew before it counts, and a box that
+    ends more than 40 % above present prices is one that nobody outlasts. (A leg of the first kind may find itself
+    further up for a while; it loses nothing on the way, since what a level asks for is at most the whole value. Where
+    it is more, no bound is given.) Requirements that jump at an edge do so upward: on the way down that helps, and on
+    the way up a jump ``J`` costs at most ``J · way ÷ (edge − at)``, which the second bend takes off.
+2.  *Outlooks.* Prices move independently, so that legs add up. A base is the surplus where the outlook was made, by the
+    terms of a sweep and fewer than ``2 k`` more, less ``4 b`` and ``2⁻²² · Σ hurt · unit``; that is more than it costs
+    to round ``at`` to 32 bits (``2⁻²⁴ · hurt · unit``), ``hurt`` and ``gain`` being rounded outward, and to sum up. So
+    what is not below 0 says ``s ≥ 4 b − b``. In the same way ``over`` makes an upper bound of it.
+3.  *Near.* Whose outlook is not below 0 is not named by a sweep. Whose upper bound is below 0 is. All others are
+    computed by the sweep's own steps, to the same bits.
+4.  *Rings.* Who outlasts a box has an outlook that is not below 0 where each leg's unit is at the end that hurts it. So
+    it is nowhere in the box, whatever the way there and however often prices move in it: it is monotonic in each unit.
+    (The second bend of a leg has its own end of the box.)
+5.  *Far.* The table of :func:`.ring_kernels.corner_table` takes the same off each row, for a leg that may be anywhere
     in its tier: the next tier is always among those that it can reach, and a jump costs the share ``J ÷ floor`` of
     the value at the end of the box, at least ``J`` for who reaches the floor. Constants are lowered by 3 more bounds,
     to ``s − 4 b``. Rows are computed at prices for which the columns' tiers are right.
-5.  *Everybody, at every price.* Who has a trigger is found by it. For the others, prices are inside of all boxes, or
+6.  *Everybody, at every price.* Who has a trigger is found by it. For the others, prices are inside of all boxes, or
     each ring that they have left is gone through after a new box was laid. Far pools are held by the old box; or, of
     pieces that have been put there, by the new one; or they are swept. Who is put among the far ones outlasts both
-    boxes. A record whose pool has changed since is left over: it names nobody, and its pool has another one.
+    boxes. An outlook whose pool has changed since is left over: it names nobody, and its pool has another one.
 """
 
 from __future__ import annotations
@@ -78,14 +79,22 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 #: of the rings' boxes and, last, of the far pools', in expected moves of one price update
-RADII = (8.0, 16.0, 32.0, 64.0, 128.0, 400.0)
-RARE = 1.0 / 6.0  #: a box is wider for a symbol by this power of how few hold it: it ends for few, but for all at once
+RADII = (8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 400.0)
+RARE = 0.08  #: a box is wider for a symbol by this power of how few hold it: it ends for few, but for all at once
 PIECE = 1 << 12  #: far pools that are gone through at a time
 PIECES = 4  #: of those at one price, at most
-MADE_SHARE = 1024  #: at one price records are made of about this share of the pools, at most
+MADE_SHARE = 1024  #: at one price outlooks are made of about this share of the pools, at most
 MOVED_SHARE = 64  #: where more than this share of the pools would have to be put elsewhere, there is a sweep
-MOVED_BLOCK = 1024  #: records of a ring that are gone through at a time
-OUTWARD = (64, 128, 512, 2048, 8192, 8192)  #: for how many prices near pools, and those of each ring, do not go outward
+MOVED_BLOCK = 1024  #: outlooks of a ring that are gone through at a time
+OUTWARD = (
+    16,
+    64,
+    512,
+    2048,
+    8192,
+    8192,
+    8192,
+)  #: for how many prices near pools, and those of each ring, do not go outward
 RUSH = 16.0  #: expected moves: where a quarter of all prices moves further at once, there are sweeps until it is calm
 CALM = 6.0  #: expected moves per update, of the price that moved furthest, over the last updates
 UPDATES, UPDATES_IN_RINGS = 8, 64  #: how many those are, at least: while there are sweeps, and while there are rings
@@ -97,8 +106,8 @@ class Incremental:
 
     ``sweep``: the columns and levels; ``level``: which of its levels is watched. ``expected_moves`` (S f64): how far
     each symbol's price is expected to move from one update to the next, as a share, to begin with; it is learned from
-    the prices, and decides about speed alone. ``mode`` is ``rings`` or ``sweep``. ``valued`` counts pools of which a
-    record was made or put elsewhere, ``sweeps`` prices at which all far pools or some were swept, ``laid`` boxes that
+    the prices, and decides about speed alone. ``mode`` is ``rings`` or ``sweep``. ``valued`` counts pools of which an
+    outlook was made or put elsewhere, ``sweeps`` prices at which all far pools or some were swept, ``laid`` boxes that
     were laid for far pools.
     """
 
@@ -106,15 +115,15 @@ class Incremental:
         require()
         import numpy as np
 
-        from ringfence.screen import ring_kernels, ring_records
+        from ringfence.screen import outlooks, ring_kernels
         from ringfence.screen.triggers import Triggers
 
         self._kernels: Any = ring_kernels  # arrays go in by the dozen
-        self._forget = ring_records.forget
+        self._forget = outlooks.forget
         self.sweep = sweep
         self._level, self._health = level, sweep.levels[level]
         self.valued = self.sweeps = self.laid = 0
-        self._fresh = self._dropped = True  # whether all records were let go of, and none has been made since
+        self._fresh = self._dropped = True  # whether all outlooks were let go of, and none has been made since
         self._old_holds = self._building = False  # whether far pools are held by a box, and put into another
         self._calm, self._corner_of, self._ease = True, -1, 1.0
         self._done = self._wait = 0  # how many pieces are in the new box; how many sweeps to wait
@@ -128,13 +137,13 @@ class Incremental:
                 "expected moves are not one positive number per symbol", where="expected_moves",
                 expected=str(symbols), found=str(len(moves)),
             )  # fmt: skip
-        self._held = ring_records.Held(
+        self._held = outlooks.Held(
             columns.groups, columns.code, columns.lots, columns.cash, columns.fixed, columns.gross, *_rules(of)
         )
-        self._sides = 2 if bool(self._held.terms[:, ring_records.JUMPS].any()) else 1
+        self._sides = 2 if bool(self._held.terms[:, outlooks.JUMPS].any()) else 1
         self._lines = np.zeros((10, symbols))
-        self._states = np.full(columns.pools, ring_records.FAR)
-        self._states[columns.number == NOBODY] = ring_records.GONE
+        self._states = np.full(columns.pools, outlooks.FAR)
+        self._states[columns.number == NOBODY] = outlooks.GONE
         self._triggers = Triggers(self._held, self._health, self._lines, self._states)
         self._lay_out(moves)
         self.settle(columns.prices)
@@ -147,12 +156,12 @@ class Incremental:
     @property
     def near(self) -> int:
         """How many pools are valued at every price."""
-        return int(self._records.areas[0, :, self._kernels.COUNT].sum())
+        return int(self._outlooks.areas[0, :, self._kernels.COUNT].sum())
 
     @property
     def standing(self) -> list[int]:
         """How many pools stand in each ring, the near ones first."""
-        return [int(count) for count in self._records.areas[:, :, self._kernels.COUNT].sum(axis=1)]
+        return [int(count) for count in self._outlooks.areas[:, :, self._kernels.COUNT].sum(axis=1)]
 
     @property
     def swept(self) -> int:
@@ -167,24 +176,19 @@ class Incremental:
             )  # fmt: skip
         self._updates += 1
         self._looked += 1
-        found = self._kernels.look_near(0, prices, *self._near) if self._old_holds else self._kernels.BOX_ENDED
-        if found == self._kernels.TIER_CHANGED and not self._building:
-            found = self._look_near_anew(prices)
+        found = self._kernels.look_near(prices, *self._near) if self._old_holds else self._kernels.BOX_ENDED
         if found < 0 or self._building:
             return self._look_closer(prices)
         return self._named(prices, found) if found else self.sweep.columns.looks
-
-    def _look_near_anew(self, prices: Floats) -> int:
-        """Make near records anew in which a tier has changed; then look at all, in doubt within rounding of an edge."""
-        self.valued += self._kernels.renew_near(*self._making(prices))
-        found: int = self._kernels.look_near(1, prices, *self._near)
-        return found
 
     def _named(self, prices: Floats, found: int) -> NDArray[np.uint32]:
         """Return the caller's numbers of those candidates that a sweep would name."""
         doubted, sure = divmod(found, self._kernels.DOUBTED)
         if doubted:
-            sure = self._kernels.confirm(sure, doubted, self._candidates, self._held, self._health, prices)
+            sure = self._kernels.confirm(
+                sure, doubted, self._candidates, self._held, self._health, self._sides, prices, self._lines,
+                self._ends, self._outlooks, self._own,
+            )  # fmt: skip
         return self._with_looks(self.sweep.columns.number[self._candidates[:sure]])
 
     def _with_looks(self, *parts: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -202,7 +206,9 @@ class Incremental:
         import numpy as np
 
         kernels = self._kernels
-        left, rushed, spent = kernels.examine(prices, RUSH, self._old, self._lines, self._boxes, self._ways)
+        left, rushed, spent = kernels.examine(
+            prices, RUSH, self._old, self._lines, self._boxes, self._ends, self._outlooks.born
+        )
         if left < 0:
             return self._out_of_reach(prices)
         if self._updates >= (UPDATES_IN_RINGS if self._old_holds else UPDATES):
@@ -212,8 +218,8 @@ class Incremental:
             return self._sweep_all(prices)
         if left:
             moved = kernels.renew(
-                left, self._outward(left), self._most_moved, self._radii, self._lines, self._boxes,
-                *self._making(prices), self._moving,
+                left, self._outward(left), self._most_moved, self._radii, self._lines, self._boxes, self._held,
+                self._health, self._sides, prices, self._outlooks, self._ends, self._scan, self._own, self._moving,
             )  # fmt: skip
             if moved < 0:
                 self._drop()
@@ -228,9 +234,7 @@ class Incremental:
             if not self._anchor(prices):
                 return self._sweep_all(prices)
             self._guard()
-        found = kernels.look_near(0, prices, *self._near)
-        if found == kernels.TIER_CHANGED:
-            found = self._look_near_anew(prices)
+        found = kernels.look_near(prices, *self._near)
         if found < 0:
             return self._sweep_all(prices)
         named = self._named(prices, found)
@@ -276,7 +280,7 @@ class Incremental:
 
     def _lay(self, boxes: int, prices: Floats) -> None:
         """Lay boxes around ``prices``, a bit for each, and those of rings that nobody was in."""
-        self._kernels.lay(boxes, self._old, self._radii, prices, self._lines, self._boxes, self._ways)
+        self._kernels.lay(boxes, self._old, self._radii, prices, self._lines, self._boxes, self._ends)
 
     def _close(self, box: int | slice) -> None:
         """Close a box: nobody can be in it."""
@@ -297,7 +301,7 @@ class Incremental:
             PIECES, max(256, sweep.columns.pools // MADE_SHARE))  # fmt: skip
         self._done, many = kernels.anchor(
             int(self._fresh), self._done, pieces, made, self._pieces, sweep.constants(self._level), self._corner,
-            self._own, self._hits, *self._making(prices),
+            self._sums, self._hits, *self._making(prices),
         )  # fmt: skip
         if many < 0:
             self._drop()
@@ -311,16 +315,16 @@ class Incremental:
         return True
 
     def _making(self, prices: Floats) -> Any:
-        """Return what making records and putting them into rings reads and writes."""
-        return self._held, self._health, self._sides, prices, self._records, self._ways, self._own_legs
+        """Return what putting pools where they belong reads and writes."""
+        return self._held, self._health, self._sides, prices, self._outlooks, self._ends, self._own
 
     def _guard(self) -> None:
-        self._kernels.guard(self._records.areas, self._boxes, self._lines)
+        self._kernels.guard(self._outlooks, self._boxes, self._lines)
 
     def _drop(self) -> None:
         """Let go of all rings and boxes: everything is swept until it is calm."""
-        self._records.areas[:, :, self._kernels.COUNT] = 0  # states are put right piece by piece
-        self._records.edges[0], self._records.edges[1] = 0.0, float("inf")
+        self._outlooks.areas[:, :, self._kernels.COUNT] = 0  # states are put right piece by piece
+        self._outlooks.born[:] = float("inf")
         self._close(slice(None))
         self._dropped, self._old_holds, self._building, self._calm, self._fresh = True, False, False, False, True
         self._done = 0
@@ -374,13 +378,13 @@ class Incremental:
             self._take_memory()
 
     def _take_memory(self) -> None:
-        """Write where records are going to be added next: memory that is new costs as much as hundreds of records."""
-        kernels, records = self._kernels, self._records
-        for first, begin, count, room, each in records.areas.reshape(-1, 5).tolist():
+        """Write where outlooks are going to be added next: memory that is new costs as much as hundreds of pools."""
+        kernels, of = self._kernels, self._outlooks
+        for first, begin, count, room, each in of.areas.reshape(-1, 5).tolist():
             until = min(room, count + count // 2 + kernels.BLOCK)
-            records.sums[first + count : first + until] = 0.0
-            records.heads[first + count : first + until] = 0
-            records.legs[begin + count * each : begin + until * each] = 0
+            of.bases[first + count : first + until] = 0.0
+            of.owners[first + count : first + until] = 0
+            of.bends[begin + count * each : begin + until * each] = 0
 
     def take_out(self, pools: NDArray[Any]) -> None:
         """Leave the caller's ``pools`` out from now on: they are gone, or were placed elsewhere."""
@@ -388,25 +392,25 @@ class Incremental:
 
     def change(self, prices: Floats, numbers: Sequence[int], legs: Legs) -> None:
         """Put pools that have changed, or are new, where they belong at ``prices`` (:meth:`.sweep.Sweep.change`)."""
-        from ringfence.screen import ring_records
+        from ringfence.screen import outlooks
 
         self.sweep.move(prices)
         rebases = self.sweep.rebases
         filled, left = self.sweep.change(numbers, legs)
         for places in (left, filled):
             self._forget(places, self._states)
-        self._states[filled] += ring_records.FAR - ring_records.GONE
+        self._states[filled] += outlooks.FAR - outlooks.GONE
         if self.sweep.rebases != rebases:
             self.settle(prices)
             return
         keys = self._triggers.keys
-        recorded = filled[~self._triggers.add(filled)]
+        others = filled[~self._triggers.add(filled)]
         if self._triggers.keys is not keys:
             self._hand_over()
         if self._dropped:
             return
         self._lay(0, prices)
-        if self._kernels.place_all(recorded, *self._making(prices)):
+        if self._kernels.place_all(others, *self._making(prices)):
             self.valued += len(filled)
             self._guard()
         else:
@@ -415,38 +419,35 @@ class Incremental:
     # ── What the kernels read ────────────────────────────────────────────────────────────────────────────────────
 
     def _lay_out(self, moves: Floats) -> None:
-        """Make room for records, boxes and what else the kernels read and write."""
+        """Make room for outlooks, boxes and what else the kernels read and write."""
         import numpy as np
 
         from ringfence.screen.kernels import CHUNK
-        from ringfence.screen.ring_records import HEAD, LEG, MOST_LEGS, Records
+        from ringfence.screen.outlooks import MOST_LEGS, OWNER, Outlooks, bend_of
 
         columns, symbols, rings = self.sweep.columns, self._symbols, len(RADII)
         self._old = rings  # the far pools' box; the new one of them comes next
         groups = columns.groups
-        least = 2 if self._triggers.everybody else 1  # legs of those that have records, and are swept
+        least = 2 if self._triggers.everybody else 1  # legs of those that have outlooks, and are swept
         areas = np.zeros((rings, len(groups), 5), np.int64)
-        records = legs = 0
+        outlooks = legs = 0
         for ring in range(rings):
             for group, (size, _, pools, _) in enumerate(groups.tolist()):
                 room = 0 if size < least else pools if ring else min(pools, max(4096, pools // 8))
                 each = size * self._sides if size <= MOST_LEGS else 0
-                areas[ring, group] = records, legs, 0, room, each
-                records += room
+                areas[ring, group] = outlooks, legs, 0, room, each
+                outlooks += room
                 legs += room * each
         units = symbols * (2 if bool(columns.instruments.inverse.any()) else 1)
+        bend = bend_of(2 * units)
         # Of what is not used, zeros take no memory.
-        self._records = Records(
-            areas,
-            np.zeros(records),
-            np.zeros(records, HEAD),
-            np.zeros(legs, LEG),
+        self._outlooks = Outlooks(
+            areas, np.zeros(outlooks), np.zeros(outlooks, OWNER), np.zeros(legs, bend), np.full((rings, units), np.inf),
             self._states,
-            np.zeros((2, units)),
-        )
+        )  # fmt: skip
         self._radii = np.array([0.0, *RADII, RADII[-1]])
         self._boxes = np.zeros((rings + 2, 2, symbols))
-        self._ways = np.zeros((rings + 3, 2 * units))
+        self._ends, self._scan = np.zeros((2, rings + 1, 2 * units)), np.zeros((2, 2 * units))
         self._lines[self._kernels.MOVES] = moves
         self._lines[self._kernels.LEAST_MOVE] = moves / 4.0
         code = columns.code[min(groups[groups[:, 0] >= least, 3], default=columns.legs) :]
@@ -456,24 +457,24 @@ class Incremental:
         self._pieces, self._chunks = (pieces_of(groups, size, least=least) for size in (PIECE, CHUNK))
         self._found = np.zeros(len(self._pieces), np.int64)
         self._corner = np.zeros(columns.instruments.rows)
-        self._own, self._hits = np.empty(PIECE), np.empty(PIECE, np.uint32)
-        self._own_legs = np.zeros(2 * MOST_LEGS, LEG)
+        self._sums, self._hits = np.empty(PIECE), np.empty(PIECE, np.uint32)
+        self._own = np.zeros(2 * MOST_LEGS, bend)
         self._most_moved, self._moving = columns.pools // MOVED_SHARE + 1024, np.empty((MOVED_BLOCK, 2), np.int64)
 
     def _hand_over(self) -> None:
         """Make ready what the kernels are handed at every price, once there is other room for triggers."""
         import numpy as np
 
-        of, triggers = self._records, self._triggers
+        of, triggers = self._outlooks, self._triggers
         self._candidates = np.empty(int(of.areas[0, :, self._kernels.ROOM].sum()) + len(triggers.keys), np.int64)
         self._by_trigger = (triggers.lists, triggers.keys, triggers.heads, self._candidates)
         self._near = (
-            self._lines, self._ways, of.areas, of.sums, of.heads, of.legs, of.states, of.edges, *self._by_trigger
+            self._lines, self._ends[0, 0], of.areas, of.bases, of.owners, of.bends, of.states, *self._by_trigger
         )  # fmt: skip
 
 
 def _rules(of: Instruments) -> tuple[Floats, Floats]:
-    """Return the instruments as ``terms`` and ``tiers`` (:class:`ringfence.screen.ring_records.Held`)."""
+    """Return the instruments as ``terms`` and ``tiers`` (:class:`ringfence.screen.outlooks.Held`)."""
     import numpy as np
 
     rise = np.zeros_like(of.rate)

@@ -5,7 +5,7 @@ lists   2 S, 4 int64  of a symbol and a side (0: long, called while the price fa
                       those that are sorted, how many ``FRESH`` ones behind them are not yet, and up to where there is
                       ``ROOM``
 keys    ? f64         triggers, ascending: the price for a short position, less the price for a long one
-heads   ?             ``state`` of the pool when written (:mod:`.ring_records`), its place, the key that it is ``sure``
+heads   ?             ``state`` of the pool when written (:mod:`.outlooks`), its place, the key that it is ``sure``
                       at. Whose state is another now has changed since, and is passed over
 ======  ============  ===============================================================================================
 """
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ringfence.screen.compiled import compiled
-from ringfence.screen.ring_records import (
+from ringfence.screen.outlooks import (
     CHARGE,
     CREDIT,
     DEDUCTION,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ringfence.screen.ring_records import Held
+    from ringfence.screen.outlooks import Held
 
     Floats = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ class Triggers:
         import numpy as np
 
         from ringfence.screen import trigger_kernels
-        from ringfence.screen.ring_records import CHARGE, CREDIT, FEE, FUNDING, JUMPS, MOST, MOVING, TIERS
+        from ringfence.screen.outlooks import CHARGE, CREDIT, FEE, FUNDING, JUMPS, MOST, MOVING, TIERS
 
         self._kernels: Any = trigger_kernels  # arrays go in by the dozen
         self._held, self._level, self._lines, self._states = held, level, lines, states

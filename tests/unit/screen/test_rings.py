@@ -216,3 +216,21 @@ def test_expected_moves_are_one_positive_number_per_symbol() -> None:
         Incremental(sweep, expected_moves=np.zeros(len(SYMBOLS)))
     with pytest.raises(BadInput, match="not one price per symbol"):
         Incremental(sweep).look(np.ones(3))
+
+
+@pytest.mark.parametrize("step", [False, True])
+def test_prices_that_double_and_halve_again_are_followed(*, step: bool) -> None:
+    # An outlook holds until a price is a quarter above where it was made: here each is made anew several times.
+    rings, sweep, marks = both(step=step, pools=1_000)
+    turns = np.interp(np.arange(2_400), [0, 800, 1_700, 2_399], [0.0, 0.75, -0.9, 0.3])
+    path = walk(marks, 2_400, 11, wild=False) * np.exp(np.outer(turns, np.linspace(1.0, -1.0, len(SYMBOLS))))
+    named = 0
+    for number, prices in enumerate(path):
+        hits = np.sort(rings.look(prices))
+        assert hits.tolist() == np.sort(sweep.look(prices)).tolist()
+        named += len(hits)
+        if number % 4 == 0:
+            sweep.take_out(hits)
+            rings.take_out(hits)
+    assert named > 100
+    assert rings.sweeps < 100
