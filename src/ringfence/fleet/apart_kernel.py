@@ -42,9 +42,9 @@ def _worst(pool: int, got: Any, of: Any, inverse: Any, values: Any, moves: Any, 
             equity += got.signed[leg] * (low if got.signed[leg] > 0.0 else high)
             asked += got.slope[leg] * high
             if got.tiered[leg] > 0.0:
-                if of.jumps[i] and near_edge(got.contracts[leg] * high, of.floor[i], of.count[i]):
+                if of.jumps[i] and near_edge(got.contracts[leg] * high, of.floor, i, of.count[i]):
                     return -np.inf
-                tier = tier_at(got.contracts[leg] * high, of.floor[i], of.count[i])
+                tier = tier_at(got.contracts[leg] * high, of.floor, i, of.count[i])
                 asked += got.tiered[leg] * of.rate[i, tier] * high - of.deduction[i, tier]
             size += got.most[leg] * high
             terms += 1

@@ -3,7 +3,8 @@
 **The loop runs over scenarios.** A position's value in all scenarios is its quantity times a row of contract values, so
 the innermost loops are ``balance[s] += signed · value[s]`` and ``requirement[s] += slope · value[s]`` over neighbouring
 numbers: eight lanes at a time, no gather. A leg that stays in one tier over all scenarios (nearly all do) costs two
-multiplications and additions a scenario; one that crosses tiers picks rate and deduction by comparison, tier by tier.
+multiplications and additions a scenario; one that crosses tiers takes the one that asks for most, tier by tier.
+Arrays are read with all their indices: a row taken out of one is counted as held, which costs more than its arithmetic.
 
 **Verdicts are two-sided.** With ``u = 2⁻⁵³``, ``k`` legs and ::
 
@@ -38,13 +39,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ringfence.margin import formulas
-from ringfence.screen.compiled import compiled, inlined
+from ringfence.screen.compiled import borrowing, compiled, inlined
 from ringfence.screen.packing import charged, contract_value, fixed_fee
 
 CHUNK = 2_048  #: accounts that are added up together
 LEAST_INDEX = 1e-8  #: of an index that moves
 EDGE = 2.0**-43
 BOUND = 32 * 2.0**-53
+ROOM = 256  #: scenarios that are swept together
+
+# Rows of scratch, a balance and the requirement behind it side by side. They stand a constant apart in one array, so
+# that the compiler knows without asking that they do not overlap; no power of two: they share no place in a cache.
+_STRIDE = ROOM + 16
+_EQUITY, _REQUIRED, _DEAD, _STRUCK, _TIERS, _OWN, _ASKED, _WORTH, _ROWS = range(9)
+_ACCOUNTS, _LIQUIDATABLE, _CALLED = range(3)  # rows of counts
+_WORTHS, _LOSSES, _FUNDS = range(3)  # rows of amounts
 
 _maintenance_margin = inlined(formulas.maintenance_margin)
 _rate_by_size = inlined(formulas.rate_by_size)
@@ -166,7 +175,7 @@ class Points(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Sums by chunk: counts ``(chunk, scenario)``, amounts ``(chunk, asset, scenario)``, ``(chunk, symbol, scenario)``.
+    """Sums over a unit: counts ``(scenario)``, amounts ``(asset, scenario)``, ``forced`` ``(symbol, scenario)``.
 
     All of them floats, whole numbers among them. ``forced`` is in contracts. The first scenario is where all start:
     ``loss`` is counted from there.
@@ -181,20 +190,20 @@ class Sums(NamedTuple):
     forced: Any
 
 
-@inlined
-def tier_at(amount: float, floor: Any, tiers: int) -> int:
-    """Return the tier that an amount is in."""
+@borrowing
+def tier_at(amount: float, floor: Any, i: int, tiers: int) -> int:
+    """Return the tier of instrument ``i`` that an amount is in. ``floor``: of all of them; it has ``tiers``."""
     tier = 0
-    while tier + 1 < tiers and floor[tier + 1] <= amount:
+    while tier + 1 < tiers and floor[i, tier + 1] <= amount:
         tier += 1
     return tier
 
 
 @compiled
-def near_edge(amount: float, floor: Any, tiers: int) -> bool:
-    """Whether an amount is so close to a tier's edge that rounding leaves its tier open."""
+def near_edge(amount: float, floor: Any, i: int, tiers: int) -> bool:
+    """Whether an amount is so close to an edge of a tier of instrument ``i`` that rounding leaves its tier open."""
     for tier in range(1, tiers):  # noqa: SIM110 - compiled
-        if abs(amount - floor[tier]) <= EDGE * floor[tier]:
+        if abs(amount - floor[i, tier]) <= EDGE * floor[i, tier]:
             return True
     return False
 
@@ -225,8 +234,8 @@ def prepare(held: Any, of: Any, into: Any) -> None:  # noqa: PLR0912 - compiled,
             else:
                 amount = size if of.by_contracts[i] else size * at_entry
                 look = look or (of.jumps[i] and (of.by_contracts[i] or not of.moving[i])
-                                and near_edge(amount, of.floor[i], of.tiers[i]))  # fmt: skip
-                tier = tier_at(amount, of.floor[i], of.tiers[i])
+                                and near_edge(amount, of.floor, i, of.tiers[i]))  # fmt: skip
+                tier = tier_at(amount, of.floor, i, of.tiers[i])
                 rate, deduction = of.rate[i, tier], of.deduction[i, tier]
                 for other in range(of.tiers[i]):
                     highest = max(highest, of.fee_slope[i] + of.rate[i, other])
@@ -259,89 +268,106 @@ def prepare(held: Any, of: Any, into: Any) -> None:  # noqa: PLR0912 - compiled,
         into.cash[pool], into.fixed[pool], into.gross[pool], into.look[pool] = cash, fixed, gross, look
 
 
-@inlined
-def _required(values: Any, size: float, tiered: float, i: int, low: int, high: int, of: Any, pick: Any) -> Any:
-    """Return what a leg's tiers ask for by scenario, from tier ``low`` to tier ``high``. In ``pick``."""
-    asked, taken = pick[0], pick[1]
-    floor, rate, deduction = of.floor[i], of.rate[i], of.deduction[i]
-    slope, less = tiered * rate[low], deduction[low]
-    for s in range(values.size):
-        asked[s] = slope * values[s] - less
+@borrowing
+def _fill(work: Any, row: int, width: int, equity: float, required: float) -> None:
+    """Start a balance and the requirement behind it from what no scenario changes."""
+    for s in range(width):
+        work[row, s] = equity
+        work[row + 1, s] = required
+
+
+@borrowing
+def _ask_tiers(leg: int, low: int, high: int, got: Any, of: Any, at: Any, width: int, work: Any) -> None:
+    """Fill the row of what a leg's tiers ask for by scenario, from tier ``low`` to tier ``high``."""
+    symbol, i, size, tiered = got.symbol[leg], got.row[leg], got.contracts[leg], got.tiered[leg]
+    slope, less = tiered * of.rate[i, low], of.deduction[i, low]
+    for s in range(width):
+        work[_TIERS, s] = slope * at.values[symbol, s] - less
     for tier in range(low + 1, high + 1):
-        slope, less, edge = tiered * rate[tier], deduction[tier], floor[tier]
+        slope, less, edge = tiered * of.rate[i, tier], of.deduction[i, tier], of.floor[i, tier]
         # In a continuous table of rising rates the tier that asks for most is the one that holds.
         if of.jumps[i]:
-            for s in range(values.size):
-                taken[s] = 1.0 if size * values[s] >= edge else 0.0
+            for s in range(width):
+                value, asked = at.values[symbol, s], work[_TIERS, s]
+                work[_TIERS, s] = slope * value - less if size * value >= edge else asked
         else:
-            for s in range(values.size):
-                taken[s] = 1.0 if slope * values[s] - less > asked[s] else 0.0
-        for s in range(values.size):
-            there = slope * values[s] - less
-            asked[s] = there if taken[s] > 0.0 else asked[s]
-    return asked
+            for s in range(width):
+                work[_TIERS, s] = max(work[_TIERS, s], slope * at.values[symbol, s] - less)
 
 
-@inlined
-def _add_leg(leg: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> bool:
-    """Add a leg to a pool's balance and requirement in every scenario; return whether its tier is left open somewhere.
+@borrowing
+def _add_leg(  # noqa: PLR0913, PLR0917 - compiled
+    leg: int, got: Any, of: Any, at: Any, width: int, work: Any, row: int, fresh: bool,  # noqa: FBT001
+    cash: float, fixed: float,
+) -> bool:  # fmt: skip
+    """Add a leg to the balance in ``row`` and the requirement behind it; return whether its tier is left open anywhere.
 
-    ``pick``: scratch, of which two rows are used.
+    ``fresh``: nothing stands there yet, they start from ``cash`` and ``fixed``.
     """
-    values, ends = at.values[got.symbol[leg]], at.ends[got.symbol[leg]]
+    symbol, i, size = got.symbol[leg], got.row[leg], got.contracts[leg]
     signed, slope, tiered = got.signed[leg], got.slope[leg], got.tiered[leg]
-    i, size, low, high, fixed = got.row[leg], got.contracts[leg], 0, 0, 0.0
+    low, high, less = 0, 0, 0.0
     if tiered > 0.0:
-        low, high = tier_at(size * ends[0], of.floor[i], of.count[i]), tier_at(size * ends[1], of.floor[i], of.count[i])
+        low = tier_at(size * at.ends[symbol, 0], of.floor, i, of.count[i])
+        high = tier_at(size * at.ends[symbol, 1], of.floor, i, of.count[i])
     if low == high:
         if tiered > 0.0:
-            slope += tiered * of.rate[i, low]
-            fixed = of.deduction[i, low]
-        for s in range(values.size):
-            equity[s] += signed * values[s]
-            required[s] += slope * values[s] - fixed
+            slope, less = slope + tiered * of.rate[i, low], of.deduction[i, low]
+        if fresh:
+            for s in range(width):
+                value = at.values[symbol, s]
+                work[row, s] = cash + signed * value
+                work[row + 1, s] = fixed + (slope * value - less)
+        else:
+            for s in range(width):
+                value = at.values[symbol, s]
+                work[row, s] += signed * value
+                work[row + 1, s] += slope * value - less
     else:
-        asked = _required(values, size, tiered, i, low, high, of, pick)
-        for s in range(values.size):
-            equity[s] += signed * values[s]
-            required[s] += slope * values[s] + asked[s]
+        if fresh:
+            _fill(work, row, width, cash, fixed)
+        _ask_tiers(leg, low, high, got, of, at, width, work)
+        for s in range(width):
+            value = at.values[symbol, s]
+            work[row, s] += signed * value
+            work[row + 1, s] += slope * value + work[_TIERS, s]
     near = False
     if tiered > 0.0 and of.jumps[i]:
-        for s in range(values.size):
-            near = near or near_edge(size * values[s], of.floor[i], of.count[i])
+        for s in range(width):
+            near = near or near_edge(size * at.values[symbol, s], of.floor, i, of.count[i])
     return near
 
 
-@compiled
-def _basket(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> float:
+@borrowing
+def _basket(pool: int, got: Any, of: Any, at: Any, width: int, work: Any) -> float:
     """Add what the parts of a basket count for and require; return the error bound as :func:`_pool` does."""
-    equity[:], required[:] = got.cash[pool], got.fixed[pool]
-    own, asked, worth = pick[2], pick[3], pick[4]
+    _fill(work, _EQUITY, width, got.cash[pool], got.fixed[pool])
     gross, open_tier, terms = got.gross[pool], False, 16
     for part in range(got.parts[pool], got.parts[pool + 1]):
-        own[:], asked[:] = got.part_cash[part], got.part_fixed[part]
+        _fill(work, _OWN, width, got.part_cash[part], got.part_fixed[part])
         size = got.part_gross[part]
         for leg in range(got.first[pool], got.first[pool + 1]):
             if got.part[leg] == part:
-                near = _add_leg(leg, got, of, at, own, asked, pick)
+                near = _add_leg(leg, got, of, at, width, work, _OWN, False, 0.0, 0.0)  # noqa: FBT003
                 open_tier = open_tier or near
                 size += got.most[leg] * at.ends[got.symbol[leg], 1]
                 terms += 1
-        move, index, way = at.moves[got.follows[part]], got.at_index[part], got.way[part]
+        follows, index, way = got.follows[part], got.at_index[part], got.way[part]
         in_currency, charge = got.currency[way], got.charge[part]
         if in_currency:
-            for s in range(own.size):
-                own[s] *= index * move[s]
-        worth[:] = got.line_slope[way, 0] * own  # a debt's line is 0 at 0
+            for s in range(width):
+                work[_OWN, s] *= index * at.moves[follows, s]
+        debt = got.line_slope[way, 0]
+        for s in range(width):
+            work[_WORTH, s] = debt * work[_OWN, s]  # a debt's line is 0 at 0
         for line in range(1, got.lines[way]):
             constant, slope = got.constant[way, line], got.line_slope[way, line]
-            for s in range(own.size):
-                worth[s] = min(worth[s], constant + slope * own[s])
-        for s in range(own.size):
-            there = index * move[s]
-            equity[s] += worth[s] if in_currency else worth[s] * there
-            required[s] += charge * there * asked[s]
-        follows = got.follows[part]
+            for s in range(width):
+                work[_WORTH, s] = min(work[_WORTH, s], constant + slope * work[_OWN, s])
+        for s in range(width):
+            there = index * at.moves[follows, s]
+            work[_EQUITY, s] += work[_WORTH, s] if in_currency else work[_WORTH, s] * there
+            work[_REQUIRED, s] += charge * there * work[_ASKED, s]
         open_tier = open_tier or (at.least[follows] < at.most[follows] and index * at.least[follows] < LEAST_INDEX)
         most = index * at.most[follows]
         gross += most * max(got.ask[part], charge) * size
@@ -349,111 +375,120 @@ def _basket(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, p
     return np.inf if open_tier else terms * BOUND * (1.0 + at.level) * gross
 
 
-@inlined
-def _pool(pool: int, got: Any, of: Any, at: Any, equity: Any, required: Any, pick: Any) -> float:
+@borrowing
+def _pool(pool: int, got: Any, of: Any, at: Any, width: int, work: Any) -> float:
     """Fill a pool's balance and requirement by scenario; return the error bound, infinite where a tier is left open."""
-    equity[:] = got.cash[pool]
-    required[:] = got.fixed[pool]
     start, end = got.first[pool], got.first[pool + 1]
     gross, open_tier = got.gross[pool], False
     for leg in range(start, end):
-        near = _add_leg(leg, got, of, at, equity, required, pick)
+        near = _add_leg(leg, got, of, at, width, work, _EQUITY, leg == start, got.cash[pool], got.fixed[pool])
         open_tier = open_tier or near
         gross += got.most[leg] * at.ends[got.symbol[leg], 1]
     return np.inf if open_tier else (end - start + 16) * BOUND * (1.0 + at.level) * gross
 
 
 @compiled
-def _certain(equity: Any, required: Any, level: float, bound: float, below: Any, called: Any) -> bool:
-    """Set ``below`` to 1.0 where the balance is below the requirement, ``called`` where it is below ``level`` times it.
+def sweep(got: Any, of: Any, chunks: Any, at: Any, now: Any, sums: Any, unsure: Any) -> None:
+    """Add up what each of at most ``ROOM`` scenarios does to the pools of the chunks, one after the other.
 
-    Returns whether all of it is certain: no surplus is within ``bound`` of 0.
+    ``chunks``: the first pool of each chunk, and the last one's end. ``now``: each pool's balance where all start; NaN
+    where the first of these scenarios is that, which then fills it. ``unsure``: set for pools that are looked at, of
+    which nothing is added, and for those whose verdict is not certain: then the sums mean nothing, and all has to be
+    swept again with these looked at. None of the pools may be a basket of parts.
     """
-    unsure = 0
-    for s in range(equity.size):
-        surplus, spare = equity[s] - required[s], equity[s] - level * required[s]
-        unsure += not (abs(surplus) > bound and abs(spare) > bound)
-        below[s] = 1.0 if surplus < 0.0 else 0.0
-        called[s] = 1.0 if spare < 0.0 else 0.0
-    return unsure == 0
+    work, counts = np.zeros((_ROWS, _STRIDE)), np.zeros((3, _STRIDE))
+    amounts, forced = np.zeros((sums.equity.shape[0], 3, _STRIDE)), np.zeros((sums.forced.shape[0], _STRIDE))
+    _sweep(got, of, chunks, at, now, sums, unsure, work, counts, amounts, forced, False)  # noqa: FBT003 - compiled
 
 
 @compiled
-def sweep(got: Any, of: Any, chunks: Any, begin: int, end: int, at: Any, sums: Any, unsure: Any) -> None:
-    """Add up what every scenario does to the pools of the chunks from ``begin`` to ``end``, one after the other.
-
-    ``chunks``: the first pool of each chunk, and the last one's end. ``unsure``: set for pools of which nothing is
-    added. None of the pools may be a basket of parts.
-    """
-    _sweep(got, of, chunks, begin, end, at, sums, unsure, False)  # noqa: FBT003 - compiled
-
-
-@compiled
-def sweep_baskets(got: Any, of: Any, chunks: Any, begin: int, end: int, at: Any, sums: Any, unsure: Any) -> None:
+def sweep_baskets(got: Any, of: Any, chunks: Any, at: Any, now: Any, sums: Any, unsure: Any) -> None:
     """Do as :func:`sweep` does, for pools among which are baskets of parts."""
-    _sweep(got, of, chunks, begin, end, at, sums, unsure, True)  # noqa: FBT003
+    work, counts = np.zeros((_ROWS, _STRIDE)), np.zeros((3, _STRIDE))
+    amounts, forced = np.zeros((sums.equity.shape[0], 3, _STRIDE)), np.zeros((sums.forced.shape[0], _STRIDE))
+    _sweep(got, of, chunks, at, now, sums, unsure, work, counts, amounts, forced, True)  # noqa: FBT003
 
 
-@inlined
+@borrowing
 def _sweep(  # noqa: PLR0913, PLR0917 - compiled
-    got: Any,
-    of: Any,
-    chunks: Any,
-    begin: int,
-    end: int,
-    at: Any,
-    sums: Any,
-    unsure: Any,
-    baskets: bool,  # noqa: FBT001
-) -> None:
+    got: Any, of: Any, chunks: Any, at: Any, now: Any, sums: Any, unsure: Any, work: Any, counts: Any, amounts: Any,
+    forced: Any, baskets: bool,  # noqa: FBT001
+) -> None:  # fmt: skip
     """Sweep; a constant for ``baskets`` leaves the code for them out of the loop where there are none."""
-    scenarios = at.values.shape[1]
-    equity, required, pick = np.empty(scenarios), np.empty(scenarios), np.empty((5, scenarios))
-    dead, called, struck = np.zeros(scenarios), np.zeros(scenarios), np.zeros(scenarios)
-    for chunk in range(begin, end):
-        accounts, hit = sums.accounts[chunk], False
+    width = at.values.shape[1]
+    for chunk in range(chunks.size - 1):
+        hit = False
         for pool in range(chunks[chunk], chunks[chunk + 1]):
+            if got.look[pool]:
+                unsure[pool] = True
+                continue
             if baskets and got.parts[pool] < got.parts[pool + 1]:
-                bound = _basket(pool, got, of, at, equity, required, pick)
+                bound = _basket(pool, got, of, at, width, work)
             else:
-                bound = _pool(pool, got, of, at, equity, required, pick)
-            unsure[pool] = got.look[pool] or not _certain(equity, required, at.level, bound, dead, called)
-            if not unsure[pool] and _add_pool(equity, dead, called, got.asset[pool], chunk, sums, struck):
+                bound = _pool(pool, got, of, at, width, work)
+            if now[pool] != now[pool]:  # not a number
+                now[pool] = work[_EQUITY, 0]
+            certain, dies = _add_pool(work, width, at.level, bound, now[pool], got.asset[pool], counts, amounts)
+            unsure[pool] = unsure[pool] or not certain
+            if dies:
                 hit = True
                 for leg in range(got.first[pool], got.first[pool + 1]):
-                    forced, size = sums.forced[chunk, got.symbol[leg]], got.contracts[leg]
-                    for s in range(scenarios):
-                        forced[s] += dead[s] * size
+                    symbol, size = got.symbol[leg], got.contracts[leg]
+                    for s in range(width):
+                        forced[symbol, s] += work[_DEAD, s] * size
             if hit and (pool + 1 == chunks[chunk + 1] or got.account[pool + 1] != got.account[pool]):
                 hit = False
-                for s in range(scenarios):
-                    accounts[s] += struck[s]
-                    struck[s] = 0.0
+                for s in range(width):
+                    counts[_ACCOUNTS, s] += work[_STRUCK, s]
+                    work[_STRUCK, s] = 0.0
+        _add_chunk(counts, amounts, forced, width, sums)
 
 
-@compiled
-def _add_pool(equity: Any, dead: Any, called: Any, asset: int, chunk: int, sums: Any, struck: Any) -> bool:
-    """Add one pool whose verdicts are certain; return whether it is liquidatable in any scenario.
+@borrowing
+def _add_pool(
+    work: Any, width: int, level: float, bound: float, now: float, asset: int, counts: Any, amounts: Any
+) -> Any:  # fmt: skip
+    """Add one pool to the sums of its chunk; return whether all its verdicts are certain, and whether it ever dies.
 
-    Short loops over few arrays each: the compiler then sees that no two overlap, and uses all lanes.
+    A verdict is certain where no surplus is within ``bound`` of 0. ``now``: its balance where all start.
     """
-    total, loss, calls = sums.equity[chunk, asset], sums.loss[chunk, asset], sums.called[chunk]
-    scenarios, start, deaths = equity.size, equity[0], 0
-    for s in range(scenarios):
-        total[s] += equity[s]
-        loss[s] += max(start - equity[s], 0.0)
-    for s in range(scenarios):
-        calls[s] += called[s] - dead[s]
-        deaths += dead[s] > 0.0
-    if not deaths:
-        return False
-    fund, liquidatable = sums.fund[chunk, asset], sums.liquidatable[chunk]
-    for s in range(scenarios):
-        fund[s] += dead[s] * max(-equity[s], 0.0)
-    for s in range(scenarios):
-        liquidatable[s] += dead[s]
-        struck[s] = max(struck[s], dead[s])
-    return True
+    unsure, deaths = 0, 0
+    for s in range(width):
+        equity, required = work[_EQUITY, s], work[_REQUIRED, s]
+        surplus, spare = equity - required, equity - level * required
+        unsure += not (abs(surplus) > bound and abs(spare) > bound)
+        deaths += surplus < 0.0
+        dead = 1.0 if surplus < 0.0 else 0.0
+        called = 1.0 if spare < 0.0 else 0.0
+        work[_DEAD, s] = dead
+        counts[_CALLED, s] += called - dead
+        amounts[asset, _WORTHS, s] += equity
+        amounts[asset, _LOSSES, s] += max(now - equity, 0.0)
+    if deaths:
+        for s in range(width):
+            dead = work[_DEAD, s]
+            counts[_LIQUIDATABLE, s] += dead
+            amounts[asset, _FUNDS, s] += dead * max(-work[_EQUITY, s], 0.0)
+            work[_STRUCK, s] = max(work[_STRUCK, s], dead)
+    return unsure == 0, deaths > 0
+
+
+@borrowing
+def _add_chunk(counts: Any, amounts: Any, forced: Any, width: int, sums: Any) -> None:
+    """Add the sums of a chunk to those of the unit, and start again from 0."""
+    for s in range(width):
+        sums.accounts[s] += counts[_ACCOUNTS, s]
+        sums.liquidatable[s] += counts[_LIQUIDATABLE, s]
+        sums.called[s] += counts[_CALLED, s]
+    for asset in range(amounts.shape[0]):
+        for s in range(width):
+            sums.equity[asset, s] += amounts[asset, _WORTHS, s]
+            sums.loss[asset, s] += amounts[asset, _LOSSES, s]
+            sums.fund[asset, s] += amounts[asset, _FUNDS, s]
+    for symbol in range(forced.shape[0]):
+        for s in range(width):
+            sums.forced[symbol, s] += forced[symbol, s]
+    counts[:], amounts[:], forced[:] = 0.0, 0.0, 0.0
 
 
 @compiled
@@ -462,16 +497,16 @@ def judge(got: Any, of: Any, at: Any, equity: Any, required: Any, state: Any) ->
 
     States: 0 sound, 1 called, 2 liquidatable, 3 look.
     """
-    one, asked, pick = np.empty(1), np.empty(1), np.empty((5, 1))
-    dead, called = np.empty(1), np.empty(1)
+    work = np.zeros((_ROWS, _STRIDE))
     for pool in range(equity.size):
         if got.parts[pool] < got.parts[pool + 1]:
-            bound = _basket(pool, got, of, at, one, asked, pick)
+            bound = _basket(pool, got, of, at, 1, work)
         else:
-            bound = _pool(pool, got, of, at, one, asked, pick)
-        sure = _certain(one, asked, at.level, bound, dead, called)
-        equity[pool], required[pool] = one[0], asked[0]
-        state[pool] = 3 if got.look[pool] or not sure else int(dead[0] + called[0])
+            bound = _pool(pool, got, of, at, 1, work)
+        equity[pool], required[pool] = work[_EQUITY, 0], work[_REQUIRED, 0]
+        surplus, spare = equity[pool] - required[pool], equity[pool] - at.level * required[pool]
+        sure = abs(surplus) > bound and abs(spare) > bound
+        state[pool] = 3 if got.look[pool] or not sure else int(surplus < 0.0) + int(spare < 0.0)
 
 
 __all__ = [

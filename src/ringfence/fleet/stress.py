@@ -155,37 +155,22 @@ def unit_sums(batch: Any, market: Market, prices: Prices, told: Callable[[int], 
     """
     import numpy as np
 
-    from ringfence.fleet import scenario_kernel as kernel
-
     found = pools_of(batch, market)
     got = prepared(found, market, missing=prices.missing)
     _whole_accounts(got.look, found)
-    chunks = np.searchsorted(found.account, np.arange(0, batch.num_rows + kernel.CHUNK, kernel.CHUNK))
-    level = float(market.rulebook.levels.margin_call)
-    points = kernel.Points(prices.values, prices.ends, prices.moves, prices.least, prices.most, level)
-    swept = kernel.sweep_baskets if len(found.parts.cash) else kernel.sweep
     while True:
-        into = _empty(len(chunks) - 1, market, prices.values.shape[1])
-        unsure = np.zeros(len(found.balance), np.bool_)
-        swept(got, tiers_of(market), chunks, 0, len(chunks) - 1, points, into, unsure)
+        swept, unsure = _swept(got, found, batch.num_rows, market, prices)
         if np.array_equal(unsure, got.look):
             break
         got.look[:] = unsure  # rare: a pool so close to a line that all of its account goes to the exact lane
         _whole_accounts(got.look, found)
-    arrays = [_in_order(array)[..., : len(prices.marks)] for array in into]
+    arrays = [np.ascontiguousarray(array[..., : len(prices.marks)]) for array in swept]
     arrays[:3] = [counts.astype(np.int64) for counts in arrays[:3]]
     arrays[6] *= np.where(prices.missing[:, None], 0.0, prices.values[:, : len(prices.marks)])  # contracts to value
     held = np.array([batch.num_rows, len(found.balance), len(found.symbol)])
     sums = UnitSums._make([*arrays, held, 0, 0, {}])
     looked = _with_books(sums, batch, found, got.look, market, prices)
     return _with_exact(sums, batch, found, np.flatnonzero(looked), market, prices, told)
-
-
-def _in_order(array: Any) -> Any:
-    total = array[0].copy()
-    for chunk in array[1:]:
-        total += chunk
-    return total
 
 
 def _whole_accounts(look: Any, found: Pools) -> None:
@@ -196,14 +181,36 @@ def _whole_accounts(look: Any, found: Pools) -> None:
         look[:] = np.isin(found.account, found.account[look])
 
 
-def _empty(chunks: int, market: Market, scenarios: int) -> Any:
+def _swept(
+    got: Any, found: Pools, accounts: int, market: Market, prices: Prices
+) -> tuple[list[Floats], NDArray[np.bool_]]:
+    """Return the kernel's sums over a unit, by scenario as ``prices`` has them, and which pools it is not sure of."""
+    import numpy as np
+
+    from ringfence.fleet import scenario_kernel as kernel
+
+    chunks = np.searchsorted(found.account, np.arange(0, accounts + kernel.CHUNK, kernel.CHUNK))
+    sweep = kernel.sweep_baskets if len(found.parts.cash) else kernel.sweep
+    level, tiers = float(market.rulebook.levels.margin_call), tiers_of(market)
+    unsure, now = got.look.copy(), np.full(len(found.balance), np.nan)
+    parts = []
+    for begin in range(0, prices.values.shape[1], kernel.ROOM):
+        values, moves = (np.ascontiguousarray(array[:, begin : begin + kernel.ROOM])
+                         for array in (prices.values, prices.moves))  # fmt: skip
+        points = kernel.Points(values, prices.ends, moves, prices.least, prices.most, level)
+        parts.append(_empty(market, values.shape[1]))
+        sweep(got, tiers, chunks, points, now, parts[-1], unsure)
+    return [np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)], unsure
+
+
+def _empty(market: Market, scenarios: int) -> Any:
     import numpy as np
 
     from ringfence.fleet.scenario_kernel import Sums
 
-    counts = [np.zeros((chunks, scenarios)) for _ in range(3)]
-    amounts = [np.zeros((chunks, len(market.assets), scenarios)) for _ in range(3)]
-    return Sums._make([*counts, *amounts, np.zeros((chunks, len(market.symbols), scenarios))])
+    counts = [np.zeros(scenarios) for _ in range(3)]
+    amounts = [np.zeros((len(market.assets), scenarios)) for _ in range(3)]
+    return Sums._make([*counts, *amounts, np.zeros((len(market.symbols), scenarios))])
 
 
 def _with_books(

@@ -12,6 +12,7 @@ from ringfence.fleet.accounts import account_file_of
 from ringfence.fleet.build import Request, build
 from ringfence.fleet.example import write_example
 from ringfence.fleet.results import most_forced, stress_json, stress_table, sum_text
+from ringfence.fleet.scenario_kernel import ROOM
 from ringfence.fleet.scenarios import grid, history, steps, together
 from ringfence.fleet.stress import Stress, stress
 from ringfence.margin.assess import assess_account
@@ -84,6 +85,17 @@ def test_sums_are_the_same_to_the_last_bit_with_any_number_of_threads(
     again = stress(fleet, found.scenarios[1:], threads=threads)
     for one, other in zip(found.sums[:8], again.sums[:8], strict=True):
         assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+
+
+def test_more_scenarios_than_are_swept_at_once_add_up_as_they_do_alone(fleet: Fleet) -> None:
+    scenarios = grid(("BTCUSDT",), steps(D("0.6"), 19))
+    assert len(scenarios) > ROOM
+    many = stress(fleet, scenarios)
+    some = (0, ROOM - 2, ROOM - 1, ROOM, len(scenarios) - 1)  # the first of a sweep, its last, and those beside
+    few = stress(fleet, [scenarios[at] for at in some])
+    columns = [0, *(at + 1 for at in some)]
+    for one, other in zip(many.sums[:7], few.sums[:7], strict=True):
+        assert np.asarray(one)[..., columns].tobytes() == np.asarray(other).tobytes()
 
 
 def test_past_crashes_move_what_they_have_and_the_rest_by_their_median() -> None:
