@@ -251,7 +251,8 @@ def test_on_a_tape_whoever_falls_is_named_at_that_moment(drawn: Drawn, ticks: li
     market, terms = drawn.market, drawn.market.terms
     assert terms is not None
     marks, rows = dict(terms.marks), market.follow
-    apart = Apart([drawn.lane], [drawn.pools], np.array([0, len(drawn.pools.balance)]), market, D(1))
+    count = len(drawn.pools.balance)
+    apart = Apart([drawn.lane], [drawn.pools], np.array([0, count]), market, D(1), [np.zeros(count, np.bool_)])
     fallen: set[int] = set()
     assert (apart.baskets, apart.exact) == (len(drawn.pools.balance), 0)
     for symbol, steps in ticks:

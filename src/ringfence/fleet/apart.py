@@ -6,6 +6,9 @@ which also says how far prices may move before they can reach the level (:mod:`r
 are linear inside a tier (:class:`ringfence.screen.bands.PoolBands`); where they are not, as with options in portfolio
 margin, they are assessed again whenever a price of theirs moves, and at no other.
 
+A pool whose state is not known, as for want of a mark or a rate, is assessed again only when what it lacks may have
+come in: a mark of that symbol, or a price at which another tier of its table holds.
+
 A pool's prices are those of its positions, and those that its index prices follow. Bands end at floats rounded so that
 a price strictly inside them is strictly inside the exact ones.
 """
@@ -19,7 +22,7 @@ from ringfence.errors import BadInput
 from ringfence.fleet.books import books_of
 from ringfence.fleet.judging import ExactPools, prepared, tiers_of
 from ringfence.fleet.market import BASKET
-from ringfence.screen.bands import PoolBands
+from ringfence.screen.bands import PoolBands, tier_band
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from ringfence.fleet.market import Market
     from ringfence.fleet.pooling import Pools
     from ringfence.margin.assessment import Assessment
+    from ringfence.screen.bands import Band
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -42,11 +46,18 @@ _INWARD = 1e-12  # relative: what a band is made narrower by
 class Apart:
     """The pools of some units that stand apart. A pool is told by its number, counted through all units.
 
-    ``baskets`` of them, books among them, are valued by compiled code, ``exact`` by the exact lane alone.
+    ``baskets`` of them, books among them, are valued by compiled code, ``exact`` by the exact lane alone, which also
+    has those that lack a mark (``unmarked``, by unit and pool) until it comes in.
     """
 
     def __init__(
-        self, lanes: Sequence[ExactPools], pools: Sequence[Pools], starts: Integers, market: Market, level: Decimal
+        self,
+        lanes: Sequence[ExactPools],
+        pools: Sequence[Pools],
+        starts: Integers,
+        market: Market,
+        level: Decimal,
+        unmarked: Sequence[NDArray[np.bool_]],
     ) -> None:
         import numpy as np
 
@@ -54,14 +65,17 @@ class Apart:
         self._pools, self._starts = pools, starts
         self._books = [books_of(lane.batch, found, market) for lane, found in zip(lanes, pools, strict=True)]
         self._book = np.full(int(starts[-1]), -1)  # which of its unit's books a pool is
+        self._fits = np.zeros(int(starts[-1]), np.bool_)  # compiled code can value it, once it has all its marks
         compiled, exact = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         pairs: list[tuple[Integers, Integers]] = []
         for unit, found in enumerate(pools):
             books, begin = self._books[unit], int(starts[unit])
             self._book[books.pool + begin] = np.arange(len(books.pool))
             mine = self._book[begin : begin + len(found.look)] >= 0
-            parted = np.flatnonzero((np.diff(found.parts.first) > 0) & (mine | ~found.look))
-            looked = np.flatnonzero(found.look & ~mine)
+            fits = (np.diff(found.parts.first) > 0) & (mine | ~found.look)
+            self._fits[begin : begin + len(fits)] = fits
+            parted = np.flatnonzero(fits & ~unmarked[unit])
+            looked = np.flatnonzero((found.look & ~mine) | unmarked[unit])
             compiled.append(parted + begin)
             exact.append(looked + begin)
             pairs += [_pairs(found, parted, begin, len(market.follow)),
@@ -204,9 +218,15 @@ class Apart:
             self._prepared[unit] = prepared(self._pools[unit], self._market, missing=missing)
         return self._prepared[unit]
 
-    def place(self, number: int, answer: Assessment | None) -> None:
+    def place(self, number: int, answer: Assessment) -> None:
         """Give a pool that the exact lane has found above the level its bands; a basket waits for its next price."""
-        if self._is_compiled[number] or answer is None:
+        if self._is_compiled[number]:
+            return
+        if self._fits[number]:  # it lacked a mark until now
+            self._is_compiled[number] = True
+            own = self._order[self._own[number] : self._own[number + 1]]
+            self._low[own], self._high[own] = math.inf, -math.inf
+            self._renew(self._row[own].tolist())
             return
         finder = self._finders.setdefault(number, PoolBands())
         bands = finder.around(answer, above=(self._level,))
@@ -214,11 +234,34 @@ class Apart:
         for at in self._order[self._own[number] : self._own[number + 1]].tolist():
             row = int(self._row[at])
             band = bands.get(self._market.symbols[row]) if row < len(self._market.symbols) else None
-            self._low[at], self._high[at] = math.inf, -math.inf
-            if band is not None:
-                self._low[at], self._high[at] = float(band.low), float(band.high)
+            self._low[at], self._high[at] = (
+                (math.inf, -math.inf) if band is None else (float(band.low), float(band.high))
+            )
             rows.append(row)
         self._renew(rows)
+
+    def wait(self, number: int, answer: Assessment | None, prices: Floats) -> None:
+        """Leave a pool whose state is not known alone until a price comes that may change that.
+
+        ``answer``: its assessment, None where there is none; ``prices`` by row, NaN where there is no mark.
+        """
+        import numpy as np
+
+        own = self._order[self._own[number] : self._own[number + 1]]
+        symbols = self._row[own] < len(self._market.symbols)
+        lacks = symbols & np.isnan(prices[self._row[own]])
+        if lacks.any():
+            self._low[own], self._high[own] = np.where(lacks, math.inf, -math.inf), np.where(lacks, -math.inf, math.inf)
+        else:
+            bands = None if answer is None else unknown_within(answer)
+            if bands is None:
+                return
+            for at in own.tolist():
+                row = int(self._row[at])
+                band = bands.get(self._market.symbols[row]) if row < len(self._market.symbols) else None
+                low, high = (-math.inf, math.inf) if band is None else (float(band.low), float(band.high))
+                self._low[at], self._high[at] = low, high
+        self._renew(self._row[own].tolist())
 
     def take_out(self, numbers: Sequence[int]) -> None:
         """Leave pools out from now on."""
@@ -234,6 +277,29 @@ class Apart:
             part = slice(self._begin[row], self._begin[row + 1])
             self._inner[0, row] = self._low[part].max(initial=-math.inf)
             self._inner[1, row] = self._high[part].min(initial=math.inf)
+
+
+def unknown_within(answer: Assessment) -> dict[str, Band] | None:
+    """Return the prices between which an assessment without a state stays without one; None where that is not known.
+
+    A symbol that is not among them may go anywhere. A balance that is not known stays so at every price, as does the
+    requirement of a leg without a table; that of a leg whose tier has no rate does until another tier holds.
+    """
+    if any(balance is None for balance in answer.pool.balances.values()):
+        return {}
+    for line in answer.lines:
+        charge = line.charge
+        if line.liquidation_requirement is not None or charge.flat_rate is not None:
+            continue
+        if charge.table is None:
+            return {}
+        tier = line.tier
+        if tier is None or charge.table.tiers[tier].maintenance_rate is not None or not charge.tier_slope:
+            continue
+        return {
+            line.position.symbol: tier_band(line.contract, charge.table, tier, charge.tier_slope, charge.tier_offset)
+        }
+    return None
 
 
 def _owner(found: Pools) -> Integers:
@@ -256,4 +322,4 @@ def _pairs(found: Pools, parted: Integers, start: int, stays: int) -> tuple[Inte
     )
 
 
-__all__ = ["Apart"]
+__all__ = ["Apart", "unknown_within"]

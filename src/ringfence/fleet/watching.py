@@ -25,7 +25,7 @@ from ringfence.fleet.market import market_of, symbols_of
 from ringfence.fleet.pooling import pools_of
 from ringfence.fleet.schema import pyarrow
 from ringfence.fleet.stand_ins import said, stand_ins
-from ringfence.fleet.unknown import noted, together, why_unknown
+from ringfence.fleet.unknown import noted, together, why_unknown, without_mark
 from ringfence.fleet.unknown import said as unknown_said
 from ringfence.fleet.watched import Fallen, Forced, Frame, Standing, Watched
 from ringfence.numbers import EXACT, ONE
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ringfence.fleet.fleet import Fleet
+    from ringfence.fleet.pooling import Pools
     from ringfence.fleet.schema import Terms
-    from ringfence.fleet.unknown import Reasons
+    from ringfence.fleet.unknown import Reasons, Why
     from ringfence.fleet.watched import Moments
     from ringfence.margin.assessment import Assessment
     from ringfence.numbers import Price
@@ -284,7 +285,8 @@ class _Run:
         rows = list(plan.market.follow)
         self._prices = np.array([float(self.marks.get(symbol, "nan")) for symbol in rows])
         self._before = np.array([float(plan.market.indices.standing.get(symbol, "nan")) for symbol in rows])
-        self._apart = Apart(self._lanes, self.pools, self.starts, plan.market, plan.level)
+        self._unmarked = [_unmarked(found, self._prices) for found in self.pools]
+        self._apart = Apart(self._lanes, self.pools, self.starts, plan.market, plan.level, self._unmarked)
         self._screen = self._columns()
         self._values()
         self.named: list[int] = []
@@ -294,8 +296,7 @@ class _Run:
         self.forced: dict[str, tuple[int, float]] = {}
         self._gone: set[int] = set()
         self.fallen: list[tuple[int, Fallen]] = []
-        self.unknown: set[int] = set()
-        self.reasons: Reasons = {}
+        self.unknown: dict[int, Why] = {}
         self.exact = 0
         self.exact_seconds = 0.0
         self.build_seconds = clock() - started
@@ -308,7 +309,10 @@ class _Run:
         from ringfence.screen.rings import Incremental
         from ringfence.screen.sweep import Sweep
 
-        apart = np.concatenate([found.look | (np.diff(found.parts.first) > 0) for found in self.pools])
+        apart = np.concatenate([
+            found.look | (np.diff(found.parts.first) > 0) | unmarked
+            for found, unmarked in zip(self.pools, self._unmarked, strict=True)
+        ])  # fmt: skip
         legs = np.cumsum([0, *(len(found.symbol) for found in self.pools)])
         first = np.concatenate([found.first[:-1] + base for found, base in zip(self.pools, legs, strict=False)])
         part = {
@@ -375,29 +379,46 @@ class _Run:
         balance = None if answer is None else answer.balance_held_against
         required = None if answer is None else answer.liquidation_requirement
         if answer is None or balance is None or required is None:
-            self._not_known(number, unit, inside)
+            if number not in self.unknown or self._lacked_a_mark(number):
+                self.unknown[number] = why_unknown(self._lanes[unit], self.pools[unit], inside, self.market, self.marks)
+            if apart:
+                self._apart.wait(number, answer, self._prices)
             return False
+        if self._lacked_a_mark(number):  # it came in; what for want of a rate was not known for a while stays said
+            del self.unknown[number]
         if not _down(answer, self.level):
             if apart:
                 self._apart.place(number, answer)
             return False
-        found = self.pools[unit]
-        account = self.batches[unit].column("account")[int(found.account[inside])].as_py()
-        fallen = Fallen(at, account, answer.pool.name, answer.asset, answer.health, balance, required)
+        fallen = Fallen(at, self._name(unit, inside), answer.pool.name, answer.asset, answer.health, balance, required)
         self.fallen.append((len(self.named), fallen))
         for line in answer.lines:
             count, value = self.forced.get(line.position.symbol, (0, 0.0))
             self.forced[line.position.symbol] = (count + 1, value + float(line.notional))
         return True
 
-    def _not_known(self, number: int, unit: int, inside: int) -> None:
-        """Keep why a pool is not known, the first time."""
-        if number in self.unknown:
-            return
-        self.unknown.add(number)
-        pools = self.pools[unit]
-        why = why_unknown(self._lanes[unit], pools, inside, self.market, self.marks)
-        noted(self.reasons, why, 1, [self.batches[unit].column("account")[int(pools.account[inside])].as_py()])
+    def _lacked_a_mark(self, number: int) -> bool:
+        """Whether a pool was not known for want of a mark when it was last looked at."""
+        why = self.unknown.get(number)
+        if why is None:
+            return False
+        unit, inside = self._place(number)
+        found = self.pools[unit]
+        symbols = found.symbol[found.first[inside] : found.first[inside + 1]].tolist()
+        return any(why == without_mark(self.market.symbols[symbol]) for symbol in symbols)
+
+    def _reasons(self) -> Reasons:
+        """Return why pools are not known."""
+        found: Reasons = {}
+        for number, why in self.unknown.items():
+            unit, inside = self._place(number)
+            noted(found, why, 1, [self._name(unit, inside)])
+        return found
+
+    def _name(self, unit: int, inside: int) -> str:
+        """Return the account of a pool."""
+        name: str = self.batches[unit].column("account")[int(self.pools[unit].account[inside])].as_py()
+        return name
 
     def _place(self, number: int) -> tuple[int, int]:
         """Return the unit and the number in it of a pool."""
@@ -443,8 +464,18 @@ class _Run:
         return LotWatched(
             counts, tuple(self.named), tuple(self.fell), tuple(self.seconds), tuple(self.read), tuple(self.fallen),
             self.build_seconds, self.exact_seconds, self.forced, self.standing(ending),
-            self.reasons,
+            self._reasons(),
         )  # fmt: skip
+
+
+def _unmarked(found: Pools, prices: Floats) -> NDArray[np.bool_]:
+    """Return which pools hold a symbol without a price."""
+    import numpy as np
+
+    unmarked = np.zeros(len(found.balance), np.bool_)
+    owner = np.repeat(np.arange(len(unmarked)), np.diff(found.first))
+    unmarked[owner[np.isnan(prices[found.symbol])]] = True
+    return unmarked
 
 
 def _few(batch: Any) -> Any:

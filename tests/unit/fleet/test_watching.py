@@ -20,6 +20,7 @@ from ringfence.fleet import Fleet
 from ringfence.fleet.accounts import account_of
 from ringfence.fleet.example import example_table
 from ringfence.fleet.results import falls_by_minute, rates, watch_json, watch_table
+from ringfence.fleet.unknown import without_mark
 from ringfence.fleet.watching import WatchPlan, watch
 from ringfence.margin.assess import assess
 from ringfence.numbers import divide
@@ -277,3 +278,103 @@ def test_what_only_the_exact_lane_holds_falls_when_it_says_so() -> None:
     assert sorted((f.at, f.account, f.pool, f.health) for f in found.fallen) == sorted(assessed(fleet, path))
     assert len(found.fallen) > 5
     assert found.looks > 20
+
+
+def book(rulebook: str, day: date | None, symbols: dict[str, str], count: int, **more: object) -> Fleet:
+    """Accounts that hold every symbol of ``symbols`` at these entry prices, long and short, some near the line."""
+    random = Random(rulebook)  # noqa: S311
+    rows, balances = [], []
+    for number in range(count):
+        side = random.choice([1, -1])
+        for symbol, price in symbols.items():
+            value = D(random.randint(2_000, 9_000))
+            quantity = side * divide(value, D(price), places=3)
+            rows.append({"account": f"A{number}", "symbol": symbol, "quantity": str(quantity), "entry_price": price,
+                         "leverage": "10"})  # fmt: skip
+        balance = None if number == 0 else str(random.randint(300, 3_000))
+        balances.append({"account": f"A{number}", "asset": "USDT", "balance": balance})
+    return Fleet.from_arrow(positions=pa.Table.from_pylist(rows), wallets=pa.Table.from_pylist(balances),
+                            rulebook=rulebook, as_of=day, **more)  # type: ignore[arg-type]  # fmt: skip
+
+
+def crash(*symbols: str, minutes: int = 5, late: str | None = None) -> Walk:
+    """The crash of 10 October 2025; the prices of ``late`` start two minutes later."""
+    start = datetime(2025, 10, 10, 21, 12, tzinfo=UTC)
+    end = start + timedelta(minutes=minutes)
+    tape = load_tape("2025-10-10")
+    found = tape.select(symbols=symbols, start=start, end=end)
+    if late is not None:
+        more = tape.select(symbols=(late,), start=start + timedelta(minutes=2), end=end)
+        found = replace(found, series={**found.series, **more.series})
+    return walk(found, 5, intermediate=0)
+
+
+@pytest.mark.parametrize(
+    ("rulebook", "reason", "looks"),
+    [("bingx-usdtm", "no maintenance rate for BTCUSDT", 1.5), ("weex-usdtm", "no maintenance rate for BTCUSDT", 1)],
+)
+def test_without_a_rate_a_pool_is_assessed_once_and_again_in_another_tier(
+    rulebook: str, reason: str, looks: float
+) -> None:
+    """BingX's tiers have no rates, WEEX has no tiers at all; A0 has no balance that is known."""
+    fleet = book(rulebook, None, {"BTCUSDT": "117000"}, 30, marks={"BTCUSDT": D(117000)})
+    found = watch(fleet, crash("BTCUSDT"))
+    assert len(found.frames) > 15
+    assert (found.unknown, found.fallen) == (30, ())
+    assert {why.what: held.pools for why, held in found.reasons.items()} == {reason: 29, "no balance of USDT": 1}
+    assert 30 <= found.exact <= 30 * looks
+
+
+def test_a_mark_that_comes_in_on_the_way_makes_its_pools_known_from_then_on() -> None:
+    fleet = book("binance-usdm", date(2025, 10, 10), {"BTCUSDT": "117000", "LINKUSDT": "21"}, 60,
+                 marks={"BTCUSDT": D(117000)})  # fmt: skip
+    path = crash("BTCUSDT", late="LINKUSDT")
+    found = watch(fleet, path)
+    rulebook = fleet.terms.rulebook()
+    down: dict[str, datetime] = {}
+    for at, marks in moments(fleet, path):
+        if "LINKUSDT" in marks:
+            moved = fleet.with_marks(marks)
+            for row in fleet.to_arrow().to_pylist():
+                (pool,) = pools(account_of(row), rulebook.contract, rulebook.collateral)
+                if row["account"] not in down and assess(pool, moved.terms.marks, rulebook).liquidatable:
+                    down[row["account"]] = at
+    assert {fallen.account: fallen.at for fallen in found.fallen} == down
+    assert 10 < len(down) < 50
+    assert {why.what: held.pools for why, held in found.reasons.items()} == {"no balance of USDT": 1}
+    alone = watch(fleet, crash("BTCUSDT"))
+    assert (alone.unknown, alone.exact) == (60, 60)
+    assert alone.reasons[without_mark("LINKUSDT")].pools == 60
+
+
+def test_a_basket_that_lacks_a_mark_is_not_known_and_is_left_to_compiled_code_when_it_comes() -> None:
+    whole = mixed("multi_asset")
+    marks = {symbol: price for symbol, price in whole.terms.marks.items() if symbol != "LINKUSDT"}
+    fleet = replace(whole, terms=replace(whole.terms, marks=marks))
+    holders = {row["account"] for row in whole.positions().to_pylist() if row["symbol"] == "LINKUSDT"}
+    assert 10 < len(holders) < 40
+    alone = watch(fleet, crash("BTCUSDT", "AVAXUSDT"))
+    assert (alone.unknown, alone.reasons[without_mark("LINKUSDT")].pools) == (len(holders), len(holders))
+    assert not holders & {fallen.account for fallen in alone.fallen}
+    path = crash("BTCUSDT", "AVAXUSDT", late="LINKUSDT")
+    found = watch(fleet, path)
+    others = [fallen for fallen in assessed(whole, path) if fallen[1] not in holders]
+    assert sorted((f.at, f.account, f.pool, f.health) for f in found.fallen if f.account not in holders) == sorted(
+        others
+    )
+    assert found.unknown == 0
+    assert {fallen.account for fallen in found.fallen} & holders
+    assert found.exact < 2 * len(holders) + len(found.fallen) + 5
+
+
+def test_a_pool_whose_tier_has_no_rate_is_known_where_another_tier_holds() -> None:
+    tiers = [{"floor": "0", "cap": "5000", "maintenance_rate": None, "deduction": "0"},
+             {"floor": "5000", "cap": "6500", "maintenance_rate": "0.2", "deduction": "0"},
+             {"floor": "6500", "cap": None, "maintenance_rate": None, "deduction": "0"}]  # fmt: skip
+    made = book("bybit-linear", None, {"BTCUSDT": "117000"}, 90, marks={"BTCUSDT": D(117000)})
+    fleet = replace(made, terms=replace(made.terms, contracts={"BTCUSDT": {"settle_asset": "USDT", "tiers": tiers}}))
+    path = crash("BTCUSDT", minutes=8)
+    found = watch(fleet, path)
+    assert sorted((f.at, f.account, f.pool, f.health) for f in found.fallen) == sorted(assessed(fleet, path))
+    assert 3 < len(found.fallen) < 40
+    assert found.exact < 90 * 6 < 90 * len(found.frames)
