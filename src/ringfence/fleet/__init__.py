@@ -31,6 +31,7 @@ Computed, unit by unit::
 
     market, models              its symbols as arrays, and what portfolio margin asks for of them
     pooling, parts, books       its pools as arrays, what backs baskets, and portfolio margin by scenarios
+    pooling_kernel              compiled: positions put in the order of their pools, amounts as floats
     scenario_kernel             compiled: balance and requirement in many scenarios at once
     book_kernel                 compiled: ends of them for portfolio margin, in a box of prices
     judging                     what the kernel is sure of, and what the exact lane decides

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ringfence.account import CollateralMode
 from ringfence.fleet.market import BASKET, CROSS, ISOLATED
-from ringfence.fleet.numbers_in import floats
 from ringfence.fleet.parts import Parts, parts_of
 from ringfence.fleet.schema import pyarrow
 
@@ -85,25 +84,16 @@ def pools_of(batch: Any, market: Market) -> Pools:
     pa = pyarrow()
     lists = batch.column("positions")
     entries = lists.flatten()
-    parents = np.repeat(np.arange(batch.num_rows), np.diff(lists.offsets.to_numpy()))
     symbol = _numbers(entries.field("symbol"), {name: at for at, name in enumerate(market.symbols)})
-    isolated = entries.field("isolated_margin").is_valid().to_numpy(zero_copy_only=False)
     mode = pa.compute.fill_null(batch.column("collateral_mode"), CollateralMode.SINGLE_ASSET.value)
     basket = pa.compute.not_equal(mode, CollateralMode.SINGLE_ASSET.value).to_numpy(zero_copy_only=False)
-    # Within an account: cross pools by asset, the basket, then the isolated positions in their order.
-    inside = np.where(basket[parents], len(market.assets) - 1, market.settle[symbol])
-    within = np.arange(len(parents)) - (lists.offsets.to_numpy() - lists.offsets[0].as_py())[parents]
-    inside = np.where(isolated, len(market.assets) + within, inside)
-    order = np.argsort(parents * _MANY + inside, kind="stable")
-    keys = (parents * _MANY + inside)[order]
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.int64)
-    account, head = parents[order][starts], order[starts]
-    kind = np.where(isolated[head], ISOLATED, np.where(basket[account], BASKET, CROSS)).astype(np.int8)
-    asset = np.where(kind == BASKET, len(market.assets) - 1, market.settle[symbol[head]])
-    first = np.append(starts, len(keys)).astype(np.int64)
-    balance, gross = _balances(batch, market, account, kind, asset, floats(entries.field("isolated_margin"))[head])
-    symbol = symbol[order]
-    pool, shared = np.repeat(np.arange(len(kind)), np.diff(first)), kind == BASKET
+    margin = entries.field("isolated_margin")
+    isolated = margin.is_valid().to_numpy(zero_copy_only=False)
+    formed = _formed(lists.offsets.to_numpy(), symbol, isolated, basket, market)
+    first, account, kind, asset, order, pool = formed
+    balance = _balances(batch, market, formed, nearest_floats(margin))
+    gross = np.abs(balance)
+    symbol, shared = symbol[order], kind == BASKET
     pool_of = np.full(batch.num_rows, -1)
     pool_of[account[shared]] = np.flatnonzero(shared)
     backed = parts_of(batch, market, pool_of, pool, symbol)
@@ -116,14 +106,28 @@ def pools_of(batch: Any, market: Market) -> Pools:
         look |= backed.look | backed.by_scenarios
         look[pool[market.options[symbol] & shared[pool]]] = True  # of an option in a basket its premium counts, too
         look |= backed.by_ratio & _with_fees(market, pool, instrument, len(kind))
-    quantity = floats(entries.field("quantity"))[order]
+    quantity = nearest_floats(entries.field("quantity"))[order]
     leverage = np.full(len(order), np.nan)
     if market.instruments.fee_kind.any():  # nothing else asks for it
-        leverage = floats(entries.field("leverage"))[order]
+        leverage = nearest_floats(entries.field("leverage"))[order]
     return Pools(
         first, account, kind, asset, balance, gross, look, backed.by_scenarios & ~backed.look, order, symbol,
-        instrument, quantity, floats(entries.field("entry_price"))[order], leverage, backed.parts,
+        instrument, quantity, nearest_floats(entries.field("entry_price"))[order], leverage, backed.parts,
     )  # fmt: skip
+
+
+def nearest_floats(column: Any) -> Floats:
+    """Return amounts as :func:`ringfence.fleet.numbers_in.floats` does, to the last bit, by compiled code."""
+    import numpy as np
+
+    from ringfence.fleet import pooling_kernel
+
+    words = np.frombuffer(column.buffers()[1] or b"", np.uint64).reshape(-1, 2)
+    found = np.empty(len(column))
+    pooling_kernel.nearest(words[column.offset :][: len(found)], found)
+    if column.null_count:
+        found[column.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    return found
 
 
 def _numbers(column: Any, known: Mapping[str, int]) -> Integers:
@@ -172,37 +176,49 @@ def _by_orders(batch: Any, market: Market, account: Integers, kind: NDArray[np.i
     return found
 
 
-def _balances(
-    batch: Any, market: Market, account: Integers, kind: NDArray[np.int8], asset: Integers, margin: Floats
-) -> tuple[Floats, Floats]:
-    """Return each pool's balance and the sum of the sizes of its parts; NaN where it is not known, or not one number.
+class _Formed(NamedTuple):
+    """The pools of a unit, and which legs they have, as the kernel puts them in order; names as in :class:`Pools`."""
 
-    A shared wallet without an entry for the pool's asset is empty.
-    """
+    first: Integers
+    account: Integers
+    kind: NDArray[np.int8]
+    asset: Integers
+    entry: Integers
+    pool: Integers
+
+
+def _formed(
+    offsets: Any, symbol: Integers, isolated: NDArray[np.bool_], basket: NDArray[np.bool_], market: Market
+) -> _Formed:
+    """Return the pools of positions: those of account ``a`` are ``offsets[a]`` up to ``offsets[a + 1]``."""
     import numpy as np
+
+    from ringfence.fleet import pooling_kernel
+
+    legs = len(symbol)
+    room = _Formed(np.empty(legs + 1, np.int64), np.empty(legs, np.int64), np.empty(legs, np.int8),
+                   np.empty(legs, np.int64), np.empty(legs, np.int64), np.empty(legs, np.int64))  # fmt: skip
+    many = pooling_kernel.form(offsets, symbol, isolated, basket, market.settle, room)
+    first, account, kind, asset = room.first[: many + 1], room.account[:many], room.kind[:many], room.asset[:many]
+    asset[kind == BASKET] = len(market.assets) - 1
+    return _Formed(first.copy(), account.copy(), kind.copy(), asset.copy(), room.entry, room.pool)
+
+
+def _balances(batch: Any, market: Market, formed: _Formed, margin: Floats) -> Floats:
+    """Return each pool's balance; NaN where it is not known, or not one number. ``margin`` by position."""
+    import numpy as np
+
+    from ringfence.fleet import pooling_kernel
 
     lists = batch.column("wallet")
     entries = lists.flatten()
     names = {name: at for at, name in enumerate(market.assets) if name is not None}
-    owner = np.repeat(np.arange(batch.num_rows), np.diff(lists.offsets.to_numpy()))
-    amount = floats(entries.field("balance"))
-    number = _numbers(entries.field("asset"), names)
-    balance = margin.copy()
-    cross = kind == CROSS
-    balance[cross] = _found(owner * _MANY + number, amount, (account * _MANY + asset)[cross], missing=0.0)
-    return balance, np.abs(balance)
+    balance = np.empty(len(formed.account))
+    pooling_kernel.fill_balances(
+        formed, margin, lists.offsets.to_numpy(), _numbers(entries.field("asset"), names),
+        nearest_floats(entries.field("balance")), balance,
+    )  # fmt: skip
+    return balance
 
 
-def _found(keys: Integers, values: Floats, wanted: Integers, *, missing: float) -> Floats:
-    """Return the value of each wanted key, ``missing`` where there is none."""
-    import numpy as np
-
-    if not len(keys):
-        return np.full(len(wanted), missing)
-    order = np.argsort(keys, kind="stable")
-    at = np.searchsorted(keys[order], wanted).clip(max=len(keys) - 1)
-    found: Floats = np.where(keys[order][at] == wanted, values[order][at], missing)
-    return found
-
-
-__all__ = ["Pools", "pools_of"]
+__all__ = ["Pools", "nearest_floats", "pools_of"]
