@@ -10,6 +10,9 @@
 their callers told. Who was told can rely on it; who was not can submit the same command again under the same id: an id
 is never handled twice, and a repetition gets its first outcome, after a restart too.
 
+**Answer first.** What a screen has to do after a price update (in a crash: new bands for thousands) is done when the
+group is durable and answered, and in any case before the next command is handled. Nothing of it is in the journal.
+
 **Prices are merged.** Price updates that wait directly behind one another become one, with the latest price of each
 symbol, under the id of the latest; that one is journaled and everybody gets its outcome. No other command is merged.
 An id that was merged away is remembered as long as the process lives (the latest 10,000): after a restart it is new.
@@ -221,6 +224,9 @@ class Host:
         self._limits = limits
         self._clock = clock
         self._screen = screen
+        self._to_look_at: tuple[UpdatePrices, Iterable[str] | None] | None = (
+            None  # by the screen: handled, not noted yet
+        )
         self._queue: deque[_Request] = deque()
         self._merged: OrderedDict[str, str] = OrderedDict()
         self._subscribers: list[Callable[[Happened], None]] = []
@@ -417,6 +423,7 @@ class Host:
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
+        self._let_screen_look()
         for request in questions:
             self._answer(request)
         self._publish(published)
@@ -428,6 +435,7 @@ class Host:
 
     def _handled(self, command: Command) -> tuple[tuple[Event, ...] | BadInput, Command | None]:
         """Return a command's events, and the command as it is to be journaled: None for a repetition or bad input."""
+        self._let_screen_look()
         first = self._merged.get(command.id, command.id)
         if first in self._state.handled:
             return self._first_outcome(first), None
@@ -436,7 +444,6 @@ class Host:
             command = replace(command, at=now)
         before = self._state.sequence
         suspects: Iterable[str] | None = None
-        screened = self._screen is not None and isinstance(command, UpdatePrices)
         try:
             if self._screen is not None and isinstance(command, UpdatePrices):
                 suspects = self._screen.suspects(self._state, command)
@@ -446,9 +453,15 @@ class Host:
                 raise  # half of it has happened
             why = error if isinstance(error, BadInput) else BadInput(f"{command.kind} cannot be handled: {error}")  # type: ignore[attr-defined]
             return why, None
-        if screened and self._screen is not None and isinstance(command, UpdatePrices):
-            self._screen.looked_at(self._state, command, suspects)
+        if self._screen is not None and isinstance(command, UpdatePrices):
+            self._to_look_at = command, suspects
         return events, command
+
+    def _let_screen_look(self) -> None:
+        """Let the screen take note of the last price update, as the state is still after it, unless it has."""
+        if self._screen is not None and self._to_look_at is not None:
+            (command, suspects), self._to_look_at = self._to_look_at, None
+            self._screen.looked_at(self._state, command, suspects)
 
     def _first_outcome(self, command: str) -> tuple[Event, ...]:
         kept = self._state.outcomes.get(command)

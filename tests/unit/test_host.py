@@ -23,7 +23,7 @@ from ringfence.screen import BandScreen
 from tests.random_commands import SETUP, SYMBOLS, Commands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ringfence.engine.commands import Command
     from ringfence.engine.events import Event
@@ -541,3 +541,47 @@ def test_a_screen_changes_no_byte_of_the_journal(seed: int) -> None:
     run(screened, commands, screen=screen)
     assert screened.rows == plain.rows
     assert screen.assessments > 0
+
+
+class Looking(BandScreen):
+    """A screen that notes when it was asked and when it looked, and looks only when it is let through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = threading.Event()
+        self.log: list[tuple[str, str, int]] = []
+
+    def suspects(self, state: State, command: asked.UpdatePrices, /) -> tuple[str, ...] | None:
+        self.log.append(("asked", command.id, state.sequence))
+        return super().suspects(state, command)
+
+    def looked_at(self, state: State, command: asked.UpdatePrices, suspects: Iterable[str] | None, /) -> None:
+        assert self.let.wait(10)
+        self.log.append(("looked", command.id, state.sequence))
+        super().looked_at(state, command, suspects)
+
+
+def test_a_price_update_is_durable_and_answered_before_the_screen_looks(storage: MemoryStorage) -> None:
+    screen = Looking()
+    with Host.open(MemoryJournal(storage), SETUP, screen=screen) as host:
+        assert host.ask(marks("p", 60_000), timeout=10)
+        assert [command.id for command in entries(storage)] == ["@set-up", "p"]
+        assert screen.log == [("asked", "p", 2)]
+        screen.let.set()
+        host.look(State.digest)
+        assert screen.log[1:] == [("looked", "p", 3)]
+
+
+def test_the_screen_looks_before_the_next_command_of_the_group_changes_anything(storage: MemoryStorage) -> None:
+    screen, journal = Looking(), Held(storage)
+    screen.let.set()
+    with Host.open(journal, SETUP, screen=screen) as host:
+        occupied(host, journal)
+        futures = [host.submit(each) for each in (marks("p1", 60_000), deposit("d"), marks("p2", 61_000, at=2))]
+        journal.open.set()
+        for future in futures:
+            future.result(10)
+        host.look(State.digest)
+    assert journal.groups == [1, 1, 3]
+    # The set-up is two events, each command is one: a screen sees the state as its own update has left it.
+    assert screen.log == [("asked", "p1", 3), ("looked", "p1", 4), ("asked", "p2", 5), ("looked", "p2", 6)]
