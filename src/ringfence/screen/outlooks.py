@@ -4,13 +4,13 @@ A **unit** is a price, or one over it for an inverse contract, so that a contrac
 a lower bound that holds whatever tiers the legs are in by then ::
 
     surplus at prices  ≥  base + Σ min(hurt · way, gain · way),  way = unit − at
+    surplus at prices  ≥  base + Σ slope · way, by at most ``over``, where no leg has left its tier
 
-and where no requirement jumps it is at most ``base + over + Σ max(hurt · way, gain · way)``. Here ``at`` is the unit
-that a leg was at when the outlook was made: from there a pool loses at most ``hurt`` per unit one way, and gains at
-least ``gain`` the other way. For a leg that is hurt while the unit rises units count negative, so that it is always the
-way down that hurts. The two differ by the requirement alone: an outlook stays within some hundredths of what has been
-gone since, however often prices go to and fro. Where tables jump, each leg has a second bend, for the jumps on the way
-up: these hurt both sides.
+``at`` is the unit that a leg was at when the outlook was made: from there a pool loses at most ``hurt`` per unit one
+way, and gains at least ``gain`` the other way. For a leg that is hurt while the unit rises units count negative, so
+that it is always the way down that hurts. The two differ by the requirement alone: an outlook stays within some
+hundredths of what has been gone since, however often prices go to and fro. Where tables jump, each leg has a second
+bend, for the jumps on the way up: these hurt both sides.
 
 Outlooks of one ring and one number of legs stand together, in the order in which they are read. They are dense: the
 last one moves into a gap.
@@ -19,11 +19,12 @@ last one moves into a gap.
 areas    R, G, 5 int64  of the outlooks of a ring and of one group of pools: the first one, its first bend, how many
                         there are and there is room for, bends of each
 bases    ? f64          (NaN, or minus infinity: whoever it is must be valued)
-owners   ?              of each of them: ``pool``, its place in the columns, its ``state`` when written, and ``over``
-                        (infinite where tables jump)
+owners   ?              of each of them: ``pool``, its place in the columns, its ``state`` when written, ``over``, and
+                        ``within``: no leg changes its tier before its unit has moved by this share of ``at``
 bends    ?              of each of their legs: ``at``, ``hurt``, ``gain``, in 32 bits rounded so that the bound holds,
                         and its ``column`` of four times S: prices, prices with a minus, units of inverse contracts,
                         those with a minus. Where nothing is inverse there are the first two alone
+slopes   ? f32          of each bend
 born     R, U f64       the lowest unit at which an outlook of a ring may have been made; U: S, or twice that
 states   P int64        whether a pool has an outlook (``HELD``), is ``FAR`` or ``GONE``, or has a ``TRIGGER``
                         (:mod:`ringfence.screen.triggers`), and 4 times how often it has changed. An outlook whose state
@@ -60,7 +61,7 @@ UP, DOWN = 1.0 + 2.0**-22, 1.0 - 2.0**-22  #: rounding outward to 32 bits
 SLACK = 2.0**-22  #: of what a leg can lose in all: what rounding where it was, and summing, may cost
 CLOSED = -1e300  #: an end of a box that no pool outlasts
 
-LOT, SIZE, INVERSE, FEE, MOVING, FUNDING, TIERS, WATCHED, CREDIT, CHARGE, SYMBOL, JUMPS = range(12)
+LOT, SIZE, INVERSE, FEE, MOVING, FUNDING, TIERS, WATCHED, CREDIT, CHARGE, SYMBOL, JUMPS, LOWEST, HIGHEST = range(14)
 FLOOR, RATE, MOST, JUMP, DEDUCTION = range(5)
 FIRST, LEGS, COUNT, ROOM, EACH = range(5)
 
@@ -72,8 +73,8 @@ _maintenance_margin = inlined(formulas.maintenance_margin)
 class Held(NamedTuple):
     """What outlooks are made from: arrays of the columns, and the instruments.
 
-    ``terms`` (I, 12): the columns ``LOT`` … ``JUMPS``; ``tiers`` (I, T, 5): floor, rate, highest rate up to here, jump
-    of the requirement at the floor, deduction.
+    ``terms`` (I, 14): the columns ``LOT`` … ``HIGHEST``, the last two being rates; ``tiers`` (I, T, 5): floor, rate,
+    highest rate up to here, jump of the requirement at the floor, deduction.
     """
 
     groups: NDArray[np.int64]
@@ -86,7 +87,7 @@ class Held(NamedTuple):
     tiers: NDArray[np.float64]
 
 
-OWNER = np.dtype([("pool", np.int64), ("state", np.int64), ("over", np.float64)])
+OWNER = np.dtype([("pool", np.int64), ("state", np.int64), ("over", np.float32), ("within", np.float32)])
 
 
 def bend_of(columns: int) -> np.dtype[Any]:
@@ -102,8 +103,17 @@ class Outlooks(NamedTuple):
     bases: NDArray[np.float64]
     owners: NDArray[Any]
     bends: NDArray[Any]
+    slopes: NDArray[np.float32]
     born: NDArray[np.float64]
     states: NDArray[np.int64]
+
+
+class Own(NamedTuple):
+    """Room for one outlook: its bends and slopes, and what of its owner depends on them."""
+
+    bends: NDArray[Any]
+    slopes: NDArray[np.float32]
+    owner: NDArray[Any]
 
 
 @inlined
@@ -175,12 +185,12 @@ def surplus_of(pool: int, group: int, held: Any, level: float, prices: Any) -> f
 @inlined
 def bend(
     at: int, i: int, short: bool, tier: int, number: float, price: float, symbols: int, level: float, sides: int,  # noqa: FBT001
-    terms: Any, tiers: Any, bends: Any,
+    terms: Any, tiers: Any, own: Any,
 ) -> Any:  # fmt: skip
-    """Write a leg's bends from row ``at`` on, one for each of its ``sides``; return (surplus, deduction, slack, known).
+    """Write a leg's bends from row ``at`` on, one a side; return (surplus, deduction, slack, within, known).
 
-    Surplus: what it adds at ``price``. Slack: what the rounding of its bends may cost. Not known: no bound holds, since
-    a rate at a level is more than the whole value, or a jump is where the price is.
+    Surplus: what it adds at ``price``. Slack: what the rounding of its bends may cost. Within: its share of ``at``. Not
+    known: no bound holds, since a rate at a level is more than the whole value, or a jump is where the price is.
     """
     symbol = int(terms[i, SYMBOL])
     inverse, moving, watched = terms[i, INVERSE] != 0, terms[i, MOVING] != 0, terms[i, WATCHED] != 0
@@ -188,15 +198,19 @@ def bend(
     tier = tier_at(i, tier, number, value, terms, tiers)
     each = number * terms[i, LOT] * terms[i, SIZE]
     unit = 1.0 / price if inverse else price
-    last, charge, top, lowest = int(terms[i, TIERS]), level * terms[i, CHARGE], tier, tiers[i, tier, RATE]
+    last, charge, top, within = int(terms[i, TIERS]), level * terms[i, CHARGE], tier, RISE - 1.0
     if watched:
+        if tier > 0:
+            within = min(within, 1.0 - tiers[i, tier, FLOOR] / (each * unit))
+        if tier + 1 < last:
+            within = min(within, tiers[i, tier + 1, FLOOR] / (each * unit) - 1.0)
         while top + 1 < last and in_tier(number, value * GROWTH, tiers[i, top + 1, FLOOR]):
             top += 1
-        for other in range(last):
-            lowest = min(lowest, tiers[i, other, RATE])
-    most = terms[i, FEE] + (tiers[i, top, MOST] + terms[i, FUNDING] if moving else 0.0)
-    least = terms[i, FEE] + (lowest + terms[i, FUNDING] if moving else 0.0)
-    highest = terms[i, FEE] + (tiers[i, last - 1 if watched else tier, MOST] + terms[i, FUNDING] if moving else 0.0)
+    most = least = highest = terms[i, FEE]
+    if moving:
+        most += tiers[i, top, MOST] + terms[i, FUNDING]
+        least += (terms[i, LOWEST] if watched else tiers[i, tier, RATE]) + terms[i, FUNDING]
+        highest += (terms[i, HIGHEST] if watched else tiers[i, tier, MOST]) + terms[i, FUNDING]
     known = charge * highest <= terms[i, CREDIT]
     ahead = 0.0
     if sides == 2 and terms[i, JUMPS]:
@@ -206,9 +220,9 @@ def bend(
             ahead += tiers[i, higher, JUMP] * charge / way
     rising = short != inverse
     column = symbol + 2 * symbols if inverse else symbol
-    slack = 0.0
+    slack, slope = 0.0, number * row_of(i, short, tier, 1.0, level, terms, tiers) * (terms[i, LOT] * terms[i, SIZE])
     for side in range(sides):
-        one = bends[at + side]
+        one = own.bends[at + side]
         up = rising or side != 0
         hurt, gain = ahead, 0.0
         if side == 0:
@@ -218,38 +232,43 @@ def bend(
         one.at = np.float32(-unit if up else unit)
         one.hurt = np.float32(max(hurt, 1e-30) * UP)
         one.gain = np.float32(max(gain, 0.0) * DOWN)
+        own.slopes[at + side] = np.float32(0.0 if side else -slope if up else slope)
         slack += hurt * unit * SLACK
-    surplus = number * row_of(i, short, tier, 1.0, level, terms, tiers) * (terms[i, LOT] * terms[i, SIZE]) * unit
-    return surplus, (tiers[i, tier, DEDUCTION] * terms[i, CHARGE] if moving else 0.0), slack, known
+    deduction = tiers[i, tier, DEDUCTION] * terms[i, CHARGE] if moving else 0.0
+    return slope * unit, deduction, slack, within - 2.0**-20, known
 
 
 @compiled
 def look_out(
-    pool: int, group: int, held: Any, level: float, sides: int, prices: Any, bends: Any
-) -> tuple[float, float]:  # fmt: skip
-    """Write the bends of a pool's outlook into ``bends``; return (base, over); where there is none, nobody is safe."""
+    pool: int, group: int, held: Any, level: float, sides: int, prices: Any, own: Any
+) -> float:  # fmt: skip
+    """Write a pool's outlook, all but its base, into ``own``; return the base: infinite below 0 where there is none."""
     many, begin, pools, leg_begin = held.groups[group, 0], held.groups[group, 1], held.groups[group, 2], held.groups[
         group, 3]  # fmt: skip
+    owner = own.owner[0]
+    owner.pool, owner.over, owner.within = pool, np.inf, -1.0
     if many > MOST_LEGS:
-        return np.nan, np.inf
-    count, deducted, surplus, slack, known = held.terms.shape[0], 0.0, 0.0, 0.0, True
+        return -np.inf
+    count, deducted, surplus, slack, within, known = held.terms.shape[0], 0.0, 0.0, 0.0, RISE, True
     for slot in range(many):
         leg = leg_begin + slot * pools + pool - begin
         row = int(held.code[leg])
         i = row % count
-        added, less, rounded, sure = bend(
+        added, less, rounded, near, sure = bend(
             slot * sides, i, (row // count) % 2 != 0, row // (2 * count), held.lots[leg],
-            prices[int(held.terms[i, SYMBOL])], prices.size, level, sides, held.terms, held.tiers, bends,
+            prices[int(held.terms[i, SYMBOL])], prices.size, level, sides, held.terms, held.tiers, own,
         )  # fmt: skip
         surplus += added
         deducted += less
         slack += rounded
+        within = min(within, near)
         known = known and sure
     if not known:
-        return -np.inf, np.inf
+        return -np.inf
     bound = bound_of(many, level) * held.gross[pool]
-    base = held.cash[pool] - level * (held.fixed[pool] - deducted) - MARGIN * bound + surplus - slack
-    return base, (2.0 * MARGIN * bound + 4.0 * slack if sides == 1 else np.inf)
+    owner.over = np.float32((2.0 * MARGIN * bound + 4.0 * slack) * UP)
+    owner.within = np.float32(within)
+    return held.cash[pool] - level * (held.fixed[pool] - deducted) - MARGIN * bound + surplus - slack  # type: ignore[no-any-return]
 
 
 @inlined
@@ -264,14 +283,15 @@ def lowest(base: float, at: int, many: int, bends: Any, ends: Any) -> float:
 
 
 @inlined
-def highest(top: float, at: int, many: int, bends: Any, now: Any) -> float:
-    """Return how high the surplus can be where units are ``now``, no requirement jumping."""
+def within_tiers(base: float, within: float, at: int, many: int, outlooks: Any, now: Any) -> float:
+    """Return the surplus where units are ``now``, or less, by ``over`` at most; NaN where a tier may have changed."""
+    changed = False
     for slot in range(many):
-        one = bends[np.uint64(at + slot)]
+        one = outlooks.bends[np.uint64(at + slot)]
         way = now[one.column] - np.float64(one.at)
-        hurt, gain = one.hurt * way, one.gain * way
-        top += hurt if hurt > gain else gain
-    return top
+        base += outlooks.slopes[np.uint64(at + slot)] * way
+        changed |= not abs(way) <= within * abs(np.float64(one.at))
+    return np.nan if changed else base
 
 
 @compiled
@@ -287,24 +307,14 @@ def fitting(base: float, at: int, many: int, bends: Any, eased: Any, outermost: 
     return NEAR
 
 
-@compiled
-def put(ring: int, group: int, pool: int, base: float, over: float, bends: Any, outlooks: Any) -> bool:
-    """Add an outlook to a ring; False when there is no room."""
-    areas = outlooks.areas
-    number, many = areas[ring, group, COUNT], areas[ring, group, EACH]
-    if number >= areas[ring, group, ROOM]:
-        return False
-    areas[ring, group, COUNT] = number + 1
-    state = (outlooks.states[pool] & ~PLACE) | HELD
-    outlooks.states[pool] = state
-    place = areas[ring, group, FIRST] + number
-    outlooks.bases[place] = base
-    owner = outlooks.owners[place]
-    owner.pool, owner.state, owner.over = pool, state, over
-    at = areas[ring, group, LEGS] + number * many
+@inlined
+def write(place: int, at: int, many: int, base: float, own: Any, outlooks: Any) -> None:
+    """Write an outlook to its place, its bends from ``at`` on."""
+    outlooks.bases[np.uint64(place)] = base
+    outlooks.owners[np.uint64(place)] = own.owner[0]
     for slot in range(many):
-        outlooks.bends[np.uint64(at + slot)] = bends[slot]
-    return True
+        outlooks.bends[np.uint64(at + slot)] = own.bends[slot]
+        outlooks.slopes[np.uint64(at + slot)] = own.slopes[slot]
 
 
 @compiled
@@ -312,12 +322,19 @@ def put_anew(
     group: int, pool: int, held: Any, level: float, sides: int, prices: Any, outlooks: Any, eased: Any, own: Any
 ) -> int:  # fmt: skip
     """Put a pool that has no outlook where it belongs; return where that is, negative when there is no room there."""
-    base, over = look_out(pool, group, held, level, sides, prices, own)
-    target = fitting(base, 0, outlooks.areas[NEAR, group, EACH], own, eased, eased.shape[0] - 1)
+    base, areas, states = look_out(pool, group, held, level, sides, prices, own), outlooks.areas, outlooks.states
+    many = areas[NEAR, group, EACH]
+    target = fitting(base, 0, many, own.bends, eased, eased.shape[0] - 1)
+    states[pool] = (states[pool] & ~PLACE) | (FAR if target == FARTHER else HELD)
     if target == FARTHER:
-        outlooks.states[pool] = (outlooks.states[pool] & ~PLACE) | FAR
         return target
-    return target if put(target, group, pool, base, over, own, outlooks) else -1
+    number = areas[target, group, COUNT]
+    if number >= areas[target, group, ROOM]:
+        return -1
+    areas[target, group, COUNT] = number + 1
+    own.owner[0].state = states[pool]
+    write(areas[target, group, FIRST] + number, areas[target, group, LEGS] + number * many, many, base, own, outlooks)
+    return target
 
 
 @compiled

@@ -15,7 +15,7 @@ lines   10, S f64          innermost ends below and above, reach below and above
                            them, prices when those were last brought up to date, boxes' width against other symbols,
                            the first triggers of pools of one long and of one short position (:mod:`.trigger_kernels`)
 pieces  ?, 3 int64         (group, first, end) of the pieces in which far pools are gone through
-own     128 bends          room for the bends of one outlook
+own                        room for one outlook
 moving  ?, 2 int64         of a block: which are to be put elsewhere, and where
 ======  =================  ====================================================================================
 """
@@ -43,6 +43,7 @@ from ringfence.screen.outlooks import (
     FLOOR,
     FUNDING,
     GONE,
+    HIGHEST,
     INVERSE,
     JUMP,
     JUMPS,
@@ -64,11 +65,12 @@ from ringfence.screen.outlooks import (
     bound_of,
     fitting,
     group_of,
-    highest,
     look_out,
     lowest,
     put_anew,
     surplus_of,
+    within_tiers,
+    write,
 )
 from ringfence.screen.trigger_kernels import CALLED_LONG, CALLED_SHORT, GREATEST, LEAST, pass_triggers
 
@@ -85,15 +87,17 @@ DOUBTED = 1 << 32
 
 @compiled
 def look_near(
-    prices: Any, lines: Any, now: Any, areas: Any, bases: Any, owners: Any, bends: Any, states: Any, lists: Any,
-    keys: Any, key_heads: Any, candidates: Any,
-) -> int:  # fmt: skip
+    prices: Any, lines: Any, now: Any, outlooks: Any, lists: Any, keys: Any, key_heads: Any, candidates: Any
+) -> int:
     """Write who has reached the line, or may have, into ``candidates``: near pools, and by their triggers.
 
     What every price costs: four comparisons a symbol, and the outlooks of the near pools. ``now``: the units, to be
     filled. Return how many there are without doubt, from the first place on, and ``DOUBTED`` times how many in doubt,
     up to the last place (of near ones ``−1 −`` the place of the outlook); or ``BOX_ENDED``.
     """
+    areas, bases, owners, bends, states = (
+        outlooks.areas, outlooks.bases, outlooks.owners, outlooks.bends, outlooks.states
+    )  # fmt: skip
     symbols = prices.size
     ended = passed = 0
     for s in range(symbols):
@@ -112,12 +116,14 @@ def look_near(
                 owner = owners[place]
                 if states[owner.pool] != owner.state:
                     bases[place] = np.inf  # left over: a candidate no more
-                elif highest(bases[place] + owner.over, at, many, bends, now) < 0.0:
-                    candidates[found] = owner.pool
-                    found += 1
                 else:
-                    doubted += 1
-                    candidates[candidates.size - doubted] = -1 - place
+                    surplus = within_tiers(bases[place], owner.within, at, many, outlooks, now)
+                    if surplus + owner.over < 0.0:
+                        candidates[found] = owner.pool
+                        found += 1
+                    elif not surplus >= 0.0:
+                        doubted += 1
+                        candidates[candidates.size - doubted] = -1 - place
             at += many
     return found + DOUBTED * doubted
 
@@ -167,11 +173,10 @@ def confirm(
             candidates[found] = pool
             found += 1
         elif place >= 0:
-            outlooks.bases[place], outlooks.owners[place].over = look_out(pool, group, held, level, sides, prices, own)
-            many = areas[NEAR, group, EACH]
+            base, many = look_out(pool, group, held, level, sides, prices, own), areas[NEAR, group, EACH]
+            own.owner[0].state = outlooks.owners[place].state
             at = areas[NEAR, group, LEGS] + (place - areas[NEAR, group, FIRST]) * many
-            for slot in range(many):
-                outlooks.bends[np.uint64(at + slot)] = own[slot]
+            write(place, at, many, base, own, outlooks)
             made += 1
     if made:
         be_born(0, prices.size, ends, outlooks.born)
@@ -416,13 +421,7 @@ def put_elsewhere(
     ends: Any, own: Any, moving: Any,
 ) -> bool:  # fmt: skip
     """Put those of ``moving`` where they are aimed at, the last one first; False when there was no room."""
-    areas, bases, owners, bends, states = (
-        outlooks.areas,
-        outlooks.bases,
-        outlooks.owners,
-        outlooks.bends,
-        outlooks.states,
-    )
+    areas, owners, states = outlooks.areas, outlooks.owners, outlooks.states
     first, many = areas[ring, group, FIRST], areas[ring, group, EACH]
     for back in range(found):
         number, target = moving[found - 1 - back, 0], moving[found - 1 - back, 1]
@@ -431,12 +430,10 @@ def put_elsewhere(
         if target == ANEW:
             target = FARTHER
             if states[pool] == state:
-                bases[first + number], owners[first + number].over = look_out(
-                    pool, group, held, level, sides, prices, own
-                )
-                for slot in range(many):
-                    bends[np.uint64(at + slot)] = own[slot]
-                target = fitting(bases[first + number], at, many, bends, ends[1], outermost)
+                base = look_out(pool, group, held, level, sides, prices, own)
+                own.owner[0].state = state
+                write(first + number, at, many, base, own, outlooks)
+                target = fitting(base, 0, many, own.bends, ends[1], outermost)
             if target == ring:
                 continue
         if target == FARTHER:
@@ -465,6 +462,7 @@ def copy(ring: int, number: int, target: int, place: int, group: int, outlooks: 
     at, to = areas[ring, group, LEGS] + number * many, areas[target, group, LEGS] + place * many
     for slot in range(many):
         outlooks.bends[np.uint64(to + slot)] = outlooks.bends[np.uint64(at + slot)]
+        outlooks.slopes[np.uint64(to + slot)] = outlooks.slopes[np.uint64(at + slot)]
 
 
 @compiled
@@ -577,7 +575,7 @@ def corner_table(
             low, high = 1.0 / high / OUTWARD, 1.0 / low * OUTWARD
         each, charge = terms[i, LOT] * terms[i, SIZE], level * terms[i, CHARGE]
         moving, watched = terms[i, MOVING] != 0, terms[i, WATCHED] != 0
-        highest = terms[i, FEE] + (tiers[i, last - 1, MOST] + terms[i, FUNDING] if moving else 0.0)
+        highest = terms[i, FEE] + (terms[i, HIGHEST] + terms[i, FUNDING] if moving else 0.0)
         known = inside and charge * highest <= terms[i, CREDIT]
         for tier in range(last):
             top, jumps = tier, 0.0

@@ -41,9 +41,10 @@ if ``s < 2 b``, and whenever ``s < 0``.
 2.  *Outlooks.* Prices move independently, so that legs add up. A base is the surplus where the outlook was made, by the
     terms of a sweep and fewer than ``2 k`` more, less ``4 b`` and ``2⁻²² · Σ hurt · unit``; that is more than it costs
     to round ``at`` to 32 bits (``2⁻²⁴ · hurt · unit``), ``hurt`` and ``gain`` being rounded outward, and to sum up. So
-    what is not below 0 says ``s ≥ 4 b − b``. In the same way ``over`` makes an upper bound of it.
-3.  *Near.* Whose outlook is not below 0 is not named by a sweep. Whose upper bound is below 0 is. All others are
-    computed by the sweep's own steps, to the same bits.
+    what is not below 0 says ``s ≥ 4 b − b``. As long as no leg has left its tier, the surplus is linear in all units,
+    and ``base + Σ slope · way`` is below it by the same, which is less than ``over`` says.
+3.  *Near.* Who is not below 0 by its outlook, or within its tiers, is not named by a sweep. Who is below 0 by more than
+    ``over`` within its tiers is named. All others are computed by the sweep's own steps, to the same bits.
 4.  *Rings.* Who outlasts a box has an outlook that is not below 0 where each leg's unit is at the end that hurts it. So
     it is nowhere in the box, whatever the way there and however often prices move in it: it is monotonic in each unit.
     (The second bend of a leg has its own end of the box.)
@@ -385,6 +386,7 @@ class Incremental:
             of.bases[first + count : first + until] = 0.0
             of.owners[first + count : first + until] = 0
             of.bends[begin + count * each : begin + until * each] = 0
+            of.slopes[begin + count * each : begin + until * each] = 0.0
 
     def take_out(self, pools: NDArray[Any]) -> None:
         """Leave the caller's ``pools`` out from now on: they are gone, or were placed elsewhere."""
@@ -423,7 +425,7 @@ class Incremental:
         import numpy as np
 
         from ringfence.screen.kernels import CHUNK
-        from ringfence.screen.outlooks import MOST_LEGS, OWNER, Outlooks, bend_of
+        from ringfence.screen.outlooks import MOST_LEGS, OWNER, Outlooks, Own, bend_of
 
         columns, symbols, rings = self.sweep.columns, self._symbols, len(RADII)
         self._old = rings  # the far pools' box; the new one of them comes next
@@ -442,8 +444,8 @@ class Incremental:
         bend = bend_of(2 * units)
         # Of what is not used, zeros take no memory.
         self._outlooks = Outlooks(
-            areas, np.zeros(outlooks), np.zeros(outlooks, OWNER), np.zeros(legs, bend), np.full((rings, units), np.inf),
-            self._states,
+            areas, np.zeros(outlooks), np.zeros(outlooks, OWNER), np.zeros(legs, bend), np.zeros(legs, np.float32),
+            np.full((rings, units), np.inf), self._states,
         )  # fmt: skip
         self._radii = np.array([0.0, *RADII, RADII[-1]])
         self._boxes = np.zeros((rings + 2, 2, symbols))
@@ -458,19 +460,21 @@ class Incremental:
         self._found = np.zeros(len(self._pieces), np.int64)
         self._corner = np.zeros(columns.instruments.rows)
         self._sums, self._hits = np.empty(PIECE), np.empty(PIECE, np.uint32)
-        self._own = np.zeros(2 * MOST_LEGS, bend)
+        self._own = Own(
+            np.zeros(2 * MOST_LEGS, bend), np.zeros(2 * MOST_LEGS, np.float32), np.zeros(1, OWNER)
+        )  # fmt: skip
         self._most_moved, self._moving = columns.pools // MOVED_SHARE + 1024, np.empty((MOVED_BLOCK, 2), np.int64)
 
     def _hand_over(self) -> None:
         """Make ready what the kernels are handed at every price, once there is other room for triggers."""
         import numpy as np
 
-        of, triggers = self._outlooks, self._triggers
-        self._candidates = np.empty(int(of.areas[0, :, self._kernels.ROOM].sum()) + len(triggers.keys), np.int64)
+        triggers = self._triggers
+        self._candidates = np.empty(
+            int(self._outlooks.areas[0, :, self._kernels.ROOM].sum()) + len(triggers.keys), np.int64
+        )
         self._by_trigger = (triggers.lists, triggers.keys, triggers.heads, self._candidates)
-        self._near = (
-            self._lines, self._ends[0, 0], of.areas, of.bases, of.owners, of.bends, of.states, *self._by_trigger
-        )  # fmt: skip
+        self._near = (self._lines, self._ends[0, 0], self._outlooks, *self._by_trigger)
 
 
 def _rules(of: Instruments) -> tuple[Floats, Floats]:
@@ -485,6 +489,7 @@ def _rules(of: Instruments) -> tuple[Floats, Floats]:
     columns = (
         of.lot, of.size, of.inverse, of.fee_slope, of.moving, of.funding, of.tiers, watched, of.credit, of.charge,
         of.price_of, of.jumps & watched,
+        np.where(np.arange(of.rate.shape[1]) < of.tiers[:, None], of.rate, np.inf).min(axis=1), of.rate.max(axis=1),
     )  # fmt: skip
     terms = np.ascontiguousarray(np.stack([column.astype(np.float64) for column in columns], axis=1))
     parts = (

@@ -25,6 +25,7 @@ from ringfence.screen.outlooks import (
     FLOOR,
     FUNDING,
     GONE,
+    HIGHEST,
     INVERSE,
     JUMPS,
     LOT,
@@ -69,8 +70,8 @@ def surplus_alone(pool: int, leg: int, held: Any, level: float, price: float) ->
 @compiled
 def has_trigger(i: int, tier: int, level: float, terms: Any, tiers: Any) -> bool:
     """Whether a position's surplus is monotonic in the price. ``tier``: the one it is in, where no price changes it."""
-    last = int(terms[i, TIERS]) - 1 if terms[i, WATCHED] else tier
-    highest = terms[i, FEE] + (tiers[i, last, MOST] + terms[i, FUNDING] if terms[i, MOVING] else 0.0)
+    rate = terms[i, HIGHEST] if terms[i, WATCHED] else tiers[i, tier, MOST]
+    highest = terms[i, FEE] + (rate + terms[i, FUNDING] if terms[i, MOVING] else 0.0)
     return not terms[i, JUMPS] and level * terms[i, CHARGE] * highest <= terms[i, CREDIT]
 
 

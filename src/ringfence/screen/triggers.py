@@ -53,12 +53,12 @@ class Triggers:
         import numpy as np
 
         from ringfence.screen import trigger_kernels
-        from ringfence.screen.outlooks import CHARGE, CREDIT, FEE, FUNDING, JUMPS, MOST, MOVING, TIERS
+        from ringfence.screen.outlooks import CHARGE, CREDIT, FEE, FUNDING, HIGHEST, JUMPS, MOVING
 
         self._kernels: Any = trigger_kernels  # arrays go in by the dozen
         self._held, self._level, self._lines, self._states = held, level, lines, states
-        terms, last = held.terms, held.terms[:, TIERS].astype(np.int64) - 1
-        highest = terms[:, FEE] + (held.tiers[np.arange(len(terms)), last, MOST] + terms[:, FUNDING]) * terms[:, MOVING]
+        terms = held.terms
+        highest = terms[:, FEE] + (terms[:, HIGHEST] + terms[:, FUNDING]) * terms[:, MOVING]
         plain = (terms[:, JUMPS] == 0) & (level * terms[:, CHARGE] * highest <= terms[:, CREDIT])
         self.everybody = bool(plain.all())
         self.lists = np.zeros((2 * lines.shape[1], 4), np.int64)
