@@ -24,12 +24,13 @@ The accounts of the ledger:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringfence.numbers import ZERO, exact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from ringfence.numbers import Value
 
@@ -49,6 +50,10 @@ class Posting(NamedTuple):
     account: str
     asset: str
     amount: Value
+
+
+posting: Callable[[tuple[str, str, Value]], Posting] = partial(tuple.__new__, Posting)
+"""Return the posting of (account, asset, amount), at half of what its class takes: a crash makes very many."""
 
 
 def wallet(trader: str) -> str:
@@ -83,8 +88,17 @@ def move(asset: str, amount: Value, *, out_of: str, into: str) -> tuple[Posting,
     return Posting(out_of, asset, -amount), Posting(into, asset, amount)
 
 
-def imbalance(postings: Iterable[Posting]) -> dict[str, Value]:
+def imbalance(postings: Collection[Posting]) -> dict[str, Value]:
     """Return what a set of postings does not balance, by asset; empty for a set that may be applied."""
+    of, total = None, ZERO
+    for _, asset, amount in postings:
+        if of is None:
+            of = asset
+        elif asset != of:
+            break
+        total += amount
+    else:  # nearly all sets are of one asset
+        return {of: total} if of is not None and total else {}
     totals: dict[str, Value] = {}
     for _, asset, amount in postings:
         totals[asset] = totals[asset] + amount if asset in totals else amount
@@ -150,4 +164,4 @@ class Ledger:
 
 
 __all__ = ["BONUS_ISSUER", "EXCHANGE", "EXTERNAL", "FEES", "INSURANCE", "VENUE", "VOUCHER_ISSUER", "Ledger", "Posting",
-           "bonus", "clearing", "imbalance", "isolated", "move", "voucher", "wallet"]  # fmt: skip
+           "bonus", "clearing", "imbalance", "isolated", "move", "posting", "voucher", "wallet"]  # fmt: skip

@@ -37,15 +37,18 @@ from ringfence.engine.orderbook import beyond
 from ringfence.engine.plain import terms_at
 from ringfence.engine.settle import after_of_venue, fund_account
 from ringfence.engine.state import FUND, HOUSE
-from ringfence.ledger import Posting
+from ringfence.ledger import posting
 from ringfence.margin.plain import bankruptcy_price, parts
 from ringfence.numbers import ONE, PRICE_PLACES, RATIO_PLACES, ROUND_CEILING, ROUND_FLOOR, VALUE_PLACES, ZERO, divide
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from ringfence.engine.commands import Command
     from ringfence.engine.liquidity import Offer
     from ringfence.engine.state import State
     from ringfence.engine.trader import Held, Trader
+    from ringfence.ledger import Posting
     from ringfence.margin.plain import Parts, Terms
     from ringfence.numbers import Price, Value
 
@@ -73,10 +76,14 @@ class Fall(Event):
 
 
 class _Symbol(NamedTuple):
-    """A symbol's terms, and the accounts of the ledger that its trades post to."""
+    """A symbol's terms, and the accounts of the ledger that its trades post to.
+
+    ``size``: the contract's. What has terms is not inverse, so that a contract at a price is worth the product of both.
+    """
 
     symbol: str
     terms: Terms
+    size: Decimal
     asset: str
     fund: str
     clearing: str
@@ -157,7 +164,9 @@ class Bankruptcies:
         terms = terms_at(state, symbol, mark, isolated=isolated)
         if terms is None:
             return None
-        return _Symbol(symbol, terms, terms.contract.settle_asset, fund_account(state, symbol), f"clearing:{symbol}")
+        contract = terms.contract
+        fund = fund_account(state, symbol)
+        return _Symbol(symbol, terms, contract.contract_size, contract.settle_asset, fund, f"clearing:{symbol}")
 
     def _out_of_reach(
         self, known: list[tuple[_Symbol, Held, Parts]], equity: Value, maintenance: Value
@@ -226,20 +235,26 @@ class Bankruptcies:
         self, name: str, account: str, cash: Value, line: _Line, *, last: bool
     ) -> tuple[Traded, Value]:  # fmt: skip
         """Return the take-over of a position, and what cash of its pool is left after it."""
-        of, held = line.of, line.held
+        of, held, price, _ = line
         quantity, entry, asset = held.quantity, held.entry_value, of.asset
-        price = _hand_over_price(line, cash) if last else line.limit
-        value = of.terms.contract.unit_value(price)
-        part = abs(quantity) if quantity > 0 else -abs(quantity)
-        realised = part * value - entry
+        value = of.size * price
+        realised = quantity * value - entry
         left = cash + realised
+        if last and left < 0:
+            price = _hand_over_price(line, cash)
+            value = of.size * price
+            realised = quantity * value - entry
+            left = cash + realised
         if account[0] == "w":
             postings = _moved(asset, realised, of.clearing, account)
         else:
-            postings = (Posting(of.clearing, asset, -realised), Posting(account, asset, realised)) if realised else ()
+            postings = ()
+            if realised:
+                postings = (posting((of.clearing, asset, -realised)), posting((account, asset, realised)))
             if left > 0:  # what margin is left, to the wallet
-                postings += (Posting(account, asset, -left), Posting(f"wallet:{name}", asset, left))
-        own, other = (name, "net", quantity - part, entry - entry), (FUND, "net", ZERO + part, ZERO + part * value)
+                postings += (posting((account, asset, -left)), posting((f"wallet:{name}", asset, left)))
+        own = (name, "net", quantity - quantity, entry - entry)
+        other = (FUND, "net", ZERO + quantity, ZERO + quantity * value)
         sides = (*other, *own) if quantity > 0 else (*own, *other)
         trade = Traded(
             self._command.id, self._command.at, of.symbol, price, abs(quantity), "take_over", *sides, None, None, None,
@@ -254,12 +269,11 @@ class Bankruptcies:
         """
         state, of, long = self._state, line.of, line.held.quantity > 0
         price, quantity = line.offer.price, min(line.offer.quantity, taken.quantity)
-        got, got_for = (
-            (taken.buyer_quantity, taken.buyer_entry_value)
-            if long
-            else (taken.seller_quantity, taken.seller_entry_value)
-        )
-        value = of.terms.contract.unit_value(price)
+        if long:
+            got, got_for = taken.buyer_quantity, taken.buyer_entry_value
+        else:
+            got, got_for = taken.seller_quantity, taken.seller_entry_value
+        value = of.size * price
         part = quantity if long else -quantity
         realised = part * value - got_for
         fund = left[of.fund] if of.fund in left else state.ledger.balance(of.fund, of.asset)
@@ -280,13 +294,11 @@ class Bankruptcies:
 
 
 def _hand_over_price(line: _Line, cash: Value) -> Price:
-    """Return the last line's bankruptcy price, or where it leaves the trader owing, one at which nothing is left.
+    """Return the price at which nothing is left of a pool whose last bankruptcy price leaves its trader owing.
 
     As :func:`ringfence.engine.closing.take_over` hands it over.
     """
     contract, quantity, entry = line.of.terms.contract, line.held.quantity, line.held.entry_value
-    if quantity * contract.unit_value(line.limit) - entry + cash >= 0:
-        return line.limit
     numerator = entry - cash
     if numerator * quantity <= 0:
         return line.of.terms.mark
@@ -299,9 +311,9 @@ def _moved(asset: str, realised: Value, clearing: str, own: str) -> tuple[Postin
     if not realised:
         return ()
     if realised > 0:
-        return Posting(clearing, asset, -realised), Posting(own, asset, realised)
+        return posting((clearing, asset, -realised)), posting((own, asset, realised))
     loss = ZERO - realised
-    return Posting(own, asset, -loss), Posting(clearing, asset, loss)
+    return posting((own, asset, -loss)), posting((clearing, asset, loss))
 
 
 __all__ = ["Bankruptcies", "Fall"]

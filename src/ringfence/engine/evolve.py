@@ -194,27 +194,43 @@ def _fell(state: State, fall: Fall) -> None:
 
     What the fund gets and gives away again leaves no trace but the places that it had among the holders.
     """
-    name, trader, fund = fall.account, state.traders[fall.account], state.trader(FUND)
+    name, trader, item = fall.account, state.traders[fall.account], state.item
     state.sequence += len(fall.events) - 1  # ``change`` has counted the first
     if trader.levels.pop(fall.pool, None) is not None:
-        state.item(("level", name, fall.pool), None)
+        item(("level", name, fall.pool), None)
     for trade in fall.taken:
         symbol = trade.symbol
         state.places += 1
         del trader.held[symbol, "net"]
         state.holds_no_more(name, symbol)
-        state.item(("held", name, symbol, "net"), None)
+        item(("held", name, symbol, "net"), None)
         state.move(trade.postings)
-        _forget_pools(state, trader, symbol)
+        if trader.levels or trader.liquidating:
+            _forget_pools(state, trader, symbol)
+    market = state.traders.get(HOUSE) or state.trader(HOUSE)
     for trade in fall.disposed:
-        if trade.buyer == HOUSE:
-            _hold(state, HOUSE, trade.symbol, "net", trade.buyer_quantity, trade.buyer_entry_value)
-        else:
-            _hold(state, HOUSE, trade.symbol, "net", trade.seller_quantity, trade.seller_entry_value)
+        _market_holds(state, market, trade)
         state.move(trade.postings)
         _taken_from_market(state, trade)
-    trader.touched(state.sequence)
-    fund.touched(state.sequence)
+    sequence = state.sequence
+    trader.touched(sequence)
+    market.touched(sequence)
+    state.trader(FUND).touched(sequence)
+
+
+def _market_holds(state: State, market: Trader, trade: happened.Traded) -> None:
+    """Change what the tape's market holds by a trade with it: as :func:`_hold`, of whom nothing has to be forgotten."""
+    symbol, key = trade.symbol, (trade.symbol, "net")
+    if trade.buyer == HOUSE:
+        quantity, entry_value = trade.buyer_quantity, trade.buyer_entry_value
+    else:
+        quantity, entry_value = trade.seller_quantity, trade.seller_entry_value
+    before = market.held.get(key)
+    if before is None or not quantity:
+        _hold(state, HOUSE, symbol, "net", quantity, entry_value)
+        return
+    held = market.held[key] = Held(quantity, entry_value, None, state.rulebook.contract(symbol))
+    state.item(("held", HOUSE, symbol, "net"), held)
 
 
 def _consume(state: State, symbol: str, consumed: Consumed) -> None:

@@ -95,8 +95,11 @@ class Liquidity:
         default_factory=lambda: {"buy": {}, "sell": {}}, init=False, repr=False, compare=False
     )
     """Prices of levels that somebody has met, by the taker's side: a crash asks for them thousands of times."""
-    first: dict[str, tuple[Consumed, Offer | None]] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What :func:`first_offer` found last, by the taker's side, and what was consumed then."""
+    first: dict[str, tuple[Quantity, Quantity, Price]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """The level that :func:`first_offer` met last, by the taker's side: what has to be consumed before it is met, and
+    until it is used up, and its price."""
 
     def __post_init__(self) -> None:
         for name, figure, good in (
@@ -159,16 +162,19 @@ def _price_of(liquidity: Liquidity, side: str, level: int) -> Price:
 
 def first_offer(liquidity: Liquidity, side: str, consumed: Consumed = NOTHING_CONSUMED) -> Offer | None:
     """Return what a taker of ``side`` meets first; None where nothing is left."""
-    kept = liquidity.first.get(side)
-    if kept is not None and kept[0] is consumed:
-        return kept[1]
+    taken, kept = consumed.buy if side == "buy" else consumed.sell, liquidity.first.get(side)
+    if kept is not None and kept[0] < taken < kept[1]:
+        # The same digits as by division: depth − (taken − level · depth) has the smaller one of two exponents.
+        return Offer(kept[2], EXACT.subtract(kept[1], taken))
     level, left = _used_up(liquidity, side, consumed)
-    found = None
-    if liquidity.levels is None or level < liquidity.levels:
-        price = _price_of(liquidity, side, level)
-        found = Offer(price, left) if price > 0 else None
-    liquidity.first[side] = (consumed, found)
-    return found
+    if liquidity.levels is not None and level >= liquidity.levels:
+        return None
+    price = _price_of(liquidity, side, level)
+    if price <= 0:
+        return None
+    begins = EXACT.multiply(liquidity.depth, Decimal(level))
+    liquidity.first[side] = (begins, EXACT.add(begins, liquidity.depth), price)
+    return Offer(price, left)
 
 
 def _level_price(liquidity: Liquidity, side: str, level: int) -> Price:

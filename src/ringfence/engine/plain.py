@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ringfence.numbers import Price
 
 
+# Members of enumerations, looked up once: it takes as long as all else that is asked of a position.
+_ALONE, _ONE_WAY, _ISOLATED = CollateralMode.SINGLE_ASSET, PositionMode.ONE_WAY, MarginMode.ISOLATED
+
+
 def plain_pools(state: State, trader: Trader) -> dict[str, list[str]] | None:
     """Return the symbols of each pool of a plain trader that holds any, in the order of :meth:`.State.pools`.
 
@@ -28,20 +32,23 @@ def plain_pools(state: State, trader: Trader) -> dict[str, list[str]] | None:
         trader.orders
         or trader.vouchers
         or trader.replenishment
-        or trader.collateral_mode is not CollateralMode.SINGLE_ASSET
-        or trader.position_mode is not PositionMode.ONE_WAY
+        or trader.collateral_mode is not _ALONE
+        or trader.position_mode is not _ONE_WAY
         or state.ledger.assets_of(f"bonus:{trader.name}")
     ):
         return None
     found: dict[str, list[str]] = {}
     shared: dict[str, list[str]] = {}
+    mode_of, contract = trader.margin_mode.get, state.rulebook.contract
     for (symbol, leg), held in trader.held.items():
         if leg != "net":
             return None
-        if trader.margin_mode.get(symbol) is MarginMode.ISOLATED:
+        if mode_of(symbol) is _ISOLATED:
             found[f"isolated {symbol} {'long' if held.quantity > 0 else 'short'}"] = [symbol]
         else:
-            shared.setdefault(f"cross {state.rulebook.contract(symbol).settle_asset}", []).append(symbol)
+            shared.setdefault(f"cross {contract(symbol).settle_asset}", []).append(symbol)
+    if not shared:
+        return found
     return None if len(shared) > 1 else found | shared
 
 

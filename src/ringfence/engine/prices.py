@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from ringfence.engine import commands as asked
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from ringfence.engine.events import Event
     from ringfence.engine.state import State
     from ringfence.numbers import Price
-
-_NOTHING: dict[str, int] = {}
-
 
 _OF = {"marks": "mark", "last": "last", "index": "index"}
 
@@ -103,30 +100,34 @@ def _worth_a_look(state: State, symbols: list[str], suspects: Iterable[str], by_
 
     def turn(name: str) -> tuple[int, int] | None:
         """Return when it is a trader's turn: his place now, as the walk began; None for who held nothing then."""
-        trader = state.traders.get(name)
+        trader, left = state.traders.get(name), touched.left.get(name)
         places = {} if trader is None else {symbol: state.holders[symbol][name] for symbol, _ in trader.held}
-        places |= touched.left.get(name, _NOTHING)
+        if left:
+            places |= left
         found = [(order[symbol], place) for symbol, place in places.items() if place <= limit and symbol in order]
         return min(found) if found else None
 
     named = {*suspects, *touched.names}
     if not named:
         return
-    waiting = [(at, name) for name in named if (at := turn(name)) is not None]
-    heapify(waiting)
+    waiting = sorted([(at, name) for name in named if (at := turn(name)) is not None], reverse=True)
     known = len(touched.names)
     later = [name for name in by_index if turn(name) is None]
+    changed: list[tuple[tuple[int, int], str]] = []  # a heap: whose turn is still to come, and who was not named
     last = None
-    while waiting:
-        now = heappop(waiting)
+    while waiting or changed:
+        # Those who were named are sorted once, which costs less than a heap of them: a crash names thousands.
+        now = heappop(changed) if not waiting or (changed and changed[0] < waiting[-1]) else waiting.pop()
         if now == last:
             continue  # a suspect who was changed as well
         last = now
         yield now[1]
+        if len(touched.names) == known:
+            continue
         for name in touched.names[known:]:
             at = turn(name) if name != now[1] else None  # his turn is now
             if at is not None and at > now[0]:
-                heappush(waiting, (at, name))
+                heappush(changed, (at, name))
         known = len(touched.names)
     yield from later
 

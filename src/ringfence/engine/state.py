@@ -119,9 +119,15 @@ class State:
 
     def holds_no_more(self, name: str, symbol: str) -> None:
         """Note that a trader holds nothing of a symbol any more."""
-        place = self.holders.get(symbol, {}).pop(name, None)
-        if place is not None:
-            self.touched.left.setdefault(name, {}).setdefault(symbol, place)
+        names = self.holders.get(symbol)
+        place = None if names is None else names.pop(name, None)
+        if place is None:
+            return
+        left = self.touched.left.get(name)
+        if left is None:
+            self.touched.left[name] = {symbol: place}
+        else:
+            left.setdefault(symbol, place)
 
     def book(self, symbol: str) -> Book:
         """Return the order book of a symbol."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ringfence.numbers import Price, Quantity, Rate, Value
 
 
+_SINGLE_ASSET = CollateralMode.SINGLE_ASSET  # looked up once: to ask an enumeration for a member is slow
+
+
 class Held:
     """One leg of a trader: signed quantity (never 0) and the signed value it was entered at. Never changed in place."""
 
@@ -159,7 +162,7 @@ class Trader:
     @property
     def basket(self) -> bool:
         """Whether one pool of many assets backs the trader's cross positions."""
-        return self.collateral_mode is not CollateralMode.SINGLE_ASSET
+        return self.collateral_mode is not _SINGLE_ASSET
 
     @property
     def portfolio(self) -> bool:
