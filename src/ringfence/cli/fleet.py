@@ -161,7 +161,7 @@ def screen(
     from ringfence.cli import show
     from ringfence.fleet import results, screening
 
-    results.check_place(out)
+    results.check_place(out, reads=(fleet, marks))
     opened = _open(fleet, marks, at)
     with progress("accounts", len(opened)) as done, _compiling_told(), _units(opened, ray) as units:
         found = screening.screen(opened, limit=screening.ALL if out else limit, progress=done, units=units)
@@ -203,7 +203,7 @@ def stress(  # noqa: PLR0913, PLR0917 - a parameter per option
     from ringfence.fleet import results
     from ringfence.fleet.stress import stress as run
 
-    results.check_place(out, report)
+    results.check_place(out, report, reads=(fleet, marks))
     opened = _open(fleet, marks, at)
     chosen, notes = _scenarios(opened, span, steps, major or [], history=history)
     with progress("accounts", len(opened)) as done, _compiling_told(), _units(opened, ray) as sums:
@@ -249,7 +249,7 @@ def watch(  # noqa: PLR0913, PLR0917 - a parameter per option
     from ringfence.fleet import results, watching
     from ringfence.tape import load_tape, walk
 
-    results.check_place(out, report)
+    results.check_place(out, report, reads=(fleet, marks, tape))
     opened = _open(fleet, marks, None)
     path = walk(load_tape(tape), seed, intermediate=ticks_per_bar - 4)
     level = read_number(health, "--health")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -30,8 +32,7 @@ from ringfence.numbers import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import date, datetime
-    from decimal import Decimal
+    from datetime import datetime
 
     from ringfence.account import RiskInputs
     from ringfence.account_file import AccountFile
@@ -82,7 +83,11 @@ def taken_in(
 ) -> tuple[Terms, Any]:
     """Return the terms and the one table with lists that Arrow tables make, by kind (``Fleet.from_arrow``)."""
     pa = pyarrow()
-    tables = {kind: pa.table(data) for kind, data in given.items()}
+    tables = {kind: _table(kind, data) for kind, data in given.items()}
+    check_prices(marks)
+    if as_of is not None and not isinstance(as_of, date):
+        raise BadConfiguration("not a day", where="as_of", expected="a datetime.date", found=repr(as_of),
+                               hint="write date(2025, 10, 10)")  # fmt: skip
     if not tables:
         raise BadConfiguration(
             "no table", where="from_arrow", expected="a table with lists, or positions", found="nothing"
@@ -92,6 +97,30 @@ def taken_in(
     table = pa.Table.from_batches(batches, schema=arrow_schema())
     terms = work.terms()
     return terms, table.replace_schema_metadata({KEY: terms.to_json().encode()})
+
+
+def _table(kind: str, data: Any) -> Any:
+    """Return Arrow data as a table. Raises BadConfiguration for anything else."""
+    pa = pyarrow()
+    try:
+        return pa.table(data)
+    except (TypeError, ValueError, pa.ArrowException):
+        raise BadConfiguration(
+            "no Arrow data", where=f"{kind}=", expected="a Polars or pandas frame, a pyarrow table, or anything of the "
+            "Arrow PyCapsule interface", found=f"a {type(data).__name__}",
+            hint="files are read by `ringfence fleet build`, or by polars.read_csv and its like",
+        ) from None  # fmt: skip
+
+
+def check_prices(marks: Mapping[str, Any]) -> None:
+    """Raise BadConfiguration for a mark that is no exact price above 0: a float has no digits of its own."""
+    for symbol, price in marks.items():
+        exact = isinstance(price, (Decimal, int)) and not isinstance(price, bool)
+        if not exact or not Decimal(price).is_finite() or price <= 0:
+            raise BadConfiguration(
+                f"no mark for {symbol}", where="marks", expected="a Decimal above 0", found=repr(price),
+                hint='write Decimal("60350.5")',
+            )  # fmt: skip
 
 
 class Intake:

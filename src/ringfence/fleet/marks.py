@@ -61,6 +61,13 @@ def load_marks(spec: str, at: datetime | None = None) -> GivenMarks:
     if path.suffix.lower() == ".json":
         _refuse_moment(spec, at)
         return GivenMarks(_of_object(path), str(path))
+    windows = [window.name for window in packaged_windows()]
+    if not path.exists():
+        raise BadAccount(
+            "there are no such marks", where=spec, found="neither",
+            expected=f"a file, or one of the packaged tapes {', '.join(windows)}",
+            hint=nearest(spec, windows) or "check the path",
+        )  # fmt: skip
     source = open_source(path)
     names = columns_of(source)
     if "close" in names and "ts" in names:
@@ -132,6 +139,11 @@ def _once(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
 
 def _of_tape(tape: Tape, at: datetime | None) -> GivenMarks:
     moment = at or tape.end
+    if moment > tape.end:
+        raise BadConfiguration(
+            "the tape has ended", where="--at", expected=f"a moment up to {utc_text(tape.end)}", found=utc_text(moment),
+            hint="give an earlier moment, or leave --at out",
+        )  # fmt: skip
     until = micros_of(moment)
     found = {}
     for symbol, series in tape.series.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import BadConfiguration
@@ -14,9 +15,8 @@ from ringfence.numbers import ONE, ROUND_HALF_EVEN, plain, round_to
 from ringfence.tape.bars import utc_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from ringfence.fleet.fleet import Fleet
     from ringfence.fleet.screening import Screening
@@ -239,21 +239,24 @@ def stress_table(found: Stress) -> Any:
                      "value": pa.array(columns[5], pa.float64())})  # fmt: skip
 
 
-def check_place(*paths: Path | None) -> None:
+def check_place(*paths: Path | None, reads: Iterable[str | None] = ()) -> None:
     """Raise BadConfiguration where a result cannot be written: told before the work, not after it.
 
-    Folders that are missing are made when it is written.
+    Folders that are missing are made when it is written. ``reads``: what the work reads, which no result may replace;
+    nor may one replace another.
     """
+    taken = {Path(name).resolve(): f"{name}, which is read" for name in reads if name is not None}
     for path in paths:
         if path is None:
             continue
-        found = None
+        found = taken.get(path.resolve())
+        taken[path.resolve()] = f"{path}, which is another result"
         above = next(folder for folder in path.absolute().parents if folder.exists())
-        if path.is_dir():
+        if found is None and path.is_dir():
             found = "a folder"
-        elif not above.is_dir():
+        elif found is None and not above.is_dir():
             found = f"{above}, which is no folder"
-        elif not os.access(above, os.W_OK | os.X_OK):
+        elif found is None and not os.access(above, os.W_OK | os.X_OK):
             found = f"{above}, where you may not write"
         if found is not None:
             raise BadConfiguration(

@@ -165,7 +165,8 @@ class TableReader:
         if missing:
             theirs = mapping.theirs(self.kind, missing[0])
             close = nearest(theirs, names)
-            hint = f"name it with --column {missing[0]}=THEIRS{'; ' + close if close else ''}"
+            hint = f"name it with --column {missing[0]}=THEIRS (in Python: columns={{{missing[0]!r}: THEIRS}})"
+            hint += f"; {close}" if close else ""
             if theirs != missing[0]:
                 hint = f"--column names {theirs}, which is not there{'; ' + close if close else ''}"
             raise BadAccount(

@@ -63,6 +63,41 @@ def test_an_unknown_rulebook_names_the_option_and_the_nearest_name(
     assert "do: did you mean binance-usdm" in said
 
 
+def test_a_result_never_replaces_what_is_read_nor_another_result(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = example.read_bytes()
+    marks = tmp_path / "marks.csv"
+    marks.write_text("symbol,price\nBTCUSDT,100000\n")
+    link = tmp_path / "link.parquet"
+    link.symlink_to(example)
+    page = str(tmp_path / "one")
+    for verb, more in (
+        ("screen", ["--out", str(example)]),
+        ("screen", ["--out", str(link)]),
+        ("screen", ["--marks", str(marks), "--out", str(marks)]),
+        ("stress", ["--report", str(example)]),
+        ("stress", ["--out", page, "--report", page]),
+        ("watch", ["--tape", "2025-10-10", "--out", str(example)]),
+    ):
+        said = printed(capsys, "fleet", verb, str(example), *more, code=3)
+        assert "cannot be written" in said
+        assert "which is read" in said or "which is another result" in said
+    assert (example.read_bytes(), marks.read_text()) == (before, "symbol,price\nBTCUSDT,100000\n")
+    assert not (tmp_path / "one").exists()
+
+
+def test_marks_that_are_not_there_name_the_tapes_and_a_tape_has_no_price_after_its_end(
+    example: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = printed(capsys, "fleet", "screen", str(example), "--marks", "2025-10-11", code=3)
+    assert "2025-10-11: there are no such marks" in said
+    assert "do: did you mean 2025-10-10" in said
+    said = printed(capsys, "fleet", "screen", str(example), "--marks", "2025-10-10", "--at", "2030-01-01", code=3)
+    assert "--at: the tape has ended" in said
+    assert "expected: a moment up to 2025-10-11T02:00:00Z" in said
+
+
 def test_explaining_an_account_prints_what_assess_prints_of_it(
     example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,7 +271,7 @@ def test_a_stress_is_printed_as_tables_as_json_as_parquet_and_as_a_page(
     [
         (("--steps", "1"), "not a grid"),
         (("--major", "BTCUSDTX"), "no mark"),
-        (("--marks", "nowhere.csv"), "cannot be read"),
+        (("--marks", "nowhere.csv"), "there are no such marks"),
         (("--at", "later", "--marks", "2025-10-10"), "not a moment"),
         (("--at", "2025-10-10T21:15"), "a moment of no tape"),
     ],

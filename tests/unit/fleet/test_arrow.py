@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from ringfence.errors import BadConfiguration
 from ringfence.fleet import Fleet
 from ringfence.fleet.example import example_table
 from ringfence.fleet.numbers_in import floats
@@ -119,3 +121,26 @@ def test_amounts_become_floats_within_three_roundings() -> None:
     for text, value in zip(texts[1:], found, strict=False):
         assert abs(Decimal(float(value)) - D(text)) <= abs(D(text)) * D("3.4e-16")
     assert found[-1] != found[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "where", "message"),
+    [
+        ({"positions": "positions.csv"}, "positions=", "no Arrow data"),
+        ({"positions": 5}, "positions=", "no Arrow data"),
+        ({"positions": {"account": 1}}, "positions=", "no Arrow data"),
+        ({"marks": {"BTCUSDT": 60350.5}}, "marks", "no mark for BTCUSDT"),
+        ({"marks": {"BTCUSDT": "60350"}}, "marks", "no mark for BTCUSDT"),
+        ({"marks": {"BTCUSDT": Decimal(0)}}, "marks", "no mark for BTCUSDT"),
+        ({"marks": {"BTCUSDT": Decimal("NaN")}}, "marks", "no mark for BTCUSDT"),
+        ({"as_of": "2025-10-10"}, "as_of", "not a day"),
+    ],
+)
+def test_what_is_no_arrow_data_no_mark_and_no_day_is_refused_in_words(
+    given: dict[str, Any], where: str, message: str
+) -> None:
+    held = pa.table({"account": ["A"], "symbol": ["BTCUSDT"], "quantity": ["1"], "entry_price": ["60000"]})
+    with pytest.raises(BadConfiguration) as caught:
+        Fleet.from_arrow(**({"positions": held, "rulebook": "binance-usdm"} | given))
+    assert (caught.value.where, caught.value.message) == (where, message)
+    assert caught.value.hint
