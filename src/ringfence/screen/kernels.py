@@ -398,11 +398,15 @@ def cross_edges(
 
 @compiled
 def renew_constants(
-    changed: Any, level: float, margins: float, groups: Any, code: Any, cash: Any, fixed: Any, gross: Any,
+    changed: Any, apart: int, level: float, margins: float, groups: Any, code: Any, cash: Any, fixed: Any, gross: Any,
     deduction: Any, moving: Any, charge: Any, constant: Any,
-) -> None:  # fmt: skip
-    """Compute the constants of the pools ``changed`` anew."""
+) -> bool:  # fmt: skip
+    """Compute the constants of the pools ``changed`` anew, but for those below ``apart``; return whether any are."""
+    waiting = False
     for pool in changed:
+        if pool < apart:
+            waiting = True
+            continue
         group = 0
         while pool >= groups[group, 1] + groups[group, 2]:
             group += 1
@@ -411,6 +415,7 @@ def renew_constants(
             pool, legs, level, margins, leg_begin + pool - begin, pools, code, cash, fixed, gross, deduction, moving,
             charge,
         )  # fmt: skip
+    return waiting
 
 
 @compiled

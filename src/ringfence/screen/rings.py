@@ -456,6 +456,9 @@ class Incremental:
         held = np.bincount(columns.instruments.price_of[code % columns.instruments.count], minlength=symbols)
         share = ((held + 1.0) / (held.mean() + 1.0)) ** -RARE
         self._lines[self._kernels.SHARE] = share * (held.sum() + 1.0) / ((held * share).sum() + 1.0)
+        if self._triggers.everybody:
+            sweep_from = groups[groups[:, 0] >= least, 1]
+            self.sweep.apart = int(min(sweep_from, default=columns.pools))
         self._pieces, self._chunks = (pieces_of(groups, size, least=least) for size in (PIECE, CHUNK))
         self._found = np.zeros(len(self._pieces), np.int64)
         self._corner = np.zeros(columns.instruments.rows)

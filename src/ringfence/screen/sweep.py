@@ -34,6 +34,7 @@ class Sweep:
 
     ``threads``: how many a sweep uses; default all of numba's, one for a small fleet.
     It changes the columns' ``code`` as tiers change, so that one set of columns belongs to one sweep.
+    ``apart``: pools at places below this are swept by :meth:`look` alone, so that their constants may wait for that.
     ``edges_crossed``: how many times a leg changed its tier. Where a contract is worth over four times what it was at
     packing, constants are bounded and edges sorted anew (:meth:`rebase`), by itself.
     """
@@ -50,7 +51,8 @@ class Sweep:
         self._kernels = kernels
         self.columns = columns
         self.levels = tuple(float(level) for level in levels)
-        self.edges_crossed = 0
+        self.edges_crossed = self.apart = 0
+        self._waiting = False  # whether constants of pools apart are
         self.threads = threads if threads is not None else 1 if columns.legs < ONE_THREAD else get_num_threads()
         self.rebases = 0
         self.moved = 0  # how many times tiers were brought to new prices, or pools changed
@@ -138,9 +140,9 @@ class Sweep:
             if touched > len(self._changed):
                 self._renew_all(level, constant)
             elif touched:
-                kernels.renew_constants(
-                    self._changed[:touched], level, 1.0, columns.groups, columns.code, columns.cash, columns.fixed,
-                    columns.gross, of.deduction, of.moving, of.charge, constant,
+                self._waiting |= kernels.renew_constants(
+                    self._changed[:touched], self.apart, level, 1.0, columns.groups, columns.code, columns.cash,
+                    columns.fixed, columns.gross, of.deduction, of.moving, of.charge, constant,
                 )  # fmt: skip
 
     def look(self, prices: Floats, level: int = 0) -> NDArray[np.uint32]:
@@ -150,6 +152,11 @@ class Sweep:
         """
         import numpy as np
 
+        self.move(prices)
+        if self._waiting:
+            for each, constant in zip(self.levels, self._constants, strict=True):
+                self._renew_all(each, constant)
+            self._waiting = False
         found = self.look_in(self._chunks, self._found, prices, level)
         columns = self.columns
         return found if not len(columns.looks) else np.concatenate([found, columns.looks])
@@ -270,7 +277,7 @@ class Sweep:
         done = np.array(filled, np.int64), np.array(left, np.int64)
         for level, constant in zip(self.levels, self._constants, strict=True):
             kernels.renew_constants(
-                np.concatenate(done), level, 1.0, columns.groups, columns.code, columns.cash, columns.fixed,
+                np.concatenate(done), 0, level, 1.0, columns.groups, columns.code, columns.cash, columns.fixed,
                 columns.gross, columns.instruments.deduction, columns.instruments.moving, columns.instruments.charge,
                 constant,
             )  # fmt: skip
