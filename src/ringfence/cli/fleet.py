@@ -460,7 +460,10 @@ def _compiling_told() -> Iterator[None]:
 
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Callable[[int], None] | None]:
-    """Draw a bar on standard error; nothing with ``--quiet`` or without a terminal."""
+    """Draw a bar on standard error; nothing with ``--quiet`` or without a terminal.
+
+    ``total``: how many there are at most, None where nobody knows; a bar ends full, whatever it was.
+    """
     from ringfence.cli import show
 
     screen = show.console(stderr=True)
@@ -472,6 +475,7 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None] | N
     with Progress(what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=screen) as drawn:
         task = drawn.add_task(what, total=total)
         yield lambda done: drawn.update(task, completed=done)
+        drawn.update(task, total=drawn.tasks[0].completed)
 
 
 __all__ = ["app"]

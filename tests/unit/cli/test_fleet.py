@@ -52,6 +52,29 @@ def test_an_example_is_built_and_the_same_seed_gives_the_same_bytes(
     )
 
 
+@pytest.mark.parametrize("total", [40, None])
+def test_a_bar_ends_full_also_where_there_were_fewer_than_at_most(
+    total: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from ringfence.cli import show
+    from ringfence.cli.fleet import progress
+
+    drawn = StringIO()
+    monkeypatch.setattr(show.settings, "quiet", False)
+    monkeypatch.setattr(show, "console", lambda **_: Console(file=drawn, force_terminal=True, width=80))
+    with progress("prices", total) as done:
+        assert done is not None
+        done(31)
+    assert "31/31" in [line for line in drawn.getvalue().splitlines() if "prices" in line][-1]
+    with pytest.raises(KeyboardInterrupt), progress("prices", 40) as done:
+        raise KeyboardInterrupt
+    assert "0/40" in [line for line in drawn.getvalue().splitlines() if "prices" in line][-1]
+
+
 def test_an_unknown_rulebook_names_the_option_and_the_nearest_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
