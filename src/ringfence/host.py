@@ -12,6 +12,7 @@ is never handled twice, and a repetition gets its first outcome, after a restart
 
 **Answer first.** What a screen has to do after a price update (in a crash: new bands for thousands) is done when the
 group is durable and answered, and in any case before the next command is handled. Nothing of it is in the journal.
+What the journal puts off (a very large group is copied to its place later) is done then, too.
 
 **Prices are merged.** Price updates that wait directly behind one another become one, with the latest price of each
 symbol, under the id of the latest; that one is journaled and everybody gets its outcome. No other command is merged.
@@ -427,6 +428,7 @@ class Host:
         for request in questions:
             self._answer(request)
         self._publish(published)
+        self._journal.tidy()
         taken = (perf_counter() - started) / len(requests) if requests else 0.0
         self._seconds_per_command = 0.9 * self._seconds_per_command + 0.1 * taken
         self._events_since_snapshot += sum(len(batch.events) for batch in batches)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LENGTHS = Struct(">QIII").pack
 _ONE_EVENT = Struct(">II").pack
 _NO_EVENTS = pack(">I", 0)
+_LARGE = 1 << 16  # bytes of packed events from which on to hash them part by part takes less than to join them first
 
 Row = tuple[int, bytes, bytes, bytes, bytes]
 """An entry as it is stored: sequence, command, packed events, digest, chain."""
@@ -75,7 +76,7 @@ def pack_events(events: Sequence[bytes]) -> bytes:
         return _ONE_EVENT(1, len(events[0])) + events[0]
     if not events:
         return _NO_EVENTS
-    return pack(f">{len(events) + 1}I", len(events), *map(len, events)) + b"".join(events)
+    return b"".join((pack(f">{len(events) + 1}I", len(events), *map(len, events)), *events))
 
 
 def unpack_events(packed: bytes) -> tuple[bytes, ...]:
@@ -152,4 +153,9 @@ def snapshot_checksum(*, head: Head, payload: bytes, digest: bytes) -> bytes:
 def _link(previous: bytes, sequence: int, command: bytes, packed: bytes, digest: bytes) -> bytes:
     """The next link of the chain. By position: this is the inner loop of every append."""
     lengths = _LENGTHS(sequence, len(command), len(packed), len(digest))
-    return sha256(b"".join((previous, lengths, command, packed, digest))).digest()
+    if len(packed) < _LARGE:
+        return sha256(b"".join((previous, lengths, command, packed, digest))).digest()
+    hashed = sha256(b"".join((previous, lengths, command)))  # without a copy of many megabytes
+    hashed.update(packed)
+    hashed.update(digest)
+    return hashed.digest()

@@ -80,6 +80,13 @@ class Journal(JournalReader, Protocol):
         """
         ...
 
+    def tidy(self) -> None:
+        """Do now what an append has put off, for a writer that nobody waits for; without it a later append does it.
+
+        Nothing of it is needed for what was appended to be durable, and it never fails.
+        """
+        ...
+
     def save_snapshot(self, sequence: int, payload: bytes, digest: bytes) -> None:
         """Keep a snapshot of the state after entry ``sequence``; one that is there for it already is replaced.
 

@@ -43,13 +43,14 @@ APPLICATION_ID = int.from_bytes(b"ring")
 
 CHECKPOINT_PAGES = 4_000
 """How long the write-ahead log may grow before it is copied into the file: 16 MB. Rarer is faster, and a longer
-recovery."""
+recovery. A group that is longer by itself is copied when the writer tidies up, or else after the next group."""
 
 OLDEST_SQLITE = (3, 37)
 """The first SQLite with STRICT tables: a damaged row cannot turn bytes into another type unseen."""
 
 _log = logging.getLogger("ringfence.journal")
 _SMALLEST_FILE = 512  # SQLite's smallest page; a journal is made whole, and larger
+_PAGE = 4_096  # bytes of a page, as SQLite makes files
 _BUSY_SECONDS = 5.0
 _INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
 _AT_ONCE = 8  # rows per statement; a sixth of their time is saved so, and more rows save no more
@@ -188,6 +189,7 @@ class SqliteJournal(Writer):
             raise BadConfiguration(
                 "there is no folder for the journal", where=str(path.parent), hint="make the folder, or check the path"
             )
+        self._put_off = False  # whether the log waits to be copied into the file
         self._lock = WriteLock(path)
         try:
             if not path.exists():
@@ -215,8 +217,19 @@ class SqliteJournal(Writer):
         self._lock.release()
         super().close()
 
+    def tidy(self) -> None:
+        """Copy the write-ahead log into the file, if a large group has put that off."""
+        if self._put_off:
+            self._put_off = False
+            with suppress(sqlite3.Error):  # as SQLite does when it copies after a commit: a later one tries again
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def _commit_group(self, rows: list[Row], *, head: Head, following: Head) -> None:
         connection = self._connection
+        # A group that fills the log by itself would be written twice before anybody is told that it is durable.
+        put_off = sum([len(row[2]) for row in rows]) >= CHECKPOINT_PAGES * _PAGE
+        if put_off:
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("BEGIN IMMEDIATE")
         many = len(rows) // _AT_ONCE * _AT_ONCE
         values = tuple(chain.from_iterable(rows[:many]))
@@ -226,6 +239,9 @@ class SqliteJournal(Writer):
         if connection.execute(_MOVE_HEAD, (*following, *head)).rowcount != 1:
             raise moved(head)
         connection.execute("COMMIT")
+        if put_off:
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            self._put_off = True
 
     def _commit_snapshot(self, row: SnapshotRow, *, kept: int) -> None:
         self._connection.execute("BEGIN IMMEDIATE")

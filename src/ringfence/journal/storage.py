@@ -188,6 +188,9 @@ class Writer(Reader, ABC):
             self._commit_group(rows, head=self._head, following=following)
             self._head = following
 
+    def tidy(self) -> None:
+        """Do now what an append has put off. See the port for what is promised."""
+
     def save_snapshot(self, sequence: int, payload: bytes, digest: bytes) -> None:
         """Keep a snapshot of the state after entry ``sequence``."""
         self._refuse_if_failed()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,3 +87,13 @@ def test_a_snapshots_checksum_covers_its_place_its_payload_and_its_digest() -> N
         )
     ]
     assert len(set(checksums)) == len(checksums)
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_519, 65_520, 65_536, 200_000])
+def test_a_link_is_the_hash_that_the_chain_is_defined_by_however_large_the_entry(size: int) -> None:
+    event, command, digest = b"e" * size, b"command", b"digest"
+    (row,) = linked_rows([Batch(1, command, (event, b"another"), digest)], head=GENESIS, after=0)
+    packed = struct.pack(">III", 2, size, 7) + event + b"another"
+    lengths = struct.pack(">QIII", 1, len(command), len(packed), len(digest))
+    assert row[2] == packed
+    assert row[4] == hashlib.sha256(GENESIS.chain + lengths + command + packed + digest).digest()

@@ -57,6 +57,26 @@ def test_a_commit_is_on_the_disk_before_it_returns(path: Path) -> None:
     assert settings == {"journal_mode": "wal", "synchronous": 2}  # 2 is FULL
 
 
+def test_a_group_longer_than_the_log_is_durable_at_once_and_copied_into_the_file_by_tidying_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 12)
+    many = (b"event" * 40_000,)  # 200,000 bytes, some of which fit into pages that are there
+    with SqliteJournal(path) as journal:
+        journal.append(group(1, 1), after=0)
+        before = path.stat().st_size
+        journal.append([Batch(2, b"command", many, b"digest")], after=1)
+        assert path.stat().st_size == before  # in the log alone
+        assert sequences(path) == [1, 2]
+        journal.tidy()
+        assert path.stat().st_size > before + 150_000
+        journal.append([Batch(3, b"command", many, b"digest")], after=2)
+        between = path.stat().st_size
+        journal.append(group(4, 4), after=3)  # nobody has tidied up: this one does
+        assert path.stat().st_size > between + 150_000
+    assert sequences(path) == [1, 2, 3, 4]
+
+
 def test_the_tables_can_be_looked_into_with_sqlite_alone(path: Path) -> None:
     with SqliteJournal(path) as journal:
         journal.append([Batch(1, b'["deposit"]', (b'["deposited"]', b'["called"]'), b"d" * 32)], after=0)
