@@ -18,6 +18,7 @@ from ringfence.ledger import (
     imbalance,
     isolated,
     move,
+    posting,
     wallet,
 )
 from ringfence.numbers import exact
@@ -69,6 +70,20 @@ def test_postings_that_do_not_balance_stop_everything_and_change_nothing() -> No
     with pytest.raises(AssertionError, match="unbalanced"):
         ledger.apply(crooked)
     assert list(ledger.entries()) == []
+
+
+def test_postings_of_one_asset_that_do_not_balance_are_told_as_those_of_several() -> None:
+    one = (Posting("wallet:ann", "USDT", Decimal(5)), Posting(EXTERNAL, "USDT", Decimal(-4)))
+    assert imbalance(one) == {"USDT": 1}
+    assert imbalance((*one, Posting(EXTERNAL, "USDT", Decimal(-1)))) == {}
+    assert imbalance((*one, Posting(EXTERNAL, "BTC", Decimal(1)))) == {"USDT": 1, "BTC": 1}
+    assert imbalance(()) == {}
+
+
+def test_a_posting_made_the_short_way_is_one() -> None:
+    made = posting((EXTERNAL, "USDT", Decimal(1)))
+    assert type(made) is Posting
+    assert made == Posting(EXTERNAL, "USDT", Decimal(1))
 
 
 names = st.sampled_from([EXTERNAL, INSURANCE, "wallet:a", "wallet:b", "isolated:a:X:net"])

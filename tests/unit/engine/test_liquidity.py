@@ -13,7 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.engine.liquidity import Consumed, Liquidity, Offer, Sweep, impact, ladder, relaxed, sweep, sweep_price
+from ringfence.engine.liquidity import (
+    Consumed,
+    Liquidity,
+    Offer,
+    Sweep,
+    first_offer,
+    impact,
+    ladder,
+    relaxed,
+    sweep,
+    sweep_price,
+)
 from ringfence.errors import BadConfiguration
 
 D = Decimal
@@ -209,3 +220,22 @@ def test_how_finely_time_is_cut_makes_no_difference(pressure: Decimal, waits: li
     for wait in waits:
         left = relaxed(left, elapsed=wait, refill=refill)
     assert left == relaxed(pressure, elapsed=sum(waits), refill=refill)
+
+
+consumed_so_far = st.decimals(0, 60, places=3) | st.decimals(0, 60, places=1) | st.sampled_from([D(0), D("1E1"), D(20)])
+
+
+@given(
+    taken=st.lists(st.tuples(consumed_so_far, consumed_so_far), min_size=1, max_size=12),
+    depth=st.sampled_from([D(10), D("1E1"), D("7.25"), D("0.4")]),
+    levels=st.sampled_from([None, 1, 4]),
+)  # fmt: skip
+def test_the_first_offer_is_the_ladders_digit_by_digit_whatever_was_asked_before(
+    taken: list[tuple[Decimal, Decimal]], depth: Decimal, levels: int | None
+) -> None:
+    asked = replace(MARKET, depth=depth, levels=levels)  # the one market is asked again and again, forward and back
+    for buy, sell in taken:
+        consumed = Consumed(buy, sell)
+        for side in ("buy", "sell", "buy"):
+            expected = next(ladder(replace(MARKET, depth=depth, levels=levels), side, consumed), None)
+            assert repr(first_offer(asked, side, consumed)) == repr(expected)
