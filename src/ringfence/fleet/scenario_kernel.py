@@ -211,6 +211,10 @@ def near_edge(amount: float, floor: Any, i: int, tiers: int) -> bool:
 @compiled
 def prepare(held: Any, of: Any, into: Any) -> None:  # noqa: PLR0912 - compiled, one pass
     """Fill :class:`Prepared`."""
+    most_of = np.zeros(of.tiers.size)  # the highest rate of an instrument in any tier, with the fee
+    for i in range(of.tiers.size):
+        for tier in range(of.tiers[i]):
+            most_of[i] = max(most_of[i], of.fee_slope[i] + of.rate[i, tier])
     for part in range(held.part_cash.size):
         into.part_cash[part], into.part_fixed[part] = held.part_cash[part], held.part_owed[part]
         into.part_gross[part] = held.part_gross[part] + held.part_owed[part]
@@ -237,8 +241,7 @@ def prepare(held: Any, of: Any, into: Any) -> None:  # noqa: PLR0912 - compiled,
                                 and near_edge(amount, of.floor, i, of.tiers[i]))  # fmt: skip
                 tier = tier_at(amount, of.floor, i, of.tiers[i])
                 rate, deduction = of.rate[i, tier], of.deduction[i, tier]
-                for other in range(of.tiers[i]):
-                    highest = max(highest, of.fee_slope[i] + of.rate[i, other])
+                highest = max(highest, most_of[i])
             highest = max(highest, of.fee_slope[i] + rate)
             if not of.moving[i]:
                 charged_here += _maintenance_margin(weighted * at_entry, rate, of.charge[i] * deduction)
@@ -464,12 +467,9 @@ def _add_pool(
         counts[_CALLED, s] += called - dead
         amounts[asset, _WORTHS, s] += equity
         amounts[asset, _LOSSES, s] += max(now - equity, 0.0)
-    if deaths:
-        for s in range(width):
-            dead = work[_DEAD, s]
-            counts[_LIQUIDATABLE, s] += dead
-            amounts[asset, _FUNDS, s] += dead * max(-work[_EQUITY, s], 0.0)
-            work[_STRUCK, s] = max(work[_STRUCK, s], dead)
+        counts[_LIQUIDATABLE, s] += dead
+        amounts[asset, _FUNDS, s] += dead * max(-equity, 0.0)
+        work[_STRUCK, s] = max(work[_STRUCK, s], dead)
     return unsure == 0, deaths > 0
 
 
