@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import BadAccount, nearest
 from ringfence.fleet.accounts import account_file_of
-from ringfence.fleet.schema import UNIT, Terms, arrow_schema, fitted, lacking, pyarrow, schema_of_file, terms_of
+from ringfence.fleet.schema import (
+    SYMBOLS,
+    UNIT,
+    Terms,
+    arrow_schema,
+    fitted,
+    lacking,
+    pyarrow,
+    schema_of_file,
+    terms_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -130,23 +140,19 @@ class Fleet:
             return max(1, -(-int(self.table.num_rows) // UNIT))
         return int(pyarrow().parquet.read_metadata(self.path).num_row_groups)
 
-    def unit(self, index: int, columns: tuple[str, ...] | None = None) -> Any:
-        """Return one unit as a record batch. Raises BadAccount where the file is damaged."""
+    def unit(self, index: int, columns: tuple[str, ...] | None = None, *, coded: bool = False) -> Any:
+        """Return one unit as a record batch. Raises BadAccount where the file is damaged.
+
+        ``coded``: symbols of positions may be numbers of a dictionary, where the file has them so; each is then read
+        once.
+        """
         pa = pyarrow()
         names = list(columns or arrow_schema().names)
         if self.table is not None:
             part = self.table.slice(index * UNIT, UNIT)
             part = part.select([name for name in names if name in part.schema.names]).combine_chunks()
         else:
-            try:
-                with pa.parquet.ParquetFile(self.path) as file:
-                    part = file.read_row_group(index, columns=names)
-            except (pa.ArrowException, OSError) as error:
-                raise BadAccount(
-                    "a part of the fleet cannot be read", where=f"{self.where}: row group {index}",
-                    expected="a complete Parquet file", found=str(error).split("\n", maxsplit=1)[0][:200],
-                    hint="build it again",
-                ) from None  # fmt: skip
+            part = self._read(index, names, coded=coded)
         batches = part.to_batches()
         if len(batches) == 1:
             batch = batches[0]
@@ -158,7 +164,23 @@ class Fleet:
         for name in names:
             if name not in batch.schema.names:
                 batch = batch.append_column(name, lacking(name, batch.num_rows))
-        return fitted(batch.select(names))
+        return fitted(batch.select(names), coded=coded)
+
+    def _read(self, index: int, names: list[str], *, coded: bool) -> Any:
+        """Return a row group of the file as a table."""
+        pa = pyarrow()
+        try:
+            with pa.parquet.ParquetFile(self.path, read_dictionary=[SYMBOLS] if coded else None) as file:
+                part = file.read_row_group(index, columns=names)
+        except (pa.ArrowException, OSError) as error:
+            raise BadAccount(
+                "a part of the fleet cannot be read", where=f"{self.where}: row group {index}",
+                expected="a complete Parquet file", found=str(error).split("\n", maxsplit=1)[0][:200],
+                hint="build it again",
+            ) from None  # fmt: skip
+        if coded and len(part.to_batches()) != 1:  # dictionaries in several pieces need not agree
+            return self._read(index, names, coded=False)
+        return part
 
     def batches(self) -> Iterator[Any]:
         """Yield the units in order, one in memory at a time."""

@@ -47,7 +47,8 @@ def groups(fleet: Fleet, plan: Plan[Any]) -> list[range]:
 
 def handed(fleet: Fleet, plan: Plan[Any], group: range) -> Any:
     """Return what the plan is handed for some units."""
-    return [fleet.unit(index) for index in group] if plan.at_once > 1 else fleet.unit(group.start)
+    units = [fleet.unit(index, coded=True) for index in group]
+    return units if plan.at_once > 1 else units[0]
 
 
 def usable_cores() -> int:

@@ -209,12 +209,19 @@ def near_edge(amount: float, floor: Any, i: int, tiers: int) -> bool:
 
 
 @compiled
-def prepare(held: Any, of: Any, into: Any) -> None:  # noqa: PLR0912 - compiled, one pass
-    """Fill :class:`Prepared`."""
-    most_of = np.zeros(of.tiers.size)  # the highest rate of an instrument in any tier, with the fee
+def _highest(of: Any) -> Any:
+    """Return by instrument the highest rate of any tier, with the fee."""
+    found = np.zeros(of.tiers.size)
     for i in range(of.tiers.size):
         for tier in range(of.tiers[i]):
-            most_of[i] = max(most_of[i], of.fee_slope[i] + of.rate[i, tier])
+            found[i] = max(found[i], of.fee_slope[i] + of.rate[i, tier])
+    return found
+
+
+@compiled
+def prepare(held: Any, of: Any, into: Any) -> None:
+    """Fill :class:`Prepared`."""
+    most_of = _highest(of)
     for part in range(held.part_cash.size):
         into.part_cash[part], into.part_fixed[part] = held.part_cash[part], held.part_owed[part]
         into.part_gross[part] = held.part_gross[part] + held.part_owed[part]

@@ -33,6 +33,8 @@ KEY = b"ringfence.fleet"
 UNIT = 32_768  #: accounts of a row group
 DIGITS, PLACES = 38, 18  #: of every amount
 
+SYMBOLS = "positions.list.element.symbol"  #: where a file has the symbols of positions
+
 LISTS: Mapping[str, tuple[str, ...]] = {
     "wallet": ("asset", "balance", "loan"),
     "collateral": ("asset", "index", "ratio", "bid_buffer", "ask_buffer", "tier_unit", "moves_with"),
@@ -99,10 +101,31 @@ def arrow_schema(terms: Terms | None = None) -> Any:
     return pa.schema(fields, metadata=None if terms is None else {KEY: terms.to_json().encode()})
 
 
-def fitted(batch: Any) -> Any:
-    """Return some columns of a fleet in this release's form: what an earlier one lacked holds nothing."""
+def _coded(field: Any) -> Any:
+    """Return the positions' field with symbols that are numbers of a dictionary."""
+    pa = pyarrow()
+    kinds = [pa.field("symbol", pa.dictionary(pa.int32(), pa.string())) if entry.name == "symbol" else entry
+             for entry in field.type.value_type]  # fmt: skip
+    return pa.field(field.name, pa.list_(pa.struct(kinds)))
+
+
+def _is_coded(batch: Any) -> bool:
+    """Whether the symbols of positions are numbers of a dictionary."""
+    if "positions" not in batch.schema.names:
+        return False
+    entry = batch.schema.field("positions").type.value_type
+    return bool(pyarrow().types.is_dictionary(entry.field("symbol").type))
+
+
+def fitted(batch: Any, *, coded: bool = False) -> Any:
+    """Return some columns of a fleet in this release's form: what an earlier one lacked holds nothing.
+
+    ``coded``: symbols of positions stay numbers of a dictionary where they are.
+    """
     pa = pyarrow()
     wanted = [arrow_schema().field(name) for name in batch.schema.names]
+    if coded and _is_coded(batch):
+        wanted = [_coded(own) if own.name == "positions" else own for own in wanted]
     if all(batch.schema.field(own.name).type == own.type for own in wanted):
         return batch
     columns = []
@@ -280,6 +303,7 @@ __all__ = [
     "PLACES",
     "SCALARS",
     "SCHEMA",
+    "SYMBOLS",
     "UNIT",
     "Terms",
     "amount_type",

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from decimal import Context, Decimal
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence import load_rulebook
 from ringfence.account import Account, CollateralMode, MarginMode, Position
+from ringfence.fleet import Fleet
 from ringfence.fleet.accounts import batch_of
+from ringfence.fleet.example import write_example
 from ringfence.fleet.market import market_of
 from ringfence.fleet.numbers_in import floats
 from ringfence.fleet.pooling import nearest_floats, pools_of
 from ringfence.fleet.pooling_kernel import FEW
 from ringfence.fleet.schema import Terms
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 D = Decimal
 SYMBOLS = ("BTCUSDC", "BTCUSDT", "ETHUSDC", "ETHUSDT", "SOLUSDT", "XRPUSDT")
@@ -78,3 +85,15 @@ def test_amounts_are_the_same_floats_by_compiled_code(units: list[int | None]) -
     )
     for part in (column, column.slice(1), column.slice(1).drop_null()):
         assert nearest_floats(part).tobytes() == floats(part).tobytes()
+
+
+def test_symbols_that_are_read_as_numbers_are_the_same_texts(tmp_path: Path) -> None:
+    written = write_example(50, 3, tmp_path / "one.parquet").fleet
+    whole = tmp_path / "whole.parquet"
+    pq.write_table(written.to_arrow(), whole, use_dictionary=False, row_group_size=20)
+    for fleet in (written, Fleet.open(whole)):
+        for index in range(fleet.units):
+            plain, coded = fleet.unit(index), fleet.unit(index, coded=True)
+            assert pa.types.is_dictionary(coded.column("positions").type.value_type.field("symbol").type)
+            assert coded.to_pylist() == plain.to_pylist()
+    assert Fleet(written.terms, "table", table=written.to_arrow()).unit(0, coded=True).equals(written.unit(0))
