@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ringfence.margin import formulas
-from ringfence.screen.compiled import compiled, inlined
+from ringfence.screen.compiled import borrowing, compiled, inlined
 from ringfence.screen.kernels import BOUND, REACH
 from ringfence.screen.packing import in_tier
 
@@ -116,7 +116,7 @@ class Own(NamedTuple):
     owner: NDArray[Any]
 
 
-@inlined
+@borrowing
 def row_of(i: int, short: bool, tier: int, value: float, level: float, terms: Any, tiers: Any) -> Any:  # noqa: FBT001
     """Return what one lot adds to the surplus: the sweep's table row, computed by the same steps to the same bits."""
     value = _notional(1.0, value)
@@ -129,13 +129,13 @@ def row_of(i: int, short: bool, tier: int, value: float, level: float, terms: An
     return gained - required
 
 
-@inlined
+@borrowing
 def bound_of(legs: int, level: float) -> Any:
     """Return the error bound per unit of ``gross`` (:mod:`ringfence.screen.kernels`)."""
     return BOUND * (legs + 8) * REACH * (1.0 + level)
 
 
-@inlined
+@borrowing
 def value_at(i: int, price: float, terms: Any) -> Any:
     """Return the value of one lot, to the same bits as a sweep finds it."""
     if not price > 0.0:
@@ -143,7 +143,7 @@ def value_at(i: int, price: float, terms: Any) -> Any:
     return terms[i, LOT] * (terms[i, SIZE] / price if terms[i, INVERSE] else terms[i, SIZE] * price)
 
 
-@inlined
+@borrowing
 def tier_at(i: int, tier: int, number: float, value: float, terms: Any, tiers: Any) -> int:
     """Return the tier of a leg at a value of a lot, as a sweep finds it, from one it was in."""
     if terms[i, WATCHED]:
@@ -155,7 +155,7 @@ def tier_at(i: int, tier: int, number: float, value: float, terms: Any, tiers: A
     return tier
 
 
-@compiled
+@borrowing
 def surplus_of(pool: int, group: int, held: Any, level: float, prices: Any) -> float:
     """Return the surplus of a pool: what a sweep computes, by the same steps, to the bit."""
     many, begin, pools, leg_begin = held.groups[group, 0], held.groups[group, 1], held.groups[group, 2], held.groups[
@@ -182,7 +182,7 @@ def surplus_of(pool: int, group: int, held: Any, level: float, prices: Any) -> f
     return total  # type: ignore[no-any-return]
 
 
-@inlined
+@borrowing
 def bend(
     at: int, i: int, short: bool, tier: int, number: float, price: float, symbols: int, level: float, sides: int,  # noqa: FBT001
     terms: Any, tiers: Any, own: Any,
@@ -238,7 +238,7 @@ def bend(
     return slope * unit, deduction, slack, within - 2.0**-20, known
 
 
-@compiled
+@borrowing
 def look_out(
     pool: int, group: int, held: Any, level: float, sides: int, prices: Any, own: Any
 ) -> float:  # fmt: skip
@@ -271,7 +271,7 @@ def look_out(
     return held.cash[pool] - level * (held.fixed[pool] - deducted) - MARGIN * bound + surplus - slack  # type: ignore[no-any-return]
 
 
-@inlined
+@borrowing
 def lowest(base: float, at: int, many: int, bends: Any, ends: Any) -> float:
     """Return how low the surplus can be where units are at ``ends`` (2 U), or better: an outlook's bound."""
     for slot in range(many):
@@ -282,7 +282,7 @@ def lowest(base: float, at: int, many: int, bends: Any, ends: Any) -> float:
     return base
 
 
-@inlined
+@borrowing
 def within_tiers(base: float, within: float, at: int, many: int, outlooks: Any, now: Any) -> float:
     """Return the surplus where units are ``now``, or less, by ``over`` at most; NaN where a tier may have changed."""
     changed = False
@@ -294,7 +294,7 @@ def within_tiers(base: float, within: float, at: int, many: int, outlooks: Any, 
     return np.nan if changed else base
 
 
-@compiled
+@borrowing
 def fitting(base: float, at: int, many: int, bends: Any, eased: Any, outermost: int) -> int:
     """Return where an outlook belongs: in the widest ring, up to ``outermost``, whose box it outlasts with ease.
 
@@ -307,7 +307,7 @@ def fitting(base: float, at: int, many: int, bends: Any, eased: Any, outermost: 
     return NEAR
 
 
-@inlined
+@borrowing
 def write(place: int, at: int, many: int, base: float, own: Any, outlooks: Any) -> None:
     """Write an outlook to its place, its bends from ``at`` on."""
     outlooks.bases[np.uint64(place)] = base
@@ -317,7 +317,7 @@ def write(place: int, at: int, many: int, base: float, own: Any, outlooks: Any) 
         outlooks.slopes[np.uint64(at + slot)] = own.slopes[slot]
 
 
-@compiled
+@borrowing
 def put_anew(
     group: int, pool: int, held: Any, level: float, sides: int, prices: Any, outlooks: Any, eased: Any, own: Any
 ) -> int:  # fmt: skip
@@ -344,7 +344,7 @@ def forget(pools: Any, states: Any) -> None:
         states[pool] = ((states[pool] & ~PLACE) + CHANGED) | GONE
 
 
-@compiled
+@borrowing
 def group_of(pool: int, groups: Any) -> int:
     """Return the group of pools that a pool is in."""
     group = 0

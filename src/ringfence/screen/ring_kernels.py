@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from ringfence.screen.compiled import compiled, inlined
+from ringfence.screen.compiled import borrowing, compiled
 from ringfence.screen.kernels import look_at_piece
 from ringfence.screen.outlooks import (
     CHANGED,
@@ -364,7 +364,7 @@ def go_through(
     return found
 
 
-@inlined
+@borrowing
 def is_old(at: int, many: int, bends: Any, scan: Any) -> bool:
     """Whether an outlook is too old where it stands."""
     old = False
@@ -373,7 +373,7 @@ def is_old(at: int, many: int, bends: Any, scan: Any) -> bool:
     return old
 
 
-@compiled
+@borrowing
 def touched(pool: int, group: int, held: Any, outlooks: Any) -> float:
     """Read what making an outlook of a pool is going to need. Return any number, for nobody to leave it out."""
     groups = held.groups
@@ -452,7 +452,7 @@ def put_elsewhere(
     return True
 
 
-@inlined
+@borrowing
 def copy(ring: int, number: int, target: int, place: int, group: int, outlooks: Any) -> None:
     """Copy the outlook of a number in a ring to a place in another one."""
     areas, many = outlooks.areas, outlooks.areas[ring, group, EACH]
