@@ -162,19 +162,19 @@ def _cases(x: float, y: float) -> list[str]:
     parts = []
     cells = 26
     cases = (
-        ("inside of all boxes and triggers", "read: the near ones alone", lambda at: at < 2),
-        ("a price leaves the box of a ring", "read: that ring, for a new box", lambda at: at < 8),
-        ("everything jumps: a crash", "read: all but triggers, one sweep", lambda at: at < 17),
+        ("inside of all boxes and triggers", "read: the near ones alone", 2),
+        ("a price leaves the box of a ring", "read: that ring, for a new box", 8),
+        ("everything jumps: a crash", "read: all but triggers, one sweep", 17),
     )
     wide = (WIDTH - 2 * x - 32) / 3
     parts.append(text(x, y - 12, "What a new price costs", "head"))
-    for number, (what, read, chosen) in enumerate(cases):
+    for number, (what, read, many) in enumerate(cases):
         left = x + number * (wide + 16)
         parts += [rectangle(left, y, wide, 88, "panel"), text(left + 10, y + 22, what, "small"),
                   text(left + 10, y + 76, read, "small")]  # fmt: skip
         for at in range(cells):
             size = (wide - 20) / cells
-            parts.append(rectangle(left + 10 + at * size, y + 34, size - 1.5, 22, "read" if chosen(at) else "cell", 1))
+            parts.append(rectangle(left + 10 + at * size, y + 34, size - 1.5, 22, "read" if at < many else "cell", 1))
         parts.append(f'<path class="arrow" marker-end="url(#a)" d="M{left + wide / 2:g} {y + 88:g} v22"/>')
     parts += [rectangle(x, y + 114, WIDTH - 2 * x, 54, "panel"),
               text(x + 12, y + 137, "named: “look” – the exact lane decides whether the pool is called"),
