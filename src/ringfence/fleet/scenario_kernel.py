@@ -307,7 +307,7 @@ def _ask_tiers(leg: int, low: int, high: int, got: Any, of: Any, at: Any, width:
 
 @borrowing
 def _add_leg(  # noqa: PLR0913, PLR0917 - compiled
-    leg: int, got: Any, of: Any, at: Any, width: int, work: Any, row: int, fresh: bool,  # noqa: FBT001
+    leg: int, got: Any, of: Any, at: Any, width: int, work: Any, row: int, fresh: bool,  # noqa: FBT001 - compiled
     cash: float, fixed: float,
 ) -> bool:  # fmt: skip
     """Add a leg to the balance in ``row`` and the requirement behind it; return whether its tier is left open anywhere.
@@ -358,7 +358,7 @@ def _basket(pool: int, got: Any, of: Any, at: Any, width: int, work: Any) -> flo
         size = got.part_gross[part]
         for leg in range(got.first[pool], got.first[pool + 1]):
             if got.part[leg] == part:
-                near = _add_leg(leg, got, of, at, width, work, _OWN, False, 0.0, 0.0)  # noqa: FBT003
+                near = _add_leg(leg, got, of, at, width, work, _OWN, False, 0.0, 0.0)  # noqa: FBT003 - compiled
                 open_tier = open_tier or near
                 size += got.most[leg] * at.ends[got.symbol[leg], 1]
                 terms += 1
@@ -416,13 +416,13 @@ def sweep_baskets(got: Any, of: Any, chunks: Any, at: Any, now: Any, sums: Any, 
     """Do as :func:`sweep` does, for pools among which are baskets of parts."""
     work, counts = np.zeros((_ROWS, _STRIDE)), np.zeros((3, _STRIDE))
     amounts, forced = np.zeros((sums.equity.shape[0], 3, _STRIDE)), np.zeros((sums.forced.shape[0], _STRIDE))
-    _sweep(got, of, chunks, at, now, sums, unsure, work, counts, amounts, forced, True)  # noqa: FBT003
+    _sweep(got, of, chunks, at, now, sums, unsure, work, counts, amounts, forced, True)  # noqa: FBT003 - compiled
 
 
 @borrowing
 def _sweep(  # noqa: PLR0913, PLR0917 - compiled
     got: Any, of: Any, chunks: Any, at: Any, now: Any, sums: Any, unsure: Any, work: Any, counts: Any, amounts: Any,
-    forced: Any, baskets: bool,  # noqa: FBT001
+    forced: Any, baskets: bool,  # noqa: FBT001 - compiled
 ) -> None:  # fmt: skip
     """Sweep; a constant for ``baskets`` leaves the code for them out of the loop where there are none."""
     width = at.values.shape[1]

@@ -236,10 +236,11 @@ def examine(
     if outside:
         left = 1
     for box in range(1, boxes.shape[0]):
-        if boxes[box, 1, 0] > 0.0:
+        if not is_closed(box, boxes):
             outside = 0
             for s in range(prices.size):
-                outside += not (boxes[box, 0, s] < prices[s] < boxes[box, 1, s])
+                # A symbol that had no price when the box was laid has no end in it: nobody who holds it outlasts that.
+                outside += boxes[box, 1, s] > 0.0 and not (boxes[box, 0, s] < prices[s] < boxes[box, 1, s])
             if outside:
                 left |= 1 << box
     return left, left != 0 and 4 * moved > prices.size, spent

@@ -157,7 +157,7 @@ class Sweep:
             for each, constant in zip(self.levels, self._constants, strict=True):
                 self._renew_all(each, constant)
             self._waiting = False
-        found = self.look_in(self._chunks, self._found, prices, level)
+        found = self._sweep(self._chunks, self._found, level)
         columns = self.columns
         return found if not len(columns.looks) else np.concatenate([found, columns.looks])
 
@@ -165,9 +165,13 @@ class Sweep:
         self, chunks: NDArray[np.int64], found: NDArray[np.int64], prices: Floats, level: int
     ) -> NDArray[np.uint32]:
         """Return which of the caller's pools in ``chunks`` must be looked at; ``found``: room for a number for each."""
+        self.move(prices)
+        return self._sweep(chunks, found, level)
+
+    def _sweep(self, chunks: NDArray[np.int64], found: NDArray[np.int64], level: int) -> NDArray[np.uint32]:
+        """Sweep over ``chunks`` at the prices that tiers were brought to last."""
         from numba import get_num_threads, set_num_threads
 
-        self.move(prices)
         columns = self.columns
         self._fill_table(self.levels[level])
         before = get_num_threads()

@@ -191,10 +191,11 @@ def test_pools_that_change_are_found_where_a_sweep_finds_them() -> None:
     assert named > 5
 
 
-def test_a_missing_price_and_one_that_is_back_are_survived() -> None:
+@pytest.mark.parametrize("symbol", [0, 1, 2])
+def test_a_missing_price_and_one_that_is_back_are_survived(symbol: int) -> None:
     rings, sweep, marks = both(step=False)
     missing = marks.copy()
-    missing[1] = np.nan
+    missing[symbol] = np.nan
     for prices in (marks, missing, missing * 1.001, marks * 0.999, marks * 5.0, marks * 21.0, marks * 4.0):
         assert np.sort(rings.look(prices)).tolist() == np.sort(sweep.look(prices)).tolist()
 
